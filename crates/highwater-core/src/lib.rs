@@ -1,0 +1,17 @@
+//! The words every other room speaks: units, time, ids, limits, frames, events, series.
+//!
+//! This crate knows no file, no clock, no thread and no environment variable. It is not a place
+//! for code that two rooms happen to share: only for the nouns that cross a door.
+
+pub mod event;
+pub mod evidence;
+pub mod frame;
+pub mod id;
+pub mod limit;
+pub mod line;
+pub mod metric;
+pub mod owner;
+pub mod series;
+pub mod text;
+pub mod time;
+pub mod units;

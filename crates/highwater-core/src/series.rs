@@ -1,0 +1,171 @@
+//! Series of samples, and the one trait through which history is read: the local store, an
+//! import and a remote server all answer it.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::time::WallTime;
+
+/// The label that holds a metric's name.
+pub const NAME: &str = "__name__";
+
+/// The labels of one series, the metric's name (`__name__`) among them, in order of their names.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Labels(Vec<(String, String)>);
+
+impl Labels {
+    /// These labels, put in order; of two with one name the later one counts.
+    pub fn new<K: Into<String>, V: Into<String>>(pairs: impl IntoIterator<Item = (K, V)>) -> Self {
+        let mut labels = Self::default();
+        for (name, value) in pairs {
+            labels.set(name, value);
+        }
+        labels
+    }
+
+    /// The value of the label `name`; a label that is not there is empty, as in PromQL.
+    pub fn get(&self, name: &str) -> &str {
+        match self.0.binary_search_by(|(n, _)| n.as_str().cmp(name)) {
+            Ok(at) => self.0.get(at).map_or("", |(_, value)| value),
+            Err(_) => "",
+        }
+    }
+
+    /// Sets the label `name`; an empty value removes it.
+    pub fn set<K: Into<String>, V: Into<String>>(&mut self, name: K, value: V) {
+        let (name, value) = (name.into(), value.into());
+        match self.0.binary_search_by(|(n, _)| n.cmp(&name)) {
+            Ok(at) if value.is_empty() => {
+                self.0.remove(at);
+            }
+            Ok(at) => {
+                if let Some(slot) = self.0.get_mut(at) {
+                    slot.1 = value;
+                }
+            }
+            Err(_) if value.is_empty() => {}
+            Err(at) => self.0.insert(at, (name, value)),
+        }
+    }
+
+    /// The labels in order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+}
+
+impl fmt::Display for Labels {
+    /// As PromQL writes them: `name{a="b"}`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.get(NAME))?;
+        let mut rest = self.iter().filter(|(name, _)| *name != NAME).peekable();
+        if rest.peek().is_none() {
+            return Ok(());
+        }
+        f.write_str("{")?;
+        for (at, (name, value)) in rest.enumerate() {
+            let comma = if at > 0 { "," } else { "" };
+            write!(f, "{comma}{name}={value:?}")?;
+        }
+        f.write_str("}")
+    }
+}
+
+/// One sample.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Point {
+    /// When.
+    pub at: WallTime,
+    /// What.
+    pub value: f64,
+}
+
+/// One series: its labels and its samples in order of time.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Series {
+    /// Its labels.
+    pub labels: Labels,
+    /// Its samples, oldest first.
+    pub points: Vec<Point>,
+}
+
+/// A condition on one label.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Matcher {
+    /// The label.
+    pub name: String,
+    /// What it must be.
+    pub want: Want,
+}
+
+/// What a label must be. (Regular expressions come with the query language.)
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Want {
+    /// Exactly this; the empty string means absent.
+    Is(String),
+    /// Anything but this.
+    IsNot(String),
+}
+
+impl Matcher {
+    /// The label `name` must be `value`.
+    pub fn is(name: &str, value: &str) -> Self {
+        Self { name: name.to_owned(), want: Want::Is(value.to_owned()) }
+    }
+
+    /// Whether `labels` meet the condition.
+    pub fn accepts(&self, labels: &Labels) -> bool {
+        let value = labels.get(&self.name);
+        match &self.want {
+            Want::Is(wanted) => value == wanted,
+            Want::IsNot(unwanted) => value != unwanted,
+        }
+    }
+}
+
+/// Which series, and from when to when.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Selection {
+    /// All must hold. At least one should name the metric: a source may refuse to read everything.
+    pub matchers: Vec<Matcher>,
+    /// The first moment wanted.
+    pub from: WallTime,
+    /// The last moment wanted.
+    pub to: WallTime,
+    /// One sample per `step` is enough: a source may skip the others. `None`: every sample.
+    pub step: Option<Duration>,
+}
+
+/// Why a source gave no answer.
+#[derive(Debug, thiserror::Error)]
+#[error("{what}")]
+pub struct SourceError {
+    /// A lower-case fragment that names the thing and the way out.
+    pub what: String,
+    /// What was beneath it.
+    #[source]
+    pub cause: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+/// History, wherever it is kept.
+pub trait SeriesSource {
+    /// The series that match, each with at least one sample in the range, in order of labels.
+    fn select(&self, selection: &Selection) -> Result<Vec<Series>, SourceError>;
+
+    /// What this source is called where it is cited: `recorded series`, a server's address.
+    fn name(&self) -> &str;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_keep_order_and_drop_the_empty() {
+        let labels = Labels::new([("pid", "7"), (NAME, "up"), ("comm", "a\"b"), ("gone", "")]);
+        assert_eq!(labels.to_string(), r#"up{comm="a\"b",pid="7"}"#);
+        assert_eq!(labels.get("gone"), "");
+        assert!(Matcher::is("pid", "7").accepts(&labels));
+        assert!(Matcher::is("absent", "").accepts(&labels));
+    }
+}

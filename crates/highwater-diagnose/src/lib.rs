@@ -1,0 +1,1 @@
+//! Verdicts: why a process died, what a machine needs.

@@ -1,0 +1,1 @@
+//! Log envelopes: dmesg, kmsg, journal.

@@ -1,0 +1,319 @@
+//! What one OOM episode said, part by part, each with the line it stood on.
+//!
+//! Every part is optional: logs come cut, damaged and rate-limited. What is absent was not said.
+
+use highwater_core::id::Pid;
+use highwater_core::limit::Limit;
+use highwater_core::time::{BootTime, WallTime};
+use highwater_core::units::{Bytes, Pages};
+
+/// The number of a line in the input it came from, from 1.
+pub type LineNumber = u64;
+
+/// A fact and the line it stood on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cited<T> {
+    /// What the line said.
+    pub value: T,
+    /// Which line.
+    pub line: LineNumber,
+}
+
+/// One episode: from the trigger, or whatever came first, to the last line that belongs to it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct OomReport {
+    /// Who asked for memory and got none.
+    pub trigger: Option<Cited<Trigger>>,
+    /// Why the kernel looked where it looked: from the CONSTRAINT field, or from a kill line's
+    /// prefix where no field was printed.
+    pub constraint: Option<Cited<Constraint>>,
+    /// The memory cgroup's part of the report.
+    pub memcg: Memcg,
+    /// The ≥ 5.0 `oom-kill:` summary line.
+    pub summary: Option<Cited<Summary>>,
+    /// The machine's memory.
+    pub machine: Machine,
+    /// The task table.
+    pub tasks: TaskTable,
+    /// Each process that a line says was killed, in the order of the log, each once.
+    pub kills: Vec<Kill>,
+    /// The cgroup whose `memory.oom.group` had all its tasks killed.
+    pub oom_group: Option<Cited<String>>,
+    /// `no killable processes`, `System is deadlocked on memory`, a panic: how it ended without,
+    /// or beyond, a kill. The words of the line.
+    pub endings: Vec<Cited<String>>,
+    /// Where the CPU line names the kernel: `6.1.1-arch1-1`.
+    pub kernel: Option<Cited<String>>,
+    /// Which killer wrote the episode.
+    pub writer: Writer,
+    /// What looked damaged, cut, or contradictory.
+    pub oddities: Vec<Oddity>,
+    /// All lines of the episode, escaped, for citing.
+    pub lines: Vec<ReportLine>,
+}
+
+/// Who killed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Writer {
+    /// The kernel's OOM killer.
+    #[default]
+    Kernel,
+    /// `earlyoom`.
+    Earlyoom,
+    /// `systemd-oomd`.
+    SystemdOomd,
+}
+
+/// A line of the episode.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReportLine {
+    /// Its number in the input.
+    pub number: LineNumber,
+    /// Time since boot, where known.
+    pub boot: Option<BootTime>,
+    /// The wall clock, where known.
+    pub wall: Option<WallTime>,
+    /// The message, escaped.
+    pub text: String,
+}
+
+/// `NAME invoked oom-killer: …` and the CPU line below it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Trigger {
+    /// Who asked; escaped.
+    pub comm: Option<String>,
+    /// Its pid, from the CPU line.
+    pub pid: Option<Pid>,
+    /// The request's flags as printed: `0x100cca(GFP_HIGHUSER_MOVABLE)`.
+    pub gfp_mask: Option<String>,
+    /// The request was for 2^order pages in one piece; −1 is a person with sysrq.
+    pub order: Option<i32>,
+    /// The asker's adjustment. Never the victim's.
+    pub oom_score_adj: Option<i32>,
+}
+
+/// What the allocation was confined to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Constraint {
+    /// The whole machine.
+    None,
+    /// A memory cgroup's limit.
+    Memcg,
+    /// The memory nodes of a cpuset.
+    Cpuset,
+    /// The memory nodes of a NUMA policy.
+    Mempolicy,
+}
+
+/// What was said of the memory cgroup.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Memcg {
+    /// The cgroup whose limit was reached.
+    pub limit_owner: Option<Cited<String>>,
+    /// The cgroup of the victim.
+    pub task: Option<Cited<String>>,
+    /// `memory: usage …, limit …, failcnt …`.
+    pub memory: Option<Cited<Counter>>,
+    /// `memory+swap:` of v1.
+    pub memsw: Option<Cited<Counter>>,
+    /// `swap:` of v2.
+    pub swap: Option<Cited<Counter>>,
+    /// `kmem:` of v1.
+    pub kmem: Option<Cited<Counter>>,
+    /// `Memory cgroup stats for PATH: …`, by cgroup; v2 has one, v1 one for each child.
+    pub stats: Vec<MemcgStats>,
+}
+
+/// One counter line. A usage that underflowed is left out and noted as an oddity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Counter {
+    /// What was used.
+    pub usage: Option<Bytes>,
+    /// What there may be.
+    pub limit: Option<Limit>,
+    /// How often the limit was hit.
+    pub failcnt: Option<u64>,
+}
+
+/// The statistics of one cgroup.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MemcgStats {
+    /// Which cgroup, where printed.
+    pub path: Option<String>,
+    /// The line of its header.
+    pub line: LineNumber,
+    /// Each number: its name as printed and bytes (counters of events are left out).
+    pub entries: Vec<(String, Bytes)>,
+}
+
+impl MemcgStats {
+    /// The number called `name`.
+    pub fn get(&self, name: &str) -> Option<Bytes> {
+        self.entries.iter().find(|(n, _)| n == name).map(|(_, amount)| *amount)
+    }
+}
+
+/// The `oom-kill:` line.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// The victim's name; escaped.
+    pub task: Option<String>,
+    /// The victim.
+    pub pid: Option<Pid>,
+    /// Whose it was.
+    pub uid: Option<u32>,
+    /// It says `global_oom`.
+    pub global: bool,
+    /// `cpuset=`.
+    pub cpuset: Option<String>,
+    /// `mems_allowed=`.
+    pub mems_allowed: Option<String>,
+    /// `nodemask=`; `(null)` is `None`.
+    pub nodemask: Option<String>,
+}
+
+/// The machine's memory as the report printed it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Machine {
+    /// The counts below `Mem-Info:` in pages: `active_anon`, `free`, `slab_unreclaimable`, ….
+    pub pages: Vec<(String, Pages)>,
+    /// The line of `Mem-Info:`.
+    pub line: Option<LineNumber>,
+    /// `Node 0 DMA32 free:… min:… low:… high:…`.
+    pub zones: Vec<Cited<Zone>>,
+    /// `Free swap  = `.
+    pub swap_free: Option<Cited<Bytes>>,
+    /// `Total swap = `.
+    pub swap_total: Option<Cited<Bytes>>,
+    /// `N pages RAM`.
+    pub ram: Option<Cited<Pages>>,
+    /// `N pages reserved`.
+    pub reserved: Option<Cited<Pages>>,
+}
+
+impl Machine {
+    /// The count called `name` below `Mem-Info:`.
+    pub fn pages(&self, name: &str) -> Option<Pages> {
+        self.pages.iter().find(|(n, _)| n == name).map(|(_, count)| *count)
+    }
+}
+
+/// One zone line.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Zone {
+    /// The node, where printed.
+    pub node: Option<u32>,
+    /// `DMA`, `Normal`, ….
+    pub name: String,
+    /// Each amount on the line that is in kB: `free`, `min`, `low`, `high`, `managed`, ….
+    pub amounts: Vec<(String, Bytes)>,
+}
+
+impl Zone {
+    /// The amount called `name`.
+    pub fn get(&self, name: &str) -> Option<Bytes> {
+        self.amounts.iter().find(|(n, _)| n == name).map(|(_, amount)| *amount)
+    }
+}
+
+/// The task table.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TaskTable {
+    /// The line of its header.
+    pub line: Option<LineNumber>,
+    /// Its rows in the order printed.
+    pub rows: Vec<Task>,
+}
+
+/// One row of the task table.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Task {
+    /// The line.
+    pub line: LineNumber,
+    /// The process (`tgid`, or `pid` where there is none).
+    pub pid: Pid,
+    /// Whose.
+    pub uid: Option<u32>,
+    /// Address space.
+    pub total_vm: Option<Pages>,
+    /// In RAM.
+    pub rss: Option<Pages>,
+    /// Page tables in bytes (≥ 4.15); before that a count of tables, in `nr_ptes`.
+    pub pgtables: Option<Bytes>,
+    /// Count of page tables (< 4.15), `nr_pmds` and `nr_puds` included.
+    pub nr_ptes: Option<Pages>,
+    /// In swap.
+    pub swapents: Option<Pages>,
+    /// The adjustment.
+    pub oom_score_adj: Option<i32>,
+    /// The name; escaped.
+    pub comm: String,
+}
+
+/// One process that was killed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Kill {
+    /// The line that says so.
+    pub line: LineNumber,
+    /// When, by the envelope of that line.
+    pub boot: Option<BootTime>,
+    /// When, by the envelope of that line.
+    pub wall: Option<WallTime>,
+    /// The victim; `None` where a whole cgroup was killed and no process named.
+    pub pid: Option<Pid>,
+    /// Its name; escaped.
+    pub comm: Option<String>,
+    /// Whose: kill line, else summary line, else task table.
+    pub uid: Option<u32>,
+    /// Address space.
+    pub total_vm: Option<Bytes>,
+    /// Anonymous memory in RAM.
+    pub anon_rss: Option<Bytes>,
+    /// File memory in RAM.
+    pub file_rss: Option<Bytes>,
+    /// Shared memory in RAM.
+    pub shmem_rss: Option<Bytes>,
+    /// Only where the log gives one undivided RSS.
+    pub rss: Option<Bytes>,
+    /// Page tables, from the kill line only.
+    pub pgtables: Option<Bytes>,
+    /// In swap, from the task table.
+    pub swap: Option<Bytes>,
+    /// The score printed for this very process.
+    pub oom_score: Option<i64>,
+    /// The adjustment: kill line, else the victim's row.
+    pub oom_score_adj: Option<i32>,
+    /// What chose it.
+    pub chosen: Chosen,
+    /// The line that says the reaper freed its memory.
+    pub reaped: Option<LineNumber>,
+    /// The line that says the reaper could not.
+    pub reaper_failed: Option<LineNumber>,
+    /// The line of its row in the task table.
+    pub task_row: Option<LineNumber>,
+    /// The line has only what a rate-limited report leaves: no trigger, no summary, no table.
+    pub bare: bool,
+}
+
+/// What made a process the victim.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Chosen {
+    /// By score.
+    #[default]
+    ByScore,
+    /// As a child of the one with the highest score (< 5.1).
+    AsChild,
+    /// As a member of a cgroup that dies together.
+    WithGroup,
+    /// Because it was the one that asked (`oom_kill_allocating_task`).
+    AsAllocator,
+}
+
+/// Something in the log that is not as a kernel prints it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Oddity {
+    /// The line.
+    pub line: LineNumber,
+    /// What is odd, one lower-case fragment.
+    pub what: String,
+}

@@ -1,0 +1,1 @@
+//! History on disk: samples and events in SQLite.
