@@ -1,5 +1,6 @@
 //! Who is who: processes, users, cgroups, and the names they carry.
 
+use std::borrow::Borrow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -129,6 +130,12 @@ impl CgroupPath {
             ("", _) => Some("/"),
             _ => Some(above),
         }
+    }
+}
+
+impl Borrow<str> for CgroupPath {
+    fn borrow(&self) -> &str {
+        &self.0
     }
 }
 

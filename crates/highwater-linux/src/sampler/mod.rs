@@ -1,0 +1,228 @@
+//! The sampler: one tick in, one refilled [`Frame`] out.
+//!
+//! ```text
+//!   readdir /proc ──► who came, who went ──► statm + stat of each, by kept-open descriptors
+//!        │                                         │
+//!        └─► /proc/PID/cgroup of the young ──► memory cgroups, by kept-open descriptors
+//!                                                  │
+//!                                     near a limit? ──► close-ups of that cgroup until it is calm
+//! ```
+//!
+//! Kept-open descriptors halve the cost of a reading and pin what they were opened on: the
+//! descriptor of a dead process answers ESRCH, never with a stranger that got its pid. A steady
+//! tick allocates nothing: buffers, vectors and names are reused.
+//!
+//! The sampler does not know the clock: every tick is handed its [`Stamp`].
+
+mod cgroups;
+mod heat;
+mod kept;
+mod machine;
+mod processes;
+
+use std::io;
+use std::time::Duration;
+
+use highwater_core::frame::{Frame, Scope};
+use highwater_core::id::CgroupPath;
+use highwater_core::time::Stamp;
+use highwater_core::units::Permille;
+
+use crate::facts::HostFacts;
+use crate::parse::mountinfo::{self, Hierarchies};
+use crate::root::Root;
+
+pub use heat::Nearness;
+
+/// How often what is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SamplerConfig {
+    /// Every so many whole ticks the slow readings of a process or cgroup are renewed.
+    pub slow_every_ticks: u32,
+    /// When a cgroup is watched closely.
+    pub nearness: Nearness,
+    /// How many descriptors may be kept open; beyond it files are opened anew each time.
+    pub kept_files: usize,
+}
+
+impl Default for SamplerConfig {
+    fn default() -> Self {
+        Self {
+            slow_every_ticks: 6,
+            nearness: Nearness {
+                within: Permille::new(100),
+                horizon: Duration::from_mins(1),
+                patience: Duration::from_mins(1),
+            },
+            // Two per process and five per cgroup: 5,000 processes and 1,000 cgroups.
+            kept_files: 15_000,
+        }
+    }
+}
+
+/// What the sampler could not read, for the agent to say once.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Blindness {
+    /// There is no memory controller to be found, so no cgroup is sampled. Why.
+    pub cgroups: Option<String>,
+    /// Some processes' slow readings are refused: how many of those tried last.
+    pub refused_processes: usize,
+}
+
+/// Counts of what the sampler did since it began.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Whole ticks.
+    pub ticks: u64,
+    /// Close-ups.
+    pub close_ups: u64,
+    /// Process readings.
+    pub process_samples: u64,
+    /// Cgroup readings.
+    pub cgroup_samples: u64,
+    /// Descriptors kept open now.
+    pub kept_files: u64,
+}
+
+/// Reads the machine again and again into a [`Frame`].
+#[derive(Debug)]
+pub struct Sampler {
+    config: SamplerConfig,
+    facts: HostFacts,
+    machine: machine::Machine,
+    processes: processes::Processes,
+    cgroups: Option<cgroups::Cgroups>,
+    budget: kept::Budget,
+    buffer: Vec<u8>,
+    tally: Tally,
+    blindness: Blindness,
+}
+
+impl Sampler {
+    /// A sampler of the machine at `root`. Fails only where `/proc` itself cannot be read; what
+    /// else is missing is told by [`Sampler::blindness`].
+    pub fn new(root: &Root, facts: HostFacts, config: SamplerConfig) -> io::Result<Self> {
+        let mut blindness = Blindness::default();
+        let cgroups = match open_cgroups(root) {
+            Ok(cgroups) => Some(cgroups),
+            Err(why) => {
+                blindness.cgroups = Some(why.to_string());
+                None
+            }
+        };
+        let mut processes = processes::Processes::open(root, &facts)?;
+        if let Some(cgroups) = &cgroups {
+            processes.follow(cgroups.version());
+        }
+        Ok(Self {
+            config,
+            machine: machine::Machine::open(root)?,
+            processes,
+            facts,
+            cgroups,
+            budget: kept::Budget::new(config.kept_files),
+            buffer: Vec::with_capacity(kept::BUFFER_BYTES),
+            tally: Tally::default(),
+            blindness,
+        })
+    }
+
+    /// Reads everything.
+    pub fn sample(&mut self, stamp: Stamp, frame: &mut Frame) -> io::Result<()> {
+        let slow = u64::from(self.config.slow_every_ticks.max(1));
+        let turn = processes::Turn { stamp, tick: self.tally.ticks, slow };
+        clear(frame, stamp, Scope::Whole);
+        let mut machine = self.machine.read(&mut self.buffer);
+        self.processes.reconcile(&mut self.budget)?;
+        let census =
+            self.processes.read_all(turn, &mut self.budget, &mut self.buffer, &mut frame.processes);
+        (machine.processes, machine.threads, machine.zombies) =
+            (census.processes, census.threads, census.zombies);
+        frame.machine = Some(machine);
+        if turn.is_slow(0) {
+            self.machine.read_zones(&self.facts, &mut self.buffer, &mut frame.zones);
+        }
+        if let Some(cgroups) = &mut self.cgroups {
+            if turn.is_slow(0) {
+                cgroups.walk();
+            }
+            for process in &frame.processes {
+                if let Some(path) = &process.cgroup {
+                    cgroups.adopt(path);
+                }
+            }
+            let config = &self.config.nearness;
+            cgroups.read_all(turn, config, &mut self.budget, &mut self.buffer, &mut frame.cgroups);
+        }
+        self.blindness.refused_processes = census.refused;
+        self.tally.ticks += 1;
+        self.count(frame);
+        Ok(())
+    }
+
+    /// Whether any cgroup is near its limit, so that [`Sampler::close_up`] has something to see.
+    pub fn is_hot(&self) -> bool {
+        self.cgroups.as_ref().is_some_and(cgroups::Cgroups::is_hot)
+    }
+
+    /// The cgroups that are watched closely.
+    pub fn hot(&self) -> impl Iterator<Item = &CgroupPath> {
+        self.cgroups.iter().flat_map(cgroups::Cgroups::hot)
+    }
+
+    /// Reads the cgroups that are near a limit and the processes inside; with `machine`, because
+    /// the machine itself is under pressure, also its numbers and its largest processes.
+    pub fn close_up(&mut self, stamp: Stamp, machine: bool, frame: &mut Frame) -> io::Result<()> {
+        let turn = processes::Turn { stamp, tick: 1, slow: u64::MAX };
+        clear(frame, stamp, Scope::CloseUp);
+        if machine {
+            frame.machine = Some(self.machine.read(&mut self.buffer));
+        }
+        if let Some(cgroups) = &mut self.cgroups {
+            cgroups.newcomers(&mut self.buffer, |pid| self.processes.adopt(pid));
+            let config = &self.config.nearness;
+            cgroups.read_hot(turn, config, &mut self.budget, &mut self.buffer, &mut frame.cgroups);
+        }
+        let hot = self.cgroups.as_ref();
+        let wanted = |process: &processes::Tracked| {
+            (machine && process.is_large())
+                || process.cgroup().is_some_and(|path| hot.is_some_and(|c| c.covers_hot(path)))
+        };
+        let processes = &mut frame.processes;
+        self.processes.read_some(turn, wanted, &mut self.budget, &mut self.buffer, processes);
+        self.tally.close_ups += 1;
+        self.count(frame);
+        Ok(())
+    }
+
+    /// What was done so far.
+    pub fn tally(&self) -> Tally {
+        Tally { kept_files: self.budget.kept(), ..self.tally }
+    }
+
+    /// What could not be read.
+    pub fn blindness(&self) -> &Blindness {
+        &self.blindness
+    }
+
+    fn count(&mut self, frame: &Frame) {
+        self.tally.process_samples += u64::try_from(frame.processes.len()).unwrap_or(0);
+        self.tally.cgroup_samples += u64::try_from(frame.cgroups.len()).unwrap_or(0);
+    }
+}
+
+fn clear(frame: &mut Frame, stamp: Stamp, scope: Scope) {
+    frame.stamp = stamp;
+    frame.scope = scope;
+    frame.machine = None;
+    frame.zones.clear();
+    frame.cgroups.clear();
+    frame.processes.clear();
+}
+
+fn open_cgroups(root: &Root) -> io::Result<cgroups::Cgroups> {
+    let mut text = Vec::new();
+    root.read("proc/self/mountinfo", &mut text)?;
+    let hierarchies = Hierarchies::find(&mountinfo::parse(&text));
+    cgroups::Cgroups::open(root, &hierarchies)
+}
