@@ -1,2 +1,75 @@
-//! The project's chores.
-fn main() {}
+//! The project's chores, as `cargo xtask CHORE`: the house checks, the tests against a real kernel and
+//! a real systemd machine, the benchmarks.
+//!
+//! Nothing here ships. A chore prints what it found and fails with a sentence.
+
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a chore talks to the terminal")]
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+mod bench;
+mod capture;
+mod clock;
+mod corpus;
+mod e2e;
+mod layers;
+mod repo;
+mod tidy;
+mod victim;
+mod vm;
+
+/// The project's chores.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    chore: Chore,
+}
+
+#[derive(Subcommand)]
+enum Chore {
+    /// Check the house rules that no compiler knows.
+    Tidy,
+    /// Check which crate knows which.
+    Layers,
+    /// Read a folder of logs and compare with the facts that each must yield.
+    OomCorpus {
+        /// The folder, with a `NAME.expected.json` for each `NAME.txt`.
+        folder: PathBuf,
+    },
+    /// Test against the real thing.
+    #[command(subcommand)]
+    E2e(e2e::Scenario),
+    /// Measure beside others.
+    #[command(subcommand)]
+    Bench(bench::Bench),
+    /// Copy what a recorder reads of this machine, as a fixture tree.
+    Capture(capture::Capture),
+    /// Leak memory (a victim of the tests).
+    #[command(hide = true)]
+    Leak(victim::Leak),
+    /// Do nothing, in some memory (a victim of the tests).
+    #[command(hide = true)]
+    Idle(victim::Idle),
+}
+
+fn main() -> ExitCode {
+    let done = match Arguments::parse().chore {
+        Chore::Tidy => tidy::run(),
+        Chore::Layers => layers::run(),
+        Chore::OomCorpus { folder } => corpus::run(&folder),
+        Chore::E2e(scenario) => scenario.run(),
+        Chore::Bench(bench) => bench.run(),
+        Chore::Capture(capture) => capture.run(),
+        Chore::Leak(leak) => leak.run(),
+        Chore::Idle(idle) => idle.run(),
+    };
+    if let Err(cause) = done {
+        eprintln!("xtask: {cause:#}");
+        return ExitCode::FAILURE;
+    }
+    ExitCode::SUCCESS
+}

@@ -1,1 +1,12 @@
-//! Verdicts: why a process died, what a machine needs.
+//! Verdicts: why a process died, and how a machine fares now.
+//!
+//! Pure functions of what was recorded: no clock, no file, no network. Every statement cites what
+//! it stands on; where that is missing it says `unknown, because …`.
+
+pub mod checkup;
+pub mod death;
+pub mod document;
+pub mod hint;
+mod words;
+
+pub use words::place;

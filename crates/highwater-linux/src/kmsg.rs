@@ -85,7 +85,8 @@ impl Kmsg {
     ///
     /// A read that the kernel forbids is an error here and not on opening: with `dmesg_restrict`
     /// some kernels check only then.
-    pub fn next_record(&mut self) -> Result<Next<'_>, KmsgError> {
+    #[expect(clippy::should_implement_trait, reason = "a record lends the buffer it stands in")]
+    pub fn next(&mut self) -> Result<Next<'_>, KmsgError> {
         self.record.clear();
         let read = loop {
             let spare = rustix::buffer::spare_capacity(&mut self.record);
@@ -139,15 +140,15 @@ mod tests {
     #[test]
     fn each_read_is_one_record() {
         let (kernel, mut kmsg) = device();
-        assert_eq!(kmsg.next_record().unwrap(), Next::Empty);
+        assert_eq!(kmsg.next().unwrap(), Next::Empty);
         let long = vec![b'x'; RECORD_BYTES_MAX];
         for record in [&b"6,1,2,-;one\n"[..], &long, b"6,2,3,-;\xff\n"] {
             kernel.send(record).unwrap();
         }
-        assert_eq!(kmsg.next_record().unwrap(), Next::Record(b"6,1,2,-;one\n"));
-        assert_eq!(kmsg.next_record().unwrap(), Next::Record(&long));
-        assert_eq!(kmsg.next_record().unwrap(), Next::Record(b"6,2,3,-;\xff\n"));
-        assert_eq!(kmsg.next_record().unwrap(), Next::Empty);
+        assert_eq!(kmsg.next().unwrap(), Next::Record(b"6,1,2,-;one\n"));
+        assert_eq!(kmsg.next().unwrap(), Next::Record(&long));
+        assert_eq!(kmsg.next().unwrap(), Next::Record(b"6,2,3,-;\xff\n"));
+        assert_eq!(kmsg.next().unwrap(), Next::Empty);
         assert_eq!(kmsg.record.capacity(), RECORD_BYTES_MAX, "the room never grows");
     }
 

@@ -5,7 +5,7 @@
 use highwater_core::id::Pid;
 use highwater_core::limit::Limit;
 use highwater_core::time::{BootTime, WallTime};
-use highwater_core::units::{Bytes, Pages};
+use highwater_core::units::{Bytes, PageSize, Pages};
 
 /// The number of a line in the input it came from, from 1.
 pub type LineNumber = u64;
@@ -29,6 +29,10 @@ pub struct OomReport {
     pub constraint: Option<Cited<Constraint>>,
     /// The memory cgroup's part of the report.
     pub memcg: Memcg,
+    /// The line that says a person asked for it (`sysrq: Manual OOM execution`).
+    pub sysrq: Option<LineNumber>,
+    /// Whom the kernel chose by score; before 5.1 a child of it may have died in its place.
+    pub selected: Option<Cited<Selected>>,
     /// The ≥ 5.0 `oom-kill:` summary line.
     pub summary: Option<Cited<Summary>>,
     /// The machine's memory.
@@ -153,6 +157,19 @@ impl MemcgStats {
     }
 }
 
+/// `Kill process N (x) score S or sacrifice child`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Selected {
+    /// The chosen process.
+    pub pid: Option<Pid>,
+    /// Its name; escaped.
+    pub comm: Option<String>,
+    /// Its score; permille of the memory since 2.6.36.
+    pub score: Option<i64>,
+    /// It was the one that asked (`oom_kill_allocating_task`).
+    pub allocating: bool,
+}
+
 /// The `oom-kill:` line.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Summary {
@@ -189,6 +206,9 @@ pub struct Machine {
     pub ram: Option<Cited<Pages>>,
     /// `N pages reserved`.
     pub reserved: Option<Cited<Pages>>,
+    /// The size of a page, where the log shows it: from the free lists, or from a victim whose
+    /// address space is printed both in pages and in kB.
+    pub page_size: Option<Cited<PageSize>>,
 }
 
 impl Machine {

@@ -1,2 +1,66 @@
-//! The door.
-fn main() {}
+//! The door: arguments in, one command run, an exit code out.
+//!
+//! Commands live in `cmd`, what they show in `view`. Nothing here judges; that is
+//! `highwater-diagnose`.
+
+mod args;
+mod cmd;
+mod view;
+
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use args::{Args, Command};
+
+/// A usage error, in every command (`EX_USAGE` of sysexits.h).
+const USAGE: u8 = 64;
+
+fn main() -> ExitCode {
+    match Args::try_parse() {
+        Ok(args) => run(args),
+        Err(error) => usage(&error),
+    }
+}
+
+fn run(args: Args) -> ExitCode {
+    let done = match args.command {
+        None => cmd::checkup::run(&args.checkup),
+        Some(Command::Checkup(args)) => cmd::checkup::run(&args),
+        Some(Command::Why(args)) => cmd::why::run(&args),
+        Some(Command::Agent(args)) => cmd::agent::run(&args),
+        Some(Command::Completions(args)) => cmd::manual::completions(&args),
+        Some(Command::Man(args)) => cmd::manual::man(&args),
+    };
+    match done {
+        Ok(code) => code,
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Help and version were asked for; everything else is a usage error.
+fn usage(error: &clap::Error) -> ExitCode {
+    let printed = error.print();
+    match (error.exit_code(), printed) {
+        (0, Ok(())) => ExitCode::SUCCESS,
+        (0, Err(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        (0, Err(_)) => ExitCode::FAILURE,
+        _ => ExitCode::from(USAGE),
+    }
+}
+
+/// `highwater why | head` ends when head has seen enough.
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    let pipe = |cause: &io::Error| cause.kind() == io::ErrorKind::BrokenPipe;
+    error.chain().any(|cause| cause.downcast_ref::<io::Error>().is_some_and(pipe))
+}
+
+/// Nothing can be done about a standard error that is closed.
+pub(crate) fn complain(error: &anyhow::Error) {
+    let _unheard = writeln!(anstream::stderr(), "highwater: {error:#}");
+}

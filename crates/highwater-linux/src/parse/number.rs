@@ -8,7 +8,7 @@ pub fn u64(text: &[u8]) -> Option<u64> {
     digits(text.trim_ascii())
 }
 
-/// As [`u64`], with a minus sign allowed.
+/// As [`u64()`], with a minus sign allowed.
 pub fn i64(text: &[u8]) -> Option<i64> {
     let text = text.trim_ascii();
     match text.strip_prefix(b"-") {
@@ -17,7 +17,7 @@ pub fn i64(text: &[u8]) -> Option<i64> {
     }
 }
 
-/// As [`u64`], for what is a `u32` in the kernel.
+/// As [`u64()`], for what is a `u32` in the kernel.
 pub fn u32(text: &[u8]) -> Option<u32> {
     u64(text)?.try_into().ok()
 }

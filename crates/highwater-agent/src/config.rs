@@ -1,0 +1,162 @@
+//! The configuration: what can be set, what it may be, and what it is if nobody says.
+//!
+//! [`KEYS`] is the single source: reading, the commented default file, the manual and the guess at
+//! what a misspelt key was meant to be all walk that table. Everything has a default, so an empty
+//! file (or none) is a valid configuration.
+
+mod amount;
+mod fault;
+mod key;
+#[cfg(test)]
+mod tests;
+
+use std::fs::File;
+use std::io::Read;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::time::Duration;
+
+use highwater_core::units::{Bytes, Permille};
+
+pub use fault::{ConfigError, Fault, Wrong};
+pub use key::{KEYS, Key};
+
+/// The most that is read of a file: hundreds of times the whole default file.
+const MAX_FILE_BYTES: u64 = 1024 * 1024;
+
+/// Everything that can be set.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Config {
+    /// How often what is read.
+    pub sample: Sample,
+    /// What is kept.
+    pub store: Store,
+    /// Metrics and health over HTTP.
+    pub web: Web,
+    /// The agent's own process.
+    pub agent: Own,
+    /// The kernel's messages.
+    pub kmsg: Kmsg,
+}
+
+/// `[sample]`: how often what is read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sample {
+    /// Between two readings of the whole machine.
+    pub every: Duration,
+    /// Between two readings of what is near a limit.
+    pub close_up_every: Duration,
+    /// How near to its limit a cgroup is watched closely.
+    pub close_up_within: Permille,
+    /// How soon a cgroup must be about to reach its limit to be watched closely.
+    pub close_up_horizon: Duration,
+    /// Between two readings of what costs more to read.
+    pub slow_every: Duration,
+}
+
+impl Default for Sample {
+    fn default() -> Self {
+        Self {
+            every: Duration::from_secs(5),
+            close_up_every: Duration::from_millis(250),
+            close_up_within: Permille::new(100),
+            close_up_horizon: minutes(1),
+            slow_every: Duration::from_secs(30),
+        }
+    }
+}
+
+/// `[store]`: what is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Store {
+    /// For how long.
+    pub keep: Duration,
+    /// A process this large has series of its own at once.
+    pub process_min_rss: Bytes,
+}
+
+impl Default for Store {
+    fn default() -> Self {
+        Self { keep: hours(7 * 24), process_min_rss: Bytes::from_mib(16) }
+    }
+}
+
+/// `[web]`: metrics and health over HTTP.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Web {
+    /// Whether they are served.
+    pub enabled: bool,
+    /// Where.
+    pub listen: SocketAddr,
+    /// Whether every process is shown, not only sums by owner.
+    pub per_process: bool,
+}
+
+impl Default for Web {
+    fn default() -> Self {
+        let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 9477));
+        Self { enabled: true, listen, per_process: false }
+    }
+}
+
+/// `[agent]`: the agent's own process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Own {
+    /// Whether its memory is locked in RAM.
+    pub lock_memory: bool,
+    /// How willingly the kernel kills it, −999 to 1000.
+    pub oom_score_adj: i32,
+}
+
+impl Default for Own {
+    fn default() -> Self {
+        Self { lock_memory: true, oom_score_adj: -900 }
+    }
+}
+
+/// `[kmsg]`: the kernel's messages.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kmsg {
+    /// Whether they are read.
+    pub enabled: bool,
+}
+
+impl Default for Kmsg {
+    fn default() -> Self {
+        Self { enabled: true }
+    }
+}
+
+impl Config {
+    /// Reads the file at `path`.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let unreadable = |cause| ConfigError::Unreadable { path: path.to_owned(), cause };
+        let file = File::open(path).map_err(unreadable)?;
+        let mut text = String::new();
+        file.take(MAX_FILE_BYTES + 1).read_to_string(&mut text).map_err(unreadable)?;
+        if u64::try_from(text.len()).is_ok_and(|length| length > MAX_FILE_BYTES) {
+            return Err(ConfigError::TooLarge { path: path.to_owned(), most: MAX_FILE_BYTES });
+        }
+        Self::parse(&text, &path.to_string_lossy())
+    }
+
+    /// Reads `text`, which errors call `file_name`. Tells all that is wrong with it, not only the
+    /// first thing.
+    pub fn parse(text: &str, file_name: &str) -> Result<Self, ConfigError> {
+        key::read(text, file_name)
+    }
+
+    /// A file with every key, what it means, what it may be and its default, ready to be edited.
+    /// Keys are commented out, so that a later version's better default is not held back.
+    pub fn commented_default() -> String {
+        key::commented_default()
+    }
+}
+
+const fn minutes(count: u64) -> Duration {
+    Duration::from_secs(count * 60)
+}
+
+const fn hours(count: u64) -> Duration {
+    minutes(count * 60)
+}

@@ -1,0 +1,358 @@
+//! The table of keys, and what walks it.
+
+use std::fmt::Display;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use highwater_core::text;
+use highwater_core::units::{Bytes, Permille};
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::amount::{share, share_text, size, size_text, span, span_text};
+use super::fault::{ConfigError, Fault, Wrong};
+use super::{Config, hours, minutes};
+
+/// Below a second the recorder itself would be load; a spike between two readings ten minutes
+/// apart leaves no trace.
+const EVERY: (Duration, Duration) = (Duration::from_secs(1), minutes(10));
+/// A tenth of a second is ten reads of every file of a cgroup a second; slower than a whole
+/// reading at its fastest is no close-up.
+const CLOSE_UP_EVERY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(1));
+/// Below 1 % a limit is reached between two readings; above 50 % most cgroups would be near.
+const CLOSE_UP_WITHIN: (Permille, Permille) = (Permille::new(10), Permille::new(500));
+/// Zero looks at the distance alone; an hour is already no emergency.
+const CLOSE_UP_HORIZON: (Duration, Duration) = (Duration::ZERO, hours(1));
+/// As for whole readings; descriptors that leak for an hour unseen are too many.
+const SLOW_EVERY: (Duration, Duration) = (Duration::from_secs(1), hours(1));
+/// An hour is the least that explains a death; four hundred days compare a year with the last.
+const KEEP: (Duration, Duration) = (hours(1), hours(400 * 24));
+/// Zero keeps every process; above 1 TiB is a slip of the unit.
+const PROCESS_MIN_RSS: (Bytes, Bytes) = (Bytes::ZERO, Bytes::new(1 << 40));
+/// −1000 is "never": a recorder that leaks must still be killed before the machine hangs.
+const OOM_SCORE_ADJ: (i32, i32) = (-999, 1000);
+
+/// How much of a wrong value is repeated.
+const SHOWN_CHARS: usize = 60;
+
+/// One key: its place, its meaning, its default, what it may be.
+#[derive(Debug)]
+pub struct Key {
+    /// Section and name: `sample.every`.
+    pub path: &'static str,
+    /// The default as it is written in the file.
+    pub default: &'static str,
+    /// What it means, in one or two sentences.
+    pub doc: &'static str,
+    kind: Kind,
+}
+
+/// What a key's value is, within which bounds, and where it goes.
+#[derive(Debug)]
+enum Kind {
+    Span((Duration, Duration), fn(&mut Config) -> &mut Duration),
+    Size((Bytes, Bytes), fn(&mut Config) -> &mut Bytes),
+    Share((Permille, Permille), fn(&mut Config) -> &mut Permille),
+    Number((i32, i32), fn(&mut Config) -> &mut i32),
+    Switch(fn(&mut Config) -> &mut bool),
+    Address(fn(&mut Config) -> &mut SocketAddr),
+}
+
+/// Every key, section by section.
+pub const KEYS: &[Key] = &[
+    Key {
+        path: "sample.every",
+        default: "\"5s\"",
+        doc: "How often the whole machine is read: memory, cgroups, processes.",
+        kind: Kind::Span(EVERY, |config| &mut config.sample.every),
+    },
+    Key {
+        path: "sample.close_up_every",
+        default: "\"250ms\"",
+        doc: "How often a cgroup that is near its limit is read, and its processes, so that the \
+              last seconds before a death are on record.",
+        kind: Kind::Span(CLOSE_UP_EVERY, |config| &mut config.sample.close_up_every),
+    },
+    Key {
+        path: "sample.close_up_within",
+        default: "\"10%\"",
+        doc: "A cgroup is near its limit when less than this share of the limit is left.",
+        kind: Kind::Share(CLOSE_UP_WITHIN, |config| &mut config.sample.close_up_within),
+    },
+    Key {
+        path: "sample.close_up_horizon",
+        default: "\"1min\"",
+        doc: "A cgroup is also near its limit when it would reach it this soon by the growth of \
+              the last readings; \"0s\" looks at the share alone.",
+        kind: Kind::Span(CLOSE_UP_HORIZON, |config| &mut config.sample.close_up_horizon),
+    },
+    Key {
+        path: "sample.slow_every",
+        default: "\"30s\"",
+        doc: "How often that is read which costs more: open files, swap, peaks, the kernel's \
+              scores. Never more often than sample.every.",
+        kind: Kind::Span(SLOW_EVERY, |config| &mut config.sample.slow_every),
+    },
+    Key {
+        path: "store.keep",
+        default: "\"7d\"",
+        doc: "How long samples are kept on disk. Deaths are kept for good.",
+        kind: Kind::Span(KEEP, |config| &mut config.store.keep),
+    },
+    Key {
+        path: "store.process_min_rss",
+        default: "\"16MiB\"",
+        doc: "A process with this much memory in RAM is kept on disk with series of its own; \
+              the others are in the sum of their cgroup. \"0\" keeps every process.",
+        kind: Kind::Size(PROCESS_MIN_RSS, |config| &mut config.store.process_min_rss),
+    },
+    Key {
+        path: "web.enabled",
+        default: "true",
+        doc: "Whether /metrics and /healthz are served.",
+        kind: Kind::Switch(|config| &mut config.web.enabled),
+    },
+    Key {
+        path: "web.listen",
+        default: "\"127.0.0.1:9477\"",
+        doc: "Where they are served. There is no password: an address other than the loopback \
+              shows this machine's units and processes to the network.",
+        kind: Kind::Address(|config| &mut config.web.listen),
+    },
+    Key {
+        path: "web.per_process",
+        default: "false",
+        doc: "Whether /metrics shows every process and not only sums by owner: many series, and \
+              new ones with every restart.",
+        kind: Kind::Switch(|config| &mut config.web.per_process),
+    },
+    Key {
+        path: "agent.lock_memory",
+        default: "true",
+        doc: "Whether the agent keeps its own memory from being swapped out, where it is \
+              permitted, so that it still records when the machine thrashes.",
+        kind: Kind::Switch(|config| &mut config.agent.lock_memory),
+    },
+    Key {
+        path: "agent.oom_score_adj",
+        default: "-900",
+        doc: "How willingly the kernel kills the agent when memory runs out, where it may be set: \
+              the lower, the later.",
+        kind: Kind::Number(OOM_SCORE_ADJ, |config| &mut config.agent.oom_score_adj),
+    },
+    Key {
+        path: "kmsg.enabled",
+        default: "true",
+        doc: "Whether the kernel's messages are read. Without them no death is recorded.",
+        kind: Kind::Switch(|config| &mut config.kmsg.enabled),
+    },
+];
+
+impl Key {
+    /// The section, and the name in it.
+    pub fn place(&self) -> (&'static str, &'static str) {
+        self.path.split_once('.').unwrap_or(("", self.path))
+    }
+
+    /// What the value may be, in words.
+    pub fn allowed(&self) -> String {
+        match &self.kind {
+            Kind::Span((least, most), _) => {
+                format!("a duration from \"{}\" to \"{}\"", span_text(*least), span_text(*most))
+            }
+            Kind::Size((least, most), _) => {
+                format!("a size from \"{}\" to \"{}\"", size_text(*least), size_text(*most))
+            }
+            Kind::Share((least, most), _) => {
+                format!("a share from \"{}\" to \"{}\"", share_text(*least), share_text(*most))
+            }
+            Kind::Number((least, most), _) => format!("a whole number from {least} to {most}"),
+            Kind::Switch(_) => "true or false".to_owned(),
+            Kind::Address(_) => {
+                "an address and a port, as in \"127.0.0.1:9477\" or \"[::1]:9477\"".to_owned()
+            }
+        }
+    }
+
+    /// Puts `value` where it belongs, or says why it cannot be.
+    fn set(&self, config: &mut Config, value: &DeValue<'_>) -> Result<(), String> {
+        match &self.kind {
+            Kind::Span(bounds, slot) => *slot(config) = within(bounds, span(string(value)?)?)?,
+            Kind::Size(bounds, slot) => *slot(config) = within(bounds, size(string(value)?)?)?,
+            Kind::Share(bounds, slot) => *slot(config) = within(bounds, share(string(value)?)?)?,
+            Kind::Number(bounds, slot) => *slot(config) = within(bounds, number(value)?)?,
+            Kind::Switch(slot) => {
+                *slot(config) = value.as_bool().ok_or_else(|| not("a switch", value))?;
+            }
+            Kind::Address(slot) => {
+                let address = string(value)?.parse();
+                *slot(config) = address.map_err(|_| "it is no such address".to_owned())?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn within<T: PartialOrd + Copy>((least, most): &(T, T), amount: T) -> Result<T, String> {
+    match amount {
+        _ if amount < *least => Err("it is too small".to_owned()),
+        _ if amount > *most => Err("it is too large".to_owned()),
+        _ => Ok(amount),
+    }
+}
+
+fn string<'a>(value: &'a DeValue<'_>) -> Result<&'a str, String> {
+    value.as_str().ok_or_else(|| not("a text in quotes", value))
+}
+
+fn number(value: &DeValue<'_>) -> Result<i32, String> {
+    let integer = value.as_integer().ok_or_else(|| not("a whole number", value))?;
+    i32::from_str_radix(integer.as_str(), integer.radix())
+        .map_err(|_| "it is out of range".to_owned())
+}
+
+fn not(wanted: impl Display, value: &DeValue<'_>) -> String {
+    format!("it is not {wanted} but of type {}", value.type_str())
+}
+
+/// Reads `text` as a configuration.
+pub(super) fn read(text: &str, file: &str) -> Result<Config, ConfigError> {
+    let mut reading = Reading { text, file, config: Config::default(), faults: Vec::new() };
+    let (document, errors) = DeTable::parse_recoverable(text);
+    for error in &errors {
+        let why = text::escape(error.message().as_bytes()).into_owned();
+        reading.fault(error.span().map_or(0, |at| at.start), Wrong::Syntax { why });
+    }
+    // What was understood of a broken file would only give faults that are none.
+    if errors.is_empty() {
+        reading.document(document.get_ref());
+    }
+    reading.finish()
+}
+
+struct Reading<'t> {
+    text: &'t str,
+    file: &'t str,
+    config: Config,
+    faults: Vec<Fault>,
+}
+
+impl Reading<'_> {
+    fn document(&mut self, document: &DeTable<'_>) {
+        for (name, value) in document {
+            let (at, path) = (name.span().start, name.get_ref());
+            let is_section = KEYS.iter().any(|key| key.place().0 == path);
+            match value.get_ref().as_table() {
+                Some(section) if is_section || !section.is_empty() => self.section(path, section),
+                None if is_section => {
+                    let write = format!("[{path}] and its keys below it");
+                    self.fault(at, Wrong::Misplaced { path: path.to_string(), write });
+                }
+                _ => self.unknown(at, path),
+            }
+        }
+    }
+
+    fn section(&mut self, section: &str, table: &DeTable<'_>) {
+        for (name, value) in table {
+            let path = format!("{section}.{}", name.get_ref());
+            let at = name.span().start;
+            match KEYS.iter().find(|key| key.path == path) {
+                None => self.unknown(at, &path),
+                Some(key) if value.get_ref().is_table() => {
+                    let write = format!("{} = {}", key.place().1, key.default);
+                    self.fault(at, Wrong::Misplaced { path, write });
+                }
+                Some(key) => self.value(key, value),
+            }
+        }
+    }
+
+    fn value(&mut self, key: &Key, value: &Spanned<DeValue<'_>>) {
+        let Err(why) = key.set(&mut self.config, value.get_ref()) else { return };
+        let source = self.text.get(value.span()).unwrap_or_default();
+        let value_text = shown(source);
+        let wrong =
+            Wrong::BadValue { path: key.path, value: value_text, why, allowed: key.allowed() };
+        self.fault(value.span().start, wrong);
+    }
+
+    fn unknown(&mut self, at: usize, path: &str) {
+        self.fault(at, Wrong::UnknownKey { path: shown(path), meant: nearest(path) });
+    }
+
+    fn fault(&mut self, at: usize, wrong: Wrong) {
+        let before = self.text.as_bytes().iter().take(at);
+        let line = 1 + before.filter(|byte| **byte == b'\n').count();
+        self.faults.push(Fault { file: self.file.to_owned(), line, wrong });
+    }
+
+    fn finish(mut self) -> Result<Config, ConfigError> {
+        if self.faults.is_empty() {
+            return Ok(self.config);
+        }
+        self.faults.sort_by_key(|fault| fault.line);
+        Err(ConfigError::Faults(self.faults))
+    }
+}
+
+/// `text` on one line, not too long.
+fn shown(text: &str) -> String {
+    let escaped = text::escape(text.as_bytes());
+    match escaped.char_indices().nth(SHOWN_CHARS) {
+        Some((end, _)) => format!("{}…", escaped.get(..end).unwrap_or_default()),
+        None => escaped.into_owned(),
+    }
+}
+
+/// The key or section that `path` was probably meant to be: one that is spelt nearly so, or the
+/// same name in another section.
+fn nearest(path: &str) -> Option<&'static str> {
+    // Nobody's slip is that long, and the distance takes the product of both lengths.
+    if path.len() > SHOWN_CHARS {
+        return None;
+    }
+    let sections = KEYS.iter().map(|key| key.place().0).filter(|_| !path.contains('.'));
+    let known = KEYS.iter().map(|key| key.path).chain(sections);
+    let (slips, near) = known
+        .map(|known| (strsim::osa_distance(path, known), known))
+        .min_by_key(|(slips, _)| *slips)?;
+    if slips <= path.len() / 3 {
+        return Some(near);
+    }
+    let name = path.rsplit('.').next()?;
+    KEYS.iter().find(|key| key.place().1 == name).map(|key| key.path)
+}
+
+pub(super) fn commented_default() -> String {
+    let mut out = "# highwater agent: every key with its default. Take away the # before a key to change it.\n\
+        # Durations: ms, s, min, h, d, w (\"1h30min\"). Sizes: KiB, MiB, GiB, TiB, kB, MB, GB, TB.\n"
+        .to_owned();
+    let mut section = "";
+    for key in KEYS {
+        let (of, name) = key.place();
+        if of != section {
+            section = of;
+            out.extend(["\n[", section, "]\n"]);
+        }
+        for line in wrapped(&format!("{} Allowed: {}.", key.doc, key.allowed())) {
+            out.extend(["# ", &line, "\n"]);
+        }
+        out.extend(["#", name, " = ", key.default, "\n"]);
+    }
+    out
+}
+
+/// `text` in lines of at most 96 characters, to stay within 100 with the comment sign.
+fn wrapped(text: &str) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split(' ') {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= 96 => {
+                line.extend([" ", word]);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}

@@ -1,0 +1,157 @@
+//! The pulse: decides when to look, and sends what was seen to the recorder.
+//!
+//! At rest the whole machine is read every few seconds. While a cgroup is near its limit, or the
+//! kernel's pressure trigger fired, close-ups are taken in between.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use highwater_core::frame::Frame;
+use highwater_core::time::{BootTime, Stamp};
+use highwater_linux::psi::Trigger;
+use highwater_linux::sampler::Sampler;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use crate::board::Board;
+use crate::clock;
+use crate::recorder::Entry;
+
+/// How often what is looked at.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rhythm {
+    /// The whole machine.
+    pub(crate) every: Duration,
+    /// What is near a limit.
+    pub(crate) close_up_every: Duration,
+}
+
+/// How long the machine is watched closely after its pressure trigger fired. The trigger fires
+/// again, at most once in its window, while the pressure lasts.
+const PRESSURE_LASTS: Duration = Duration::from_secs(10);
+
+pub(crate) struct Pulse {
+    pub(crate) sampler: Sampler,
+    pub(crate) rhythm: Arc<Mutex<Rhythm>>,
+    pub(crate) pressure: Option<Trigger>,
+    pub(crate) entries: SyncSender<Entry>,
+    /// Frames that can be refilled.
+    pub(crate) used: Receiver<Box<Frame>>,
+    pub(crate) board: Arc<Board>,
+    /// Readable when the agent stops.
+    pub(crate) stop: OwnedFd,
+}
+
+/// When what is due, by the boot clock.
+#[derive(Clone, Copy, Debug, Default)]
+struct Due {
+    whole: BootTime,
+    close_up: BootTime,
+    pressure_until: BootTime,
+}
+
+impl Pulse {
+    /// Looks until told to stop.
+    pub(crate) fn run(mut self) {
+        let mut due = Due { whole: clock::now().boot, ..Due::default() };
+        loop {
+            let now = clock::now();
+            let rhythm = *self.rhythm.lock().unwrap_or_else(PoisonError::into_inner);
+            let pressed = now.boot < due.pressure_until;
+            if due.whole <= now.boot {
+                self.look(now, None);
+                due.whole = next(due.whole, now.boot, rhythm.every);
+                due.close_up = later(now.boot, rhythm.close_up_every);
+            } else if due.close_up <= now.boot && (pressed || self.sampler.is_hot()) {
+                self.look(now, Some(pressed));
+                due.close_up = next(due.close_up, now.boot, rhythm.close_up_every);
+            }
+            let close = pressed || self.sampler.is_hot();
+            let at = if close { due.whole.min(due.close_up) } else { due.whole };
+            match self.wait(at.since(clock::now().boot)) {
+                Woken::Stop => break,
+                Woken::Pressure => {
+                    let now = clock::now().boot;
+                    due.pressure_until = later(now, PRESSURE_LASTS);
+                    due.close_up = due.close_up.max(now).min(later(now, rhythm.close_up_every));
+                }
+                Woken::Time => {}
+            }
+        }
+    }
+
+    /// Takes one frame: a close-up where `close_up` says whether the machine is part of it.
+    fn look(&mut self, now: Stamp, close_up: Option<bool>) {
+        let mut frame = match self.used.try_recv() {
+            Ok(frame) => frame,
+            Err(TryRecvError::Empty | TryRecvError::Disconnected) => {
+                self.board.counts().dropped_frames.fetch_add(1, Ordering::Relaxed);
+                return;
+            }
+        };
+        let taken = match close_up {
+            None => self.sampler.sample(now, &mut frame),
+            Some(machine) => self.sampler.close_up(now, machine, &mut frame),
+        };
+        if let Err(error) = taken {
+            crate::log::say(&format!("this machine's /proc cannot be read: {error}"));
+        }
+        self.count();
+        // The queue has a place for every frame there is: only a stopped recorder refuses.
+        let _stopped = self.entries.try_send(Entry::Frame(frame));
+    }
+
+    fn count(&self) {
+        let (tally, counts) = (self.sampler.tally(), self.board.counts());
+        counts.process_samples.store(tally.process_samples, Ordering::Relaxed);
+        counts.cgroup_samples.store(tally.cgroup_samples, Ordering::Relaxed);
+        counts.kept_files.store(tally.kept_files, Ordering::Relaxed);
+    }
+
+    fn wait(&mut self, span: Duration) -> Woken {
+        let timeout = Timespec {
+            tv_sec: i64::try_from(span.as_secs()).unwrap_or(i64::MAX),
+            tv_nsec: i64::from(span.subsec_nanos()),
+        };
+        let stop = PollFd::new(&self.stop, PollFlags::IN);
+        let Some(pressure) = &self.pressure else {
+            let mut fds = [stop];
+            let _interrupted = poll(&mut fds, Some(&timeout));
+            let [stop] = fds;
+            return if stop.revents().is_empty() { Woken::Time } else { Woken::Stop };
+        };
+        let pressure = pressure.as_fd();
+        let mut fds = [stop, PollFd::new(&pressure, PollFlags::PRI)];
+        let _interrupted = poll(&mut fds, Some(&timeout));
+        let [stop, pressure] = fds;
+        let (stop, pressure) = (stop.revents(), pressure.revents());
+        if pressure.contains(PollFlags::ERR) {
+            self.pressure = None;
+        }
+        match (stop.is_empty(), pressure.contains(PollFlags::PRI)) {
+            (false, _) => Woken::Stop,
+            (true, true) => Woken::Pressure,
+            (true, false) => Woken::Time,
+        }
+    }
+}
+
+enum Woken {
+    Time,
+    Pressure,
+    Stop,
+}
+
+/// The next moment of a rhythm after `now`; beats that were slept through are left out.
+fn next(last: BootTime, now: BootTime, every: Duration) -> BootTime {
+    let beat = later(last, every);
+    if beat > now { beat } else { later(now, every) }
+}
+
+fn later(moment: BootTime, span: Duration) -> BootTime {
+    let us = u64::try_from(span.as_micros()).unwrap_or(u64::MAX);
+    BootTime::from_micros(moment.micros().saturating_add(us))
+}

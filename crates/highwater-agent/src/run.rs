@@ -1,0 +1,297 @@
+//! Starting the agent, changing its mind, and ending it cleanly.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{Builder, JoinHandle};
+
+use highwater_core::event::{Event, Happening};
+use highwater_core::frame::Frame;
+use highwater_core::time::BootId;
+use highwater_linux::facts::HostFacts;
+use highwater_linux::kmsg::Kmsg;
+use highwater_linux::psi::{Threshold, Trigger};
+use highwater_linux::root::Root;
+use highwater_linux::sampler::{Nearness, Sampler, SamplerConfig};
+use highwater_store::{Store, StoreError};
+use rustix::event::{EventfdFlags, eventfd};
+use rustix::process::{Signal, getpid, kill_process};
+
+use crate::board::Board;
+use crate::clock;
+use crate::config::Config;
+use crate::place::{Place, PlaceError};
+use crate::privilege;
+use crate::pulse::{Pulse, Rhythm};
+use crate::recorder::{Entry, Keep, Recorder};
+use crate::watcher::{CURSOR, Watcher};
+
+/// How many frames go round between the pulse and the recorder: two seconds of close-ups, for a
+/// store that has to wait for its disk.
+const FRAMES: usize = 8;
+
+/// How many entries wait for the recorder: every frame, and a few batches of deaths.
+const ENTRIES: usize = FRAMES + 8;
+
+/// A thread's stack. The deepest is the recorder's, in SQLite; 256 KiB is what it recommends.
+const STACK_BYTES: usize = 512 * 1024;
+
+/// The agent could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum AgentError {
+    /// No data directory.
+    #[error(transparent)]
+    Place(#[from] PlaceError),
+    /// The store in it cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The machine cannot be read at all.
+    #[error("cannot read /proc: {0}; is it mounted, and visible to this user?")]
+    Proc(io::Error),
+    /// The kernel refused a thread or a descriptor.
+    #[error("cannot start a thread: {0}")]
+    Thread(io::Error),
+}
+
+/// What the agent found out about its own sight when it started.
+#[derive(Clone, Debug, Default)]
+pub struct Findings {
+    /// What is recorded, in short phrases.
+    pub records: Vec<String>,
+    /// What is not, and what it would take.
+    pub blind: Vec<String>,
+}
+
+/// The running agent. Dropping it without [`Agent::stop`] leaves its threads to the end of the
+/// process.
+#[derive(Debug)]
+pub struct Agent {
+    place: Place,
+    board: Arc<Board>,
+    rhythm: Arc<Mutex<Rhythm>>,
+    entries: SyncSender<Entry>,
+    stops: Vec<OwnedFd>,
+    watchers: Vec<JoinHandle<()>>,
+    recorder: JoinHandle<()>,
+    boot: BootId,
+    findings: Findings,
+}
+
+impl Agent {
+    /// Starts recording this machine into `dir`.
+    pub fn start(root: &Root, dir: &Path, config: &Config) -> Result<Self, AgentError> {
+        let place = Place::claim(dir)?;
+        let mut store = Store::open(place.dir())?;
+        let facts = HostFacts::read(root);
+        let boot = facts.boot_id.ok_or_else(|| AgentError::Proc(no_boot_id()))?;
+        let mut findings = Findings::default();
+        ask_for_privileges(root, config, &mut findings);
+        let shared = Arc::new(Board::default());
+        let sampler =
+            Sampler::new(root, facts, sampler_config(config)).map_err(AgentError::Proc)?;
+        see(&sampler, config, &mut findings);
+        let (entries, inbox) = sync_channel(ENTRIES);
+        let (back, used) = sync_channel(FRAMES);
+        for _ in 0..FRAMES {
+            // The channel was made for as many.
+            let _room = back.try_send(Box::<Frame>::default());
+        }
+        let rhythm = Arc::new(Mutex::new(rhythm(config)));
+        let (mut stops, mut watchers) = (Vec::new(), Vec::new());
+        let after = store.cursor(CURSOR)?.filter(|at| at.boot_id == boot).map(|at| at.seq);
+        record_start(&mut store, boot)?;
+        if let Some(kmsg) = open_kmsg(root, config, &mut findings) {
+            shared.counts().kmsg_ok.store(true, Ordering::Relaxed);
+            let stop = stop_signal(&mut stops)?;
+            let (entries, board) = (entries.clone(), Arc::clone(&shared));
+            let watcher = Watcher { kmsg, boot, after, entries, board, stop };
+            watchers.push(thread("watcher", &shared, move || watcher.run())?);
+        }
+        let pulse = Pulse {
+            sampler,
+            rhythm: Arc::clone(&rhythm),
+            pressure: open_trigger(root, &mut findings),
+            entries: entries.clone(),
+            used,
+            board: Arc::clone(&shared),
+            stop: stop_signal(&mut stops)?,
+        };
+        watchers.push(thread("pulse", &shared, move || pulse.run())?);
+        let keep = keep(config);
+        let board = Arc::clone(&shared);
+        let recorder = Recorder { store, boot, board, keep, used: back, behind: false };
+        let recorder = thread("recorder", &shared, move || recorder.run(&inbox))?;
+        Ok(Self {
+            place,
+            board: shared,
+            rhythm,
+            entries,
+            stops,
+            watchers,
+            recorder,
+            boot,
+            findings,
+        })
+    }
+
+    /// Where the data goes.
+    pub fn dir(&self) -> PathBuf {
+        self.place.dir().to_owned()
+    }
+
+    /// What is shown to the page.
+    pub fn board(&self) -> Arc<Board> {
+        Arc::clone(&self.board)
+    }
+
+    /// What the agent can see and what it cannot.
+    pub fn findings(&self) -> &Findings {
+        &self.findings
+    }
+
+    /// Goes on by another configuration. What is opened once (the page's address, the privileges,
+    /// when a cgroup counts as near) stays until a restart.
+    pub fn reload(&self, config: &Config) {
+        *self.rhythm.lock().unwrap_or_else(PoisonError::into_inner) = rhythm(config);
+        let _stopped = self.entries.send(Entry::Keep(keep(config)));
+    }
+
+    /// Ends every thread, the recorder last, so that what is queued is written.
+    pub fn stop(self) {
+        for stop in &self.stops {
+            let _written = rustix::io::write(stop, &1_u64.to_ne_bytes());
+        }
+        for watcher in self.watchers {
+            let _panicked = watcher.join();
+        }
+        let now = clock::now();
+        let ended = lifecycle(now, self.boot, "stopped", "the recorder stopped");
+        let _gone = self.entries.send(Entry::Events(vec![ended], None));
+        let _gone = self.entries.send(Entry::Stop);
+        let _panicked = self.recorder.join();
+    }
+}
+
+/// Starts a thread. One that panics takes the agent down in good order: the other threads write
+/// what they have, and whoever supervises the agent starts it anew.
+fn thread(
+    name: &str,
+    board: &Arc<Board>,
+    body: impl FnOnce() + Send + 'static,
+) -> Result<JoinHandle<()>, AgentError> {
+    let (board, title) = (Arc::clone(board), name.to_owned());
+    let guarded = move || {
+        if catch_unwind(AssertUnwindSafe(body)).is_err() {
+            crate::log::say(&format!("the {title} thread failed; ending"));
+            board.counts().failed.store(true, Ordering::Relaxed);
+            let _ended_anyway = kill_process(getpid(), Signal::TERM);
+        }
+    };
+    let builder = Builder::new().name(name.to_owned()).stack_size(STACK_BYTES);
+    builder.spawn(guarded).map_err(AgentError::Thread)
+}
+
+/// An event that one thread waits for and [`Agent::stop`] raises.
+fn stop_signal(stops: &mut Vec<OwnedFd>) -> Result<OwnedFd, AgentError> {
+    let made = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).map_err(io::Error::from);
+    let signal = made.map_err(AgentError::Thread)?;
+    stops.push(signal.try_clone().map_err(AgentError::Thread)?);
+    Ok(signal)
+}
+
+fn rhythm(config: &Config) -> Rhythm {
+    Rhythm { every: config.sample.every, close_up_every: config.sample.close_up_every }
+}
+
+fn keep(config: &Config) -> Keep {
+    Keep { raw: config.store.keep, process_min_rss: config.store.process_min_rss }
+}
+
+fn sampler_config(config: &Config) -> SamplerConfig {
+    let sample = &config.sample;
+    let ticks = sample.slow_every.as_millis() / sample.every.as_millis().max(1);
+    let base = SamplerConfig::default();
+    SamplerConfig {
+        slow_every_ticks: u32::try_from(ticks).unwrap_or(u32::MAX).max(1),
+        nearness: Nearness {
+            within: sample.close_up_within,
+            horizon: sample.close_up_horizon,
+            ..base.nearness
+        },
+        kept_files: privilege::raise_file_limit(base.kept_files),
+    }
+}
+
+fn ask_for_privileges(root: &Root, config: &Config, findings: &mut Findings) {
+    if config.agent.lock_memory
+        && let Err(why) = privilege::lock_memory()
+    {
+        findings.blind.push(why);
+    }
+    if let Err(why) = privilege::be_killed_last(root, config.agent.oom_score_adj) {
+        findings.blind.push(why);
+    }
+}
+
+fn see(sampler: &Sampler, config: &Config, findings: &mut Findings) {
+    let every = highwater_core::time::Span(config.sample.every);
+    findings.records.push(format!("the machine and its processes every {every}"));
+    match &sampler.blindness().cgroups {
+        None => {
+            let close = highwater_core::time::Span(config.sample.close_up_every);
+            let what = format!("its memory cgroups, every {close} near a limit");
+            findings.records.push(what);
+        }
+        Some(why) => findings.blind.push(format!("cgroups: {why}")),
+    }
+}
+
+fn open_kmsg(root: &Root, config: &Config, findings: &mut Findings) -> Option<Kmsg> {
+    if !config.kmsg.enabled {
+        findings.blind.push("kernel messages: switched off (kmsg.enabled = false)".to_owned());
+        return None;
+    }
+    match Kmsg::open(root) {
+        Ok(kmsg) => {
+            findings.records.push("kernel messages, for deaths".to_owned());
+            Some(kmsg)
+        }
+        Err(error) => {
+            findings.blind.push(format!("kernel messages, so no deaths: {error}"));
+            None
+        }
+    }
+}
+
+fn open_trigger(root: &Root, findings: &mut Findings) -> Option<Trigger> {
+    match Trigger::register(root, "proc/pressure/memory", Threshold::EARLY) {
+        Ok(trigger) => Some(trigger),
+        Err(error) => {
+            findings.blind.push(format!("no wake-up by memory pressure: {error}"));
+            None
+        }
+    }
+}
+
+fn no_boot_id() -> io::Error {
+    io::Error::new(io::ErrorKind::NotFound, "no boot id in /proc/sys/kernel/random/boot_id")
+}
+
+fn record_start(store: &mut Store, boot: BootId) -> Result<(), StoreError> {
+    let started = lifecycle(clock::now(), boot, "started", "the recorder started");
+    store.record(&[started], None).map(|_| ())
+}
+
+fn lifecycle(now: highwater_core::time::Stamp, boot_id: BootId, what: &str, note: &str) -> Event {
+    Event {
+        wall: now.wall,
+        boot: Some(now.boot),
+        boot_id,
+        key: format!("recorder:{what}:{}", now.boot.micros()),
+        what: Happening::Recorder { what: what.to_owned(), note: note.to_owned() },
+    }
+}

@@ -1,0 +1,222 @@
+//! The questions of a check-up, the most urgent first.
+
+use std::time::Duration;
+
+use highwater_core::evidence::{Claim, Evidence};
+use highwater_core::frame::{Frame, MachineSample};
+use highwater_core::limit::Limit;
+use highwater_core::time::{Span, WallTime};
+use highwater_core::units::{Bytes, Permille};
+
+use super::{Finding, Holder, Memory, PastDeaths, Severity};
+use crate::words;
+
+/// Less available memory than this share of the machine: the next burst starts killing.
+const CRITICAL_AVAILABLE: Permille = Permille::new(50);
+/// Less than this leaves little time to look.
+const LOW_AVAILABLE: Permille = Permille::new(100);
+
+/// A cgroup whose working set is this share of its limit dies at the next burst.
+const CRITICAL_FILL: Permille = Permille::new(970);
+/// At this share there is still time.
+const HIGH_FILL: Permille = Permille::new(900);
+
+/// Per cent of the last minute in which some task, or all tasks, waited for memory. systemd-oomd
+/// kills at 50 to 60 (full, 30 s).
+const SOME_STALL: f64 = 10.0;
+const FULL_STALL: f64 = 10.0;
+
+/// Less free swap than this share is full.
+const SWAP_FULL: Permille = Permille::new(50);
+
+/// A death younger than this still wants an answer.
+const RECENT: Duration = Duration::from_hours(24);
+
+/// An owner without a limit that holds this share decides over everybody else.
+const GIANT: Permille = Permille::new(500);
+
+/// Kernel memory beyond this share is not the usual directory entries.
+const SLAB_SHARE: Permille = Permille::new(250);
+
+/// Shared memory beyond this share is somebody's forgotten files.
+const SHMEM_SHARE: Permille = Permille::new(300);
+
+/// So many processes that nobody reaped mean a broken parent.
+const MANY_ZOMBIES: u64 = 100;
+
+/// All findings, in order of urgency among equals.
+pub(super) fn of(
+    frame: &Frame,
+    memory: &Memory,
+    owners: &[Holder],
+    past: &PastDeaths,
+) -> Vec<Finding> {
+    let machine = frame.machine.unwrap_or_default();
+    let mut findings = Vec::new();
+    findings.extend(hanging(frame));
+    findings.extend(available(memory));
+    findings.extend(near_limit(owners));
+    findings.extend(stalled(&machine));
+    findings.extend(recent_deaths(frame, &machine, past));
+    findings.extend(swap(memory));
+    findings.extend(giant(memory, owners));
+    findings.extend(kernel_share(&machine, memory));
+    findings.extend(shared(memory));
+    findings.extend(zombies(&machine));
+    findings
+}
+
+fn finding(severity: Severity, text: String, source: &str, cited: String) -> Finding {
+    let evidence = vec![Evidence { source: source.to_owned(), line: None, text: cited }];
+    Finding { severity, claim: Claim { text, evidence } }
+}
+
+fn hanging(frame: &Frame) -> Vec<Finding> {
+    let stuck = frame.cgroups.iter().filter(|cgroup| cgroup.memory.under_oom == Some(true));
+    stuck
+        .map(|cgroup| {
+            let path = cgroup.path.as_str();
+            let text = format!(
+                "cgroup {} is out of memory and its tasks hang: nothing is killed there",
+                words::place(path)
+            );
+            let source = format!("{path}/memory.oom_control");
+            finding(Severity::Critical, text, &source, "under_oom 1".to_owned())
+        })
+        .collect()
+}
+
+fn available(memory: &Memory) -> Option<Finding> {
+    let (Some(available), Some(total)) = (memory.available, memory.total) else {
+        return Some(Finding {
+            severity: Severity::Unknown,
+            claim: Claim {
+                text: "memory is unknown, because /proc/meminfo was not readable".to_owned(),
+                evidence: Vec::new(),
+            },
+        });
+    };
+    let share = available.permille_of(total)?;
+    let below = memory.low.is_some_and(|low| available < low);
+    let severity = match share {
+        _ if below || share < CRITICAL_AVAILABLE => Severity::Critical,
+        _ if share < LOW_AVAILABLE => Severity::Warning,
+        _ => return None,
+    };
+    let reserve = match memory.low {
+        Some(low) if below => format!(", below the low watermarks ({low})"),
+        _ => String::new(),
+    };
+    let text = format!("only {available} of {total} is available ({share}){reserve}");
+    let cited = format!("MemAvailable {available}, MemTotal {total}");
+    Some(finding(severity, text, "/proc/meminfo", cited))
+}
+
+fn near_limit(owners: &[Holder]) -> Vec<Finding> {
+    let mut found: Vec<(Permille, Finding)> = owners.iter().filter_map(fill).collect();
+    found.sort_by_key(|(share, _)| std::cmp::Reverse(*share));
+    found.into_iter().map(|(_, finding)| finding).collect()
+}
+
+/// How full an owner is that has a limit of its own.
+fn fill(holder: &Holder) -> Option<(Permille, Finding)> {
+    let limit = holder.limit.and_then(Limit::at)?;
+    let own = holder.limited_by.as_deref() == Some(holder.path.as_str());
+    let used = holder.working_set.or(holder.usage).filter(|_| own)?;
+    let share = used.permille_of(limit)?;
+    let severity = match share {
+        _ if share >= CRITICAL_FILL => Severity::Critical,
+        _ if share >= HIGH_FILL => Severity::Warning,
+        _ => return None,
+    };
+    let text = format!("{} uses {used} of its {limit} limit ({share})", holder.owner);
+    let cited = format!("working set {used}, limit {limit}");
+    Some((share, finding(severity, text, &holder.path, cited)))
+}
+
+fn stalled(machine: &MachineSample) -> Option<Finding> {
+    let pressure = machine.memory_pressure?;
+    let some = pressure.some.map_or(0.0, |stall| stall.avg60);
+    let full = pressure.full.map_or(0.0, |stall| stall.avg60);
+    let (severity, text) = if full >= FULL_STALL {
+        (
+            Severity::Critical,
+            format!("all programs waited for memory {full:.0} % of the last minute"),
+        )
+    } else if some >= SOME_STALL {
+        (Severity::Warning, format!("programs waited for memory {some:.0} % of the last minute"))
+    } else {
+        return None;
+    };
+    let cited = format!("some avg60={some:.2}, full avg60={full:.2}");
+    Some(finding(severity, text, "/proc/pressure/memory", cited))
+}
+
+fn recent_deaths(frame: &Frame, machine: &MachineSample, past: &PastDeaths) -> Option<Finding> {
+    let since = frame.stamp.wall.before(RECENT);
+    let fresh = |wall: Option<WallTime>| wall.is_some_and(|wall| wall >= since);
+    let recent: Vec<_> = past.deaths.iter().filter(|death| fresh(death.wall)).collect();
+    if let (Some(last), Some(at)) = (recent.last(), recent.last().and_then(|last| last.wall)) {
+        let whose = match &last.limit_owner {
+            Some(owner) => format!(", at the limit of {}", words::place(owner)),
+            None => String::new(),
+        };
+        let text = format!(
+            "{} killed for memory in the last 24 h; the last was {}{whose}, {} ago: highwater why",
+            words::count(recent.len(), "process"),
+            last.victim,
+            Span(frame.stamp.wall.since(at))
+        );
+        return Some(finding(Severity::Warning, text, &past.source, at.to_string()));
+    }
+    let count = machine.vm.oom_kill.filter(|count| *count > 0)?;
+    let up = Duration::from_micros(frame.stamp.boot.micros());
+    let unseen = past.deaths.is_empty();
+    let severity = if up < RECENT && unseen { Severity::Warning } else { Severity::Ok };
+    let when = if unseen { "; when is unknown, because no log of them is left" } else { "" };
+    let text = format!("{count} killed for memory since boot, {} ago{when}", Span(up));
+    Some(finding(severity, text, "/proc/vmstat", format!("oom_kill {count}")))
+}
+
+fn swap(memory: &Memory) -> Option<Finding> {
+    let total = memory.swap_total.filter(|total| *total > Bytes::ZERO)?;
+    let free = memory.swap_free?;
+    if free.permille_of(total)? >= SWAP_FULL {
+        return None;
+    }
+    let text = format!("swap is full: {free} free of {total}");
+    let cited = format!("SwapFree {free}, SwapTotal {total}");
+    Some(finding(Severity::Warning, text, "/proc/meminfo", cited))
+}
+
+fn giant(memory: &Memory, owners: &[Holder]) -> Option<Finding> {
+    let holder = owners.iter().find(|holder| super::is_unlimited(holder, memory))?;
+    let share = holder.anon.permille_of(memory.total?)?;
+    let severity = if share >= GIANT { Severity::Warning } else { Severity::Ok };
+    let text = format!(
+        "{} holds {} ({share} of the machine) and has no memory limit",
+        holder.owner, holder.anon
+    );
+    Some(finding(severity, text, &holder.path, format!("anonymous {}, no limit", holder.anon)))
+}
+
+fn kernel_share(machine: &MachineSample, memory: &Memory) -> Option<Finding> {
+    let slab = machine.mem.slab_unreclaimable?;
+    let share = slab.permille_of(memory.total?).filter(|share| *share >= SLAB_SHARE)?;
+    let text = format!("the kernel's own objects take {slab} ({share}) that cannot be reclaimed");
+    Some(finding(Severity::Warning, text, "/proc/meminfo", format!("SUnreclaim {slab}")))
+}
+
+fn shared(memory: &Memory) -> Option<Finding> {
+    let shmem = memory.shmem?;
+    let share = shmem.permille_of(memory.total?).filter(|share| *share >= SHMEM_SHARE)?;
+    let text = format!("shared memory and tmpfs take {shmem} ({share}): look in /dev/shm and /tmp");
+    Some(finding(Severity::Warning, text, "/proc/meminfo", format!("Shmem {shmem}")))
+}
+
+fn zombies(machine: &MachineSample) -> Option<Finding> {
+    let count = machine.zombies;
+    let text = format!("{count} processes died and were never reaped by their parents");
+    (count >= MANY_ZOMBIES)
+        .then(|| finding(Severity::Warning, text, "/proc/*/stat", format!("{count} in state Z")))
+}

@@ -1,0 +1,244 @@
+//! What to do next. Commands are given only where the evidence names their object.
+
+use highwater_core::frame::CgroupVersion;
+use highwater_core::limit::Limit;
+use highwater_core::owner::Owner;
+use highwater_core::units::Bytes;
+
+use super::Cause;
+use super::scene::Scene;
+use crate::words;
+
+/// One thing to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Advice {
+    /// What, and why.
+    pub text: String,
+    /// The command, where there is one.
+    pub command: Option<String>,
+}
+
+impl Advice {
+    fn new(text: impl Into<String>, command: Option<String>) -> Self {
+        Self { text: text.into(), command }
+    }
+}
+
+impl std::fmt::Display for Advice {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.command {
+            Some(command) => write!(f, "{}: {command}", self.text.trim_end_matches('.')),
+            None => f.write_str(&self.text),
+        }
+    }
+}
+
+/// What follows for whoever has to act.
+pub(super) fn of(scene: &Scene<'_>) -> Vec<Advice> {
+    let mut advice = match scene.verdict.0 {
+        Cause::KernelOomMemcg => for_limit(scene),
+        Cause::KernelOomGlobal => for_machine(scene),
+        Cause::KernelOomCpuset | Cause::KernelOomMempolicy => vec![Advice::new(
+            "see how full each memory node is, and which the process is bound to",
+            Some("numactl --hardware; grep Mems_allowed_list /proc/*/status".to_owned()),
+        )],
+        Cause::KernelOomSysrq => vec![Advice::new(
+            "find who pressed the key or wrote to /proc/sysrq-trigger",
+            Some("journalctl --since -1h | grep -i sysrq".to_owned()),
+        )],
+        Cause::SystemdOomd => {
+            vec![Advice::new("see what systemd-oomd watches", Some("oomctl".to_owned()))]
+        }
+        Cause::Earlyoom => Vec::new(),
+        Cause::Unknown => vec![Advice::new(
+            "look for the lines around it in the kernel's log",
+            Some("journalctl -k -g 'oom|Killed process'".to_owned()),
+        )],
+    };
+    advice.extend(runtime(scene));
+    if scene.recorded.is_none() && scene.kill.is_some() {
+        advice.push(Advice::new(
+            "record this machine, so that the next death shows its growth",
+            Some("highwater agent".to_owned()),
+        ));
+    }
+    let names = scene.names();
+    for one in &mut advice {
+        one.text = words::sentence(&one.text, &names);
+    }
+    advice
+}
+
+fn for_limit(scene: &Scene<'_>) -> Vec<Advice> {
+    let Some(owner) = &scene.limit_owner else { return vec![find_owner(scene)] };
+    let limit = scene.limit.as_ref().and_then(|told| told.value.at());
+    let path = owner.value.as_str();
+    let version = version(scene);
+    let text = match scene.curves.growth.first().map(|curve| curve.bytes_per_second > 0.0) {
+        Some(true) => {
+            "it was growing: a higher limit only buys time; raise it while you find the leak"
+        }
+        _ => "if it needs this much, raise the limit (a leak only dies later)",
+    };
+    let target = Target { path, more: limit.map(half_more), version };
+    let mut advice = vec![Advice::new(text, target.raise())];
+    match Owner::of_path(path) {
+        Owner::Session(unit) => advice.push(Advice::new(
+            format!("{unit} is a login session, not a service: run the program as a unit of its own, with its own limit, log and restart"),
+            None,
+        )),
+        Owner::Unit(unit) if version == Some(CgroupVersion::V2) => advice.push(Advice::new(
+            "slow it down before it is killed, so that there is time to look",
+            limit.map(|limit| format!("systemctl set-property {unit} MemoryHigh={}", tenth_less(limit))),
+        )),
+        _ => {}
+    }
+    if path.contains("kubepods") {
+        advice.push(Advice::new("in Kubernetes the limit is the pod's: change resources.limits.memory in its spec, or the kubelet sets it back", None));
+    }
+    advice
+}
+
+fn find_owner(scene: &Scene<'_>) -> Advice {
+    let command = match (&scene.task_cgroup, scene.kill.and_then(|kill| kill.comm.as_deref())) {
+        (Some(task), _) => format!("systemd-cgls {}", quoted(&task.value)),
+        (None, Some(comm)) if is_plain(comm) => {
+            format!("cat /proc/$(pgrep -nx {comm})/cgroup   # once it runs again")
+        }
+        _ => "systemd-cgls".to_owned(),
+    };
+    Advice::new("find its cgroup, then the limit of that or of one above", Some(command))
+}
+
+/// Whose limit is to be raised.
+struct Target<'a> {
+    path: &'a str,
+    more: Option<Bytes>,
+    version: Option<CgroupVersion>,
+}
+
+impl Target<'_> {
+    /// The command that raises the limit; none if the limit or a sane name is unknown.
+    fn raise(&self) -> Option<String> {
+        let more = self.more?;
+        let mib = mebibytes(more);
+        match Owner::of_path(self.path) {
+            _ if self.path.contains("kubepods") => None,
+            Owner::Container(id) => {
+                let id = id.get(..12).unwrap_or(&id);
+                Some(format!("docker update --memory {mib}m --memory-swap {mib}m {id}"))
+            }
+            Owner::Unit(unit) | Owner::Session(unit) if is_plain(&unit) => {
+                Some(format!("systemctl set-property {unit} MemoryMax={mib}M"))
+            }
+            Owner::UserUnit { unit, .. } if is_plain(&unit) => {
+                Some(format!("systemctl --user set-property {unit} MemoryMax={mib}M"))
+            }
+            Owner::Cgroup(path) => self.write(&path, more),
+            _ => None,
+        }
+    }
+
+    /// Only where the report shows which kind of cgroup it is.
+    fn write(&self, path: &str, more: Bytes) -> Option<String> {
+        let file = match self.version? {
+            CgroupVersion::V1 => format!("/sys/fs/cgroup/memory{path}/memory.limit_in_bytes"),
+            CgroupVersion::V2 => format!("/sys/fs/cgroup{path}/memory.max"),
+        };
+        Some(format!("echo {} > {}", more.get(), quoted(&file)))
+    }
+}
+
+/// By what only one of them prints.
+fn version(scene: &Scene<'_>) -> Option<CgroupVersion> {
+    let memcg = &scene.report.memcg;
+    let has = |name| memcg.stats.iter().any(|stats| stats.get(name).is_some());
+    match () {
+        () if memcg.memsw.is_some() || memcg.kmem.is_some() || has("cache") => {
+            Some(CgroupVersion::V1)
+        }
+        () if memcg.swap.is_some() || has("anon") => Some(CgroupVersion::V2),
+        () => scene.cgroup_version,
+    }
+}
+
+fn for_machine(scene: &Scene<'_>) -> Vec<Advice> {
+    let mut advice = Vec::new();
+    let task = scene.task_cgroup.as_ref().map(|told| Owner::of_path(&told.value));
+    let held = scene.held().map(|(held, _)| mebibytes(held));
+    let cap = |unit: &str| {
+        held.filter(|_| is_plain(unit))
+            .map(|mib| format!("systemctl set-property {unit} MemoryMax={mib}M"))
+    };
+    match task {
+        Some(Owner::Unit(unit)) => advice.push(Advice::new(
+            format!("give {unit} a limit of its own, so that it cannot take the machine with it"),
+            cap(&unit),
+        )),
+        Some(Owner::Container(id)) => advice.push(Advice::new(
+            "give the container a limit, so that it cannot take the machine with it",
+            held.map(|mib| format!("docker update --memory {mib}m --memory-swap {mib}m {}", id.get(..12).unwrap_or(&id))),
+        )),
+        _ => advice.push(Advice::new(
+            match scene.held() {
+                Some((held, _)) => format!(
+                    "start {} under a limit, at most the {held} it held, so that it cannot take the machine with it",
+                    scene.victim_name()
+                ),
+                None => format!("start {} under a limit", scene.victim_name()),
+            },
+            held.map(|mib| format!("systemd-run --scope -p MemoryMax={mib}M -- COMMAND")),
+        )),
+    }
+    if scene.report.machine.swap_total.is_some_and(|told| told.value == Bytes::ZERO) {
+        advice.push(Advice::new(
+            "without swap, idle memory has nowhere to go; a swap file buys time to react",
+            None,
+        ));
+    }
+    advice
+}
+
+/// Programs whose runtime can be told to stay below the limit.
+fn runtime(scene: &Scene<'_>) -> Option<Advice> {
+    /// What a managed heap may take of a limit; the rest is for everything beside the heap.
+    const HEAP_PER_CENT: u64 = 75;
+    let comm = scene.kill?.comm.as_deref()?;
+    let limit = scene.limit.as_ref().map(|told| told.value).and_then(Limit::at)?;
+    let heap = mebibytes(Bytes::new(limit.get() / 100 * HEAP_PER_CENT));
+    match comm {
+        "node" | "next-server" => Some(Advice::new(
+            "keep Node's heap below the limit, so that it fails with a heap trace instead",
+            Some(format!("NODE_OPTIONS=--max-old-space-size={heap}")),
+        )),
+        "java" => Some(Advice::new(
+            "keep Java's heap below the limit, and have it write a dump when it is full",
+            Some(format!("JAVA_TOOL_OPTIONS='-Xmx{heap}m -XX:+HeapDumpOnOutOfMemoryError'")),
+        )),
+        _ => None,
+    }
+}
+
+fn half_more(limit: Bytes) -> Bytes {
+    limit.saturating_add(Bytes::new(limit.get() / 2))
+}
+
+fn tenth_less(limit: Bytes) -> String {
+    format!("{}M", mebibytes(limit.saturating_sub(Bytes::new(limit.get() / 10))))
+}
+
+/// Whole mebibytes, rounded up: what every tool's option takes.
+fn mebibytes(amount: Bytes) -> u64 {
+    amount.get().div_ceil(1 << 20)
+}
+
+/// A name that needs no quoting in a shell.
+fn is_plain(name: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.@:/".contains(c);
+    !name.is_empty() && !name.starts_with('-') && name.chars().all(plain)
+}
+
+/// A path as a shell takes it literally: these names are chosen by others.
+fn quoted(path: &str) -> String {
+    if is_plain(path) { path.to_owned() } else { format!("'{}'", path.replace('\'', r"'\''")) }
+}

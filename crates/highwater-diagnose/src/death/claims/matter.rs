@@ -1,0 +1,87 @@
+//! What memory was made of, and what that rules out.
+
+use highwater_core::evidence::Claim;
+use highwater_core::units::{Bytes, Permille};
+
+use super::claim;
+use crate::death::makeup::{Kind, Makeup};
+use crate::death::scene::Scene;
+use crate::words;
+
+/// A share of this size is worth a sentence.
+const WORTH: Permille = Permille::new(200);
+
+/// The victim's memory is exactly an amount that people choose as a limit.
+pub(super) fn round_limit(scene: &Scene<'_>) -> Option<Claim> {
+    let (kill, (held, what)) = (scene.kill?, scene.held()?);
+    let limit_is_known = scene.limit.as_ref().is_some_and(|told| told.value.at().is_some());
+    if !scene.is_memcg() || limit_is_known {
+        return None;
+    }
+    let exactly = words::round(held)?;
+    let text = format!(
+        "{} held {exactly} of {what}: a round number, as limits are and leaks are not, so the limit was most likely that; the log does not print it",
+        scene.victim_name()
+    );
+    claim(text, vec![scene.cite.line(kill.line)])
+}
+
+/// Page cache is given back before anybody is killed, so what is left of it did not do this.
+pub(super) fn not_the_cache(scene: &Scene<'_>) -> Option<Claim> {
+    let makeup = domain_makeup(scene)?;
+    let anon = makeup.part(Kind::Anon)?;
+    let cache = makeup.part(Kind::PageCache).or_else(|| makeup.part(Kind::CacheAndShmem));
+    let (amount, evidence) = match cache {
+        Some(part) => (part.amount, part.evidence.clone()),
+        None => (Bytes::ZERO, anon.evidence.clone()),
+    };
+    let share = anon.amount.permille_of(makeup.total)?;
+    let most = if share.get() > 500 {
+        format!("{share} of {} was anonymous memory", makeup.of)
+    } else {
+        return None;
+    };
+    let text = format!(
+        "{most}; page cache was {amount}, and clean cache is given back first: files read, logs written and images on disk did not cause this"
+    );
+    let mut all = vec![anon.evidence.clone(), evidence];
+    all.dedup();
+    claim(text, all)
+}
+
+/// Files in /dev/shm and tmpfs look like cache and cannot be dropped like it.
+pub(super) fn shared_memory(scene: &Scene<'_>) -> Option<Claim> {
+    let makeup = domain_makeup(scene)?;
+    let shmem = makeup.part(Kind::Shmem)?;
+    let share = shmem.amount.permille_of(makeup.total).filter(|share| *share >= WORTH)?;
+    let text = format!(
+        "{share} was shared memory or tmpfs ({}): it stays until the files in /dev/shm, /tmp or the segments are deleted, also when no process uses them",
+        shmem.amount
+    );
+    claim(text, vec![shmem.evidence.clone()])
+}
+
+/// Memory of the kernel itself, which no task table shows.
+pub(super) fn kernel_memory(scene: &Scene<'_>) -> Option<Claim> {
+    let makeup = domain_makeup(scene)?;
+    let of = [Kind::SlabUnreclaimable, Kind::PageTables, Kind::Kernel, Kind::Unaccounted];
+    let largest = of.iter().filter_map(|kind| makeup.part(*kind)).max_by_key(|part| part.amount)?;
+    let share = largest.amount.permille_of(makeup.total).filter(|share| *share >= WORTH)?;
+    let what = match largest.kind {
+        Kind::SlabUnreclaimable => "unreclaimable slab, objects of the kernel that no process owns",
+        Kind::PageTables => "page tables",
+        Kind::Unaccounted => {
+            "memory that no counter names (drivers, huge pages, balloons, vmalloc)"
+        }
+        _ => "memory of the kernel",
+    };
+    let text =
+        format!("{share} was {what} ({}): killing processes frees little of it", largest.amount);
+    claim(text, vec![largest.evidence.clone()])
+}
+
+/// The make-up of what ran out; that of the victim alone says nothing about the rest.
+fn domain_makeup<'s>(scene: &'s Scene<'_>) -> Option<&'s Makeup> {
+    let makeup = scene.makeup.as_ref()?;
+    (makeup.of != scene.victim()).then_some(makeup)
+}

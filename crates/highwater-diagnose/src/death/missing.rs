@@ -1,0 +1,45 @@
+//! What nobody can know from this input, and why.
+
+use highwater_core::evidence::Claim;
+
+use super::Cause;
+use super::scene::Scene;
+
+/// One statement that lists what is unknown; `None` where nothing of weight is.
+pub(super) fn of(scene: &Scene<'_>) -> Option<Claim> {
+    let gaps = gaps(scene);
+    if gaps.is_empty() {
+        return None;
+    }
+    let text = format!("unknown, because {}: {}", why(scene), gaps.join(", "));
+    Some(Claim { text, evidence: Vec::new() })
+}
+
+fn gaps(scene: &Scene<'_>) -> Vec<&'static str> {
+    let report = scene.report;
+    let memcg = scene.is_memcg();
+    let kernel = !matches!(scene.verdict.0, Cause::SystemdOomd | Cause::Earlyoom);
+    let machine = &report.machine;
+    let zones_known = machine.line.is_some() || !machine.zones.is_empty();
+    let all = [
+        (scene.time.is_none(), "the time of day"),
+        (kernel && report.trigger.is_none(), "who asked for memory"),
+        (memcg && scene.limit_owner.is_none(), "whose limit it was"),
+        (memcg && scene.limit.is_none(), "how high the limit was"),
+        (memcg && scene.makeup_is_of_victim(), "what else the cgroup held"),
+        (kernel && !memcg && !zones_known, "what the machine's memory was made of"),
+        (kernel && !memcg && machine.swap_total.is_none(), "whether there was swap"),
+        (kernel && report.tasks.rows.is_empty(), "what the other processes held"),
+    ];
+    all.iter().filter(|(missing, _)| *missing).map(|(_, what)| *what).collect()
+}
+
+fn why(scene: &Scene<'_>) -> &'static str {
+    match scene.kill {
+        Some(kill) if kill.bare => {
+            "only the kill line is here (the kernel limits how much it prints, or the log was cut)"
+        }
+        _ if !scene.report.oddities.is_empty() => "the log is damaged or was cut",
+        _ => "these lines are not in the log",
+    }
+}

@@ -1,0 +1,105 @@
+//! The one plain sentence.
+
+use highwater_core::limit::Limit;
+use highwater_oom::report::Chosen;
+
+use super::Cause;
+use super::scene::Scene;
+use crate::words;
+
+/// What happened, in one sentence for somebody who was asleep a minute ago.
+pub(super) fn of(scene: &Scene<'_>) -> String {
+    if scene.kill.is_none() {
+        return without_kill(scene);
+    }
+    let killer = match scene.verdict.0 {
+        Cause::SystemdOomd => "systemd-oomd",
+        Cause::Earlyoom => "earlyoom",
+        _ => "The kernel",
+    };
+    format!("{killer} killed {}{}: {}.", scene.victim(), company(scene), reason(scene))
+}
+
+/// Who died with it.
+fn company(scene: &Scene<'_>) -> String {
+    let others = scene.report.kills.len().saturating_sub(1);
+    let with_group = scene.report.oom_group.is_some()
+        || scene.kill.is_some_and(|k| k.chosen == Chosen::WithGroup);
+    if others > 0 && with_group {
+        format!(" with {} of its cgroup", words::count(others, "other task"))
+    } else {
+        String::new()
+    }
+}
+
+fn reason(scene: &Scene<'_>) -> String {
+    let what = match scene.verdict.0 {
+        Cause::KernelOomMemcg => limit_reached(scene),
+        Cause::KernelOomGlobal => "the whole machine ran out of memory".to_owned(),
+        Cause::KernelOomCpuset => {
+            "the memory nodes that a cpuset allows ran out, not the machine".to_owned()
+        }
+        Cause::KernelOomMempolicy => {
+            "the memory nodes of a NUMA policy ran out, not the machine".to_owned()
+        }
+        Cause::KernelOomSysrq => {
+            "somebody asked for it through sysrq; memory need not have been short".to_owned()
+        }
+        Cause::SystemdOomd => match &scene.task_cgroup {
+            Some(place) => format!("cgroup {} was under pressure", words::place(&place.value)),
+            None => "it judged that memory was running out".to_owned(),
+        },
+        Cause::Earlyoom => "free memory fell below its threshold".to_owned(),
+        Cause::Unknown => {
+            return format!(
+                "why is unknown, because the log has only the kill line{}",
+                held(scene)
+            );
+        }
+    };
+    format!("{what}{}", held(scene))
+}
+
+fn limit_reached(scene: &Scene<'_>) -> String {
+    let place = match &scene.limit_owner {
+        Some(owner) => format!("cgroup {}", words::place(&owner.value)),
+        None => "its memory cgroup".to_owned(),
+    };
+    match scene.limit.as_ref().map(|told| told.value) {
+        Some(Limit::At(limit)) => format!("{place} reached its {limit} limit"),
+        _ => format!("{place} reached its limit"),
+    }
+}
+
+/// What the victim held: most of the answer to "was it its own fault".
+fn held(scene: &Scene<'_>) -> String {
+    let Some((amount, what)) = scene.held() else { return String::new() };
+    let name = scene.victim_name();
+    let limit = scene.limit.as_ref().and_then(|told| told.value.at()).filter(|_| scene.is_memcg());
+    match limit {
+        Some(_) => format!(", and {amount} of it was {name}'s own {what}"),
+        None => format!(", and {name} held {amount} of {what}"),
+    }
+}
+
+fn without_kill(scene: &Scene<'_>) -> String {
+    let place = match (scene.verdict.0, &scene.limit_owner) {
+        (Cause::KernelOomMemcg, _) => limit_reached(scene),
+        (_, Some(owner)) => format!("cgroup {} ran out of memory", words::place(&owner.value)),
+        (Cause::KernelOomGlobal, None) => "The whole machine ran out of memory".to_owned(),
+        _ => "Memory ran out".to_owned(),
+    };
+    let mut sentence = place;
+    if let Some(first) = sentence.get_mut(0..1) {
+        first.make_ascii_uppercase();
+    }
+    match scene.report.endings.first() {
+        Some(ending) if ending.value.contains("no killable") => {
+            format!("{sentence}, and the kernel found no process that it may kill.")
+        }
+        Some(ending) => {
+            format!("{sentence}; it ended with \u{201c}{}\u{201d}.", ending.value.trim())
+        }
+        None => format!("{sentence}, but no line says that anything was killed."),
+    }
+}

@@ -1,0 +1,52 @@
+//! A diagnosis and a check-up as documents for programs, version 1 of their form.
+//!
+//! `docs/manual/json.md` describes it. Keys are always there, `null` where the value is not
+//! known; times are RFC 3339 in UTC, sizes bytes. A later version adds keys; one that changes or
+//! drops any has another number.
+
+mod checkup;
+mod death;
+
+use highwater_core::evidence::Claim;
+use highwater_core::limit::Limit;
+use highwater_core::time::WallTime;
+use highwater_core::units::Bytes;
+use serde::Serialize;
+
+pub use checkup::CheckupDocument;
+pub use death::{DeathDocument, EpisodeDocument};
+
+/// The version of the form.
+pub const SCHEMA: u32 = 1;
+
+/// The answer of `why`.
+#[derive(Clone, Debug, Serialize)]
+pub struct WhyDocument {
+    schema: u32,
+    /// One for each killed process, in the order of the log.
+    pub deaths: Vec<DeathDocument>,
+    /// Episodes in which nothing was killed.
+    pub episodes: Vec<EpisodeDocument>,
+    /// What else the input tells, where it tells of no death.
+    pub notes: Vec<Claim>,
+}
+
+impl WhyDocument {
+    /// No deaths so far, and what else the input tells.
+    pub fn new(notes: Vec<Claim>) -> Self {
+        Self { schema: SCHEMA, deaths: Vec::new(), episodes: Vec::new(), notes }
+    }
+}
+
+fn time(moment: Option<WallTime>) -> Option<String> {
+    moment.map(|moment| moment.to_string())
+}
+
+fn bytes(amount: Option<Bytes>) -> Option<u64> {
+    amount.map(Bytes::get)
+}
+
+/// No limit and an unknown limit are both `null`: neither is an amount.
+fn limit(limit: Option<Limit>) -> Option<u64> {
+    bytes(limit.and_then(Limit::at))
+}

@@ -1,0 +1,173 @@
+//! A check-up.
+
+use highwater_core::evidence::Claim;
+use highwater_core::frame::Stall;
+use serde::Serialize;
+
+use super::{SCHEMA, bytes, limit, time};
+use crate::checkup::{Checkup, Finding, Holder, PastDeath, ProcessUse, Severity};
+
+/// The answer of `checkup`.
+#[derive(Clone, Debug, Serialize)]
+pub struct CheckupDocument {
+    schema: u32,
+    time: String,
+    up_seconds: f64,
+    severity: Severity,
+    urgent: Vec<FindingDocument>,
+    memory: Memory,
+    pressure: Pressure,
+    owners: Vec<HolderDocument>,
+    processes: Vec<ProcessDocument>,
+    process_count: usize,
+    kills_since_boot: Option<u64>,
+    deaths: Vec<PastDeathDocument>,
+    unlimited: Vec<String>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct FindingDocument {
+    severity: Severity,
+    #[serde(flatten)]
+    claim: Claim,
+}
+
+#[derive(Clone, Debug, Serialize)]
+#[expect(clippy::struct_field_names, reason = "the names are the document's")]
+struct Memory {
+    total_bytes: Option<u64>,
+    available_bytes: Option<u64>,
+    free_bytes: Option<u64>,
+    anon_bytes: Option<u64>,
+    cache_bytes: Option<u64>,
+    shmem_bytes: Option<u64>,
+    kernel_bytes: Option<u64>,
+    low_watermark_bytes: Option<u64>,
+    min_watermark_bytes: Option<u64>,
+    swap_total_bytes: Option<u64>,
+    swap_free_bytes: Option<u64>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct Pressure {
+    some: Option<StallDocument>,
+    full: Option<StallDocument>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct StallDocument {
+    avg10_percent: f64,
+    avg60_percent: f64,
+    avg300_percent: f64,
+    total_us: u64,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct HolderDocument {
+    owner: String,
+    cgroup: String,
+    usage_bytes: Option<u64>,
+    anon_bytes: u64,
+    working_set_bytes: Option<u64>,
+    limit_bytes: Option<u64>,
+    limited_by: Option<String>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct ProcessDocument {
+    pid: u32,
+    comm: String,
+    anon_bytes: u64,
+    resident_bytes: u64,
+    swap_bytes: Option<u64>,
+    owner: Option<String>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct PastDeathDocument {
+    time: Option<String>,
+    victim: String,
+    limit_owner: Option<String>,
+}
+
+impl From<&Checkup> for CheckupDocument {
+    fn from(checkup: &Checkup) -> Self {
+        let pressure = checkup.pressure.unwrap_or_default();
+        Self {
+            schema: SCHEMA,
+            time: checkup.at.to_string(),
+            up_seconds: checkup.up.seconds(),
+            severity: checkup.severity,
+            urgent: checkup.urgent.iter().map(finding).collect(),
+            memory: memory(checkup),
+            pressure: Pressure { some: pressure.some.map(stall), full: pressure.full.map(stall) },
+            owners: checkup.owners.iter().map(holder).collect(),
+            processes: checkup.processes.iter().map(process).collect(),
+            process_count: checkup.process_count,
+            kills_since_boot: checkup.kills_since_boot,
+            deaths: checkup.deaths.iter().map(past_death).collect(),
+            unlimited: checkup.unlimited.iter().map(|holder| holder.owner.clone()).collect(),
+        }
+    }
+}
+
+fn finding(finding: &Finding) -> FindingDocument {
+    FindingDocument { severity: finding.severity, claim: finding.claim.clone() }
+}
+
+fn memory(checkup: &Checkup) -> Memory {
+    let memory = &checkup.memory;
+    Memory {
+        total_bytes: bytes(memory.total),
+        available_bytes: bytes(memory.available),
+        free_bytes: bytes(memory.free),
+        anon_bytes: bytes(memory.anon),
+        cache_bytes: bytes(memory.cache),
+        shmem_bytes: bytes(memory.shmem),
+        kernel_bytes: bytes(memory.kernel),
+        low_watermark_bytes: bytes(memory.low),
+        min_watermark_bytes: bytes(memory.min),
+        swap_total_bytes: bytes(memory.swap_total),
+        swap_free_bytes: bytes(memory.swap_free),
+    }
+}
+
+fn stall(stall: Stall) -> StallDocument {
+    StallDocument {
+        avg10_percent: stall.avg10,
+        avg60_percent: stall.avg60,
+        avg300_percent: stall.avg300,
+        total_us: stall.total_us,
+    }
+}
+
+fn holder(holder: &Holder) -> HolderDocument {
+    HolderDocument {
+        owner: holder.owner.clone(),
+        cgroup: holder.path.clone(),
+        usage_bytes: bytes(holder.usage),
+        anon_bytes: holder.anon.get(),
+        working_set_bytes: bytes(holder.working_set),
+        limit_bytes: limit(holder.limit),
+        limited_by: holder.limited_by.clone(),
+    }
+}
+
+fn process(process: &ProcessUse) -> ProcessDocument {
+    ProcessDocument {
+        pid: process.pid.get(),
+        comm: process.comm.clone(),
+        anon_bytes: process.anon.get(),
+        resident_bytes: process.resident.get(),
+        swap_bytes: bytes(process.swap),
+        owner: process.owner.clone(),
+    }
+}
+
+fn past_death(death: &PastDeath) -> PastDeathDocument {
+    PastDeathDocument {
+        time: time(death.wall),
+        victim: death.victim.clone(),
+        limit_owner: death.limit_owner.clone(),
+    }
+}

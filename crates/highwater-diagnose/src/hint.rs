@@ -1,0 +1,154 @@
+//! Lines that tell of restarts and kills without being an OOM report: not an answer, but where
+//! to look for one.
+
+use std::collections::VecDeque;
+
+use highwater_core::evidence::{Claim, Evidence};
+use highwater_core::line::LogLine;
+use highwater_core::text::escape;
+
+/// What a line may tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Tells {
+    NewPid,
+    Restart,
+    Sigkill,
+    Probe,
+}
+
+/// Words, in lower case, and what they tell; the first that is found counts.
+const WORDS: &[(&str, Tells)] = &[
+    ("new pid", Tells::NewPid),
+    ("status=9/kill", Tells::Sigkill),
+    ("status=137", Tells::Sigkill),
+    ("exit code 137", Tells::Sigkill),
+    ("exited with code 137", Tells::Sigkill),
+    ("oomkilled", Tells::Sigkill),
+    ("restart completed", Tells::Restart),
+    ("attempting restart", Tells::Restart),
+    ("scheduled restart job", Tells::Restart),
+    ("restarting", Tells::Restart),
+    ("restarted", Tells::Restart),
+    ("probe failed", Tells::Probe),
+    ("health check failed", Tells::Probe),
+    ("watchdog timeout", Tells::Probe),
+];
+
+/// The most hints that are kept: the newest, as a log's end is what a reader asks about.
+const KEPT: usize = 8;
+
+/// Hints are sought in this much of a line.
+const SEARCHED: usize = 512;
+
+/// Collects hints line by line in bounded room.
+#[derive(Debug, Default)]
+pub struct Hints {
+    found: VecDeque<(Tells, Option<String>, String, u64)>,
+}
+
+impl Hints {
+    /// Looks at one line.
+    pub fn look(&mut self, line: &LogLine<'_>) {
+        let head = line.text.get(..SEARCHED).unwrap_or(line.text).to_ascii_lowercase();
+        let Some(tells) = tells(&head) else { return };
+        if self.found.len() == KEPT {
+            self.found.pop_front();
+        }
+        let ident = line.ident.map(|ident| escape(ident).into_owned());
+        self.found.push_back((tells, ident, escape(line.text).into_owned(), line.number));
+    }
+
+    /// What the lines tell, as claims on them; `source` is what they were read from.
+    pub fn claims(&self, source: &str) -> Vec<Claim> {
+        let told = |tells| self.found.iter().filter(move |(kind, ..)| *kind == tells);
+        let evidence = |(_, _, text, line): &(Tells, Option<String>, String, u64)| Evidence {
+            source: source.to_owned(),
+            line: Some(*line),
+            text: text.clone(),
+        };
+        let mut claims = Vec::new();
+        let mut restarts: Vec<_> = told(Tells::NewPid).collect();
+        restarts.extend(told(Tells::Restart));
+        if let Some(last) = restarts.first() {
+            let who = last.1.as_deref().map_or("a script".to_owned(), ToOwned::to_owned);
+            let pid = new_pid(&last.2).map_or(String::new(), |pid| format!(", new pid {pid}"));
+            let text = format!(
+                "No death is told of, but a restart by {who}{pid}: its cause is unknown, because no line says how the old process ended."
+            );
+            claims.push(Claim {
+                text,
+                evidence: restarts.iter().map(|hint| evidence(hint)).collect(),
+            });
+        }
+        let probes: Vec<_> = told(Tells::Probe).map(evidence).collect();
+        if !probes.is_empty() {
+            let text = "A health check failed: a slow or hanging process fails it just as a dead one does.".to_owned();
+            claims.push(Claim { text, evidence: probes });
+        }
+        let kills: Vec<_> = told(Tells::Sigkill).map(evidence).collect();
+        if !kills.is_empty() {
+            let text = "Something was ended by SIGKILL; who sent it is unknown, because the kernel's log of that moment is not here: an OOM kill, a stop timeout and kill -9 all look like this.".to_owned();
+            claims.push(Claim { text, evidence: kills });
+        }
+        claims
+    }
+}
+
+fn tells(text: &[u8]) -> Option<Tells> {
+    let has = |word: &str| text.windows(word.len()).any(|at| at == word.as_bytes());
+    WORDS.iter().find(|(word, _)| has(word)).map(|(_, tells)| *tells)
+}
+
+/// The number after `new pid`.
+fn new_pid(text: &str) -> Option<u32> {
+    const WORD: &str = "new pid";
+    let at = text.to_ascii_lowercase().find(WORD)?;
+    let rest = text.get(at + WORD.len()..)?.trim_start_matches([':', '=', ' ']);
+    let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+    rest.get(..end)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(number: u64, text: &str) -> LogLine<'_> {
+        LogLine {
+            number,
+            text: text.as_bytes(),
+            raw: text.as_bytes(),
+            wall: None,
+            boot: None,
+            seq: None,
+            ident: Some(b"watch.sh"),
+            continues: false,
+        }
+    }
+
+    #[test]
+    fn a_restart_is_no_death_and_its_cause_is_unknown() {
+        let mut hints = Hints::default();
+        hints.look(&line(1, "all is well"));
+        hints.look(&line(2, "RPC probe failed"));
+        hints.look(&line(3, "Restart completed. New PID: 4242"));
+        let claims = hints.claims("a.log");
+        assert_eq!(
+            claims[0].text,
+            "No death is told of, but a restart by watch.sh, new pid 4242: its cause is unknown, because no line says how the old process ended."
+        );
+        assert_eq!(claims[0].evidence[0].line, Some(3));
+        assert_eq!(claims.len(), 2);
+    }
+
+    #[test]
+    fn room_is_bounded_and_garbage_tells_nothing() {
+        let mut hints = Hints::default();
+        for number in 0..1000 {
+            hints.look(&line(number, "Main process exited, code=killed, status=9/KILL"));
+        }
+        assert_eq!(hints.claims("x")[0].evidence.len(), KEPT);
+        let mut none = Hints::default();
+        none.look(&line(1, "\u{0}\u{1b}"));
+        assert!(none.claims("x").is_empty());
+    }
+}

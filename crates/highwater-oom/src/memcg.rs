@@ -1,0 +1,132 @@
+//! What a report says of the memory cgroup, v1 and v2.
+
+use highwater_core::limit::Limit;
+use highwater_core::units::Bytes;
+
+use crate::report::Counter;
+use crate::said::Said;
+use crate::scan::{self, Amount};
+
+/// `hierarchical_memsw_limit` and its like print 2^63 less a page where there is no limit.
+const UNLIMITED: u64 = 1 << 62;
+
+/// Which counter a line is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Which {
+    Memory,
+    Memsw,
+    Swap,
+    Kmem,
+}
+
+pub(crate) fn read(line: &[u8], odd: &mut Vec<String>) -> Option<Said> {
+    counter(line, odd).or_else(|| task_in(line)).or_else(|| stats(line))
+}
+
+/// `Task in A killed as a result of limit of B` (v1, ≤ 4.20).
+fn task_in(line: &[u8]) -> Option<Said> {
+    let rest = line.strip_prefix(b"Task in ")?;
+    let (task, owner) = scan::cut_last(rest, b" killed as a result of limit of ")?;
+    Some(Said::TaskIn { task: scan::owned(task), owner: scan::owned(owner) })
+}
+
+/// `memory: usage 980kB, limit 980kB, failcnt 4152239`.
+fn counter(line: &[u8], odd: &mut Vec<String>) -> Option<Said> {
+    let (name, rest) = scan::cut(line, b": usage ")?;
+    let which = match name.rsplit(|b| *b == b' ').next()? {
+        b"memory" => Which::Memory,
+        b"memory+swap" => Which::Memsw,
+        b"swap" => Which::Swap,
+        b"kmem" => Which::Kmem,
+        _ => return None,
+    };
+    let usage = scan::kib(rest).map(|(amount, _)| amount);
+    if usage == Some(Amount::Sentinel) {
+        odd.push(format!("the usage of {} went below zero and is left out", scan::owned(name)));
+    }
+    let limit = scan::after(rest, b"limit ").and_then(scan::kib).map(|(amount, _)| match amount {
+        Amount::Bytes(bytes) => Limit::At(bytes),
+        Amount::Sentinel => Limit::Unlimited,
+    });
+    let failcnt = scan::after(rest, b"failcnt ").and_then(scan::number).map(|(count, _)| count);
+    Some(Said::Counter(which, Counter { usage: usage.and_then(Amount::known), limit, failcnt }))
+}
+
+/// `Memory cgroup stats for /x: cache:0KB rss:980KB …` (v1) or with nothing behind it (v2).
+fn stats(line: &[u8]) -> Option<Said> {
+    let rest = line.strip_prefix(b"Memory cgroup stats")?;
+    let rest = rest.strip_prefix(b" for ").unwrap_or(rest);
+    let (path, rest) = match scan::cut_last(rest, b": ") {
+        Some((path, rest)) => (path, rest),
+        None => (rest.strip_suffix(b":").unwrap_or(rest), &b""[..]),
+    };
+    let path = Some(scan::owned(path)).filter(|path| !path.is_empty());
+    Some(Said::Stats { path, entries: scan::words(rest).filter_map(v1_entry).collect() })
+}
+
+/// `rss:980KB`.
+fn v1_entry(word: &[u8]) -> Option<(String, Bytes)> {
+    let (name, value) = scan::cut(word, b":")?;
+    Some((scan::owned(name), scan::kib(value)?.0.known()?))
+}
+
+/// `anon 528056320`: the name, and bytes unless the number counts events.
+pub(crate) fn v2_entry(line: &[u8]) -> Option<(String, Option<Bytes>)> {
+    let (name, value) = scan::cut(line.trim_ascii(), b" ")?;
+    let is_name = |b: &u8| b.is_ascii_lowercase() || b.is_ascii_digit() || *b == b'_';
+    if name.is_empty() || !name.iter().all(is_name) {
+        return None;
+    }
+    let value = scan::whole(value)?;
+    let is_amount = !counts_events(name) && value < UNLIMITED;
+    Some((scan::owned(name), is_amount.then_some(Bytes::new(value))))
+}
+
+/// Names in `memory.stat` whose number is a count (Documentation/admin-guide/cgroup-v2.rst).
+fn counts_events(name: &[u8]) -> bool {
+    const COUNTERS: [&[u8]; 9] = [
+        b"pg",
+        b"workingset_",
+        b"thp_",
+        b"numa_",
+        b"zswpin",
+        b"zswpout",
+        b"zswpwb",
+        b"swpin",
+        b"swpout",
+    ];
+    COUNTERS.iter().any(|counter| name.starts_with(counter)) && name != b"pgtables"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sentinels_are_no_amounts() {
+        let mut odd = Vec::new();
+        let line = b"memory: usage 18446744073709537436kB, limit 9007199254740988kB, failcnt 44";
+        let counter = Counter { usage: None, limit: Some(Limit::Unlimited), failcnt: Some(44) };
+        assert_eq!(read(line, &mut odd), Some(Said::Counter(Which::Memory, counter)));
+        assert_eq!(odd.len(), 1);
+    }
+
+    #[test]
+    fn both_forms_of_statistics() {
+        let mut odd = Vec::new();
+        let v1 = read(b"Memory cgroup stats for /a b: cache:0KB rss:980KB odd", &mut odd);
+        let entries = vec![("cache".into(), Bytes::ZERO), ("rss".into(), Bytes::from_kib(980))];
+        assert_eq!(v1, Some(Said::Stats { path: Some("/a b".into()), entries }));
+        let v2 = read(b"Memory cgroup stats for /x:", &mut odd);
+        assert_eq!(v2, Some(Said::Stats { path: Some("/x".into()), entries: vec![] }));
+        assert_eq!(v2_entry(b"   anon 5"), Some(("anon".into(), Some(Bytes::new(5)))));
+        assert_eq!(v2_entry(b"pgfault 5"), Some(("pgfault".into(), None)));
+        assert_eq!(v2_entry(b"usb 1-1: new"), None);
+    }
+
+    #[test]
+    fn v1_says_where_the_task_was_and_whose_limit_it_was() {
+        let said = task_in(b"Task in /a killed as a result of limit of /b");
+        assert_eq!(said, Some(Said::TaskIn { task: "/a".into(), owner: "/b".into() }));
+    }
+}

@@ -1,0 +1,95 @@
+//! What can go wrong with a history, each with its path and the way out.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use rusqlite::ErrorCode;
+
+/// Why the history could not be written or read.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// There is no history yet.
+    #[error("no history at {}: start the recorder with `highwater agent`", path.display())]
+    Missing {
+        /// Where it was looked for.
+        path: PathBuf,
+    },
+    /// The file is not a SQLite database, or too damaged to be recognised as one.
+    #[error("{} is not a database: move it aside, and the recorder begins a new one", path.display())]
+    NotADatabase {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file is another program's database.
+    #[error("{} is another program's database: choose another --data-dir", path.display())]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file was written by a newer version.
+    #[error(
+        "{} has schema {found} and this highwater knows {known}: use the newer highwater that \
+         wrote it, or choose another --data-dir", path.display()
+    )]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// Its schema version.
+        found: i64,
+        /// The newest one known here.
+        known: i64,
+    },
+    /// The operating system refused.
+    #[error("cannot {doing} {}", path.display())]
+    Io {
+        /// What was tried: `read`, `make`.
+        doing: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// The refusal.
+        #[source]
+        cause: io::Error,
+    },
+    /// The database refused.
+    #[error("cannot {doing} {}", path.display())]
+    Database {
+        /// What was tried.
+        doing: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// The refusal.
+        #[source]
+        cause: rusqlite::Error,
+    },
+    /// A selection without a condition that names something.
+    #[error("a selection without a condition would read the whole history: name a metric")]
+    Unbounded,
+    /// A selection of more samples than are held in memory at once.
+    #[error("more than {most} samples match: narrow the range or the labels, or give a step")]
+    TooMany {
+        /// The bound.
+        most: usize,
+    },
+}
+
+impl StoreError {
+    /// The disk (or the quota) is full: later attempts may succeed.
+    pub fn is_full(&self) -> bool {
+        match self {
+            Self::Database { cause, .. } => cause.sqlite_error_code() == Some(ErrorCode::DiskFull),
+            Self::Io { cause, .. } => cause.kind() == io::ErrorKind::StorageFull,
+            _ => false,
+        }
+    }
+
+    /// The error of a step on the database at `path`.
+    pub(crate) fn database(
+        path: &Path,
+        doing: &'static str,
+    ) -> impl FnOnce(rusqlite::Error) -> Self {
+        move |cause| match cause.sqlite_error_code() {
+            Some(ErrorCode::NotADatabase) => Self::NotADatabase { path: path.to_owned() },
+            _ => Self::Database { doing, path: path.to_owned(), cause },
+        }
+    }
+}

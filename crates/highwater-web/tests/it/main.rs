@@ -1,0 +1,15 @@
+//! The page of metrics as text, and the server as a scraper, a probe and an attacker see it.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stderr,
+    missing_docs,
+    reason = "tests"
+)]
+
+mod catalogue;
+mod machine;
+mod page;
+mod server;

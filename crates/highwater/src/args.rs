@@ -1,0 +1,174 @@
+//! What can be typed.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+use clap_complete::Shell;
+
+/// highwater tells you why a process died, and how this machine's memory fares.
+///
+/// Without a command it makes a check-up of this machine.
+#[derive(Debug, Parser)]
+#[command(
+    name = "highwater",
+    version,
+    args_conflicts_with_subcommands = true,
+    max_term_width = 100
+)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+    #[command(flatten)]
+    pub(crate) checkup: CheckupArgs,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Explain why a process was killed for memory
+    Why(WhyArgs),
+    /// Judge this machine's memory now, on one screen
+    Checkup(CheckupArgs),
+    /// Record this machine
+    Agent(AgentArgs),
+    /// Print a completion script for a shell
+    Completions(CompletionsArgs),
+    /// Print the manual page, or write all of them into a directory
+    Man(ManArgs),
+}
+
+/// Explain why a process was killed for memory.
+///
+/// An existing regular file is read as a log: dmesg, journalctl -k, syslog, /dev/kmsg. Any other
+/// TARGET is looked up in the deaths on record and in the kernel's log: a pid, a process name, a
+/// systemd unit, a container's id or name, a cgroup's path. Without TARGET the recent deaths are
+/// listed and the newest is explained.
+///
+/// Exit status: 0 explained, or nothing found; 1 the input cannot be read; 64 usage.
+#[derive(Debug, clap::Args)]
+pub(crate) struct WhyArgs {
+    /// A log file, or whom to explain: pid, name, unit, container, cgroup
+    pub(crate) target: Option<String>,
+    /// Read this log; - is standard input
+    #[arg(long, value_name = "FILE")]
+    pub(crate) file: Option<PathBuf>,
+    /// Only deaths since then: 2h, 7d, 2026-11-20T08:00:00Z
+    #[arg(long, value_name = "TIME", value_parser = since)]
+    pub(crate) since: Option<Since>,
+    /// Answer in JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Where the agent keeps its data
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+}
+
+/// Judge this machine's memory now, on one screen.
+///
+/// Exit status: 0 fine, 1 warning, 2 critical, 3 unknown; 64 usage.
+#[derive(Debug, Default, clap::Args)]
+pub(crate) struct CheckupArgs {
+    /// Answer in JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Where the agent keeps its data
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+}
+
+/// Record this machine.
+#[derive(Debug, clap::Args)]
+pub(crate) struct AgentArgs {
+    /// Where to keep the data
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// Read this configuration
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Serve /metrics and /healthz here; `off` serves nothing
+    #[arg(long, value_name = "ADDRESS", value_parser = listen)]
+    pub(crate) listen: Option<Listen>,
+    /// Print the configuration with every key explained, and end
+    #[arg(long)]
+    pub(crate) print_config: bool,
+}
+
+/// Print a completion script for a shell.
+#[derive(Debug, clap::Args)]
+pub(crate) struct CompletionsArgs {
+    /// Which shell
+    pub(crate) shell: Shell,
+}
+
+/// Print the manual page, or write all of them into a directory.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ManArgs {
+    /// Write highwater.1, highwater-why.1, … here
+    pub(crate) dir: Option<PathBuf>,
+}
+
+/// Where the page is served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Listen {
+    /// Nowhere.
+    Off,
+    /// Here.
+    At(std::net::SocketAddr),
+}
+
+/// `off`, or an address and a port.
+fn listen(text: &str) -> Result<Listen, String> {
+    match text {
+        "off" => Ok(Listen::Off),
+        _ => text.parse().map(Listen::At).map_err(|_| {
+            "neither `off` nor an address and a port, as in 127.0.0.1:9477".to_owned()
+        }),
+    }
+}
+
+/// The beginning of a range of time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Since {
+    /// So long before now.
+    Ago(std::time::Duration),
+    /// At this moment.
+    At(jiff::Timestamp),
+}
+
+/// `2h`, `7d`, `1h30m`, or a moment.
+fn since(text: &str) -> Result<Since, String> {
+    if let Ok(moment) = text.parse::<jiff::Timestamp>() {
+        return Ok(Since::At(moment));
+    }
+    let span: jiff::Span = text.parse().map_err(|_| {
+        "neither a span (2h, 7d) nor a moment with its zone (2026-11-20T08:00:00Z)".to_owned()
+    })?;
+    // A day is 24 hours here, and a week seven of them: nobody means the change of the clocks.
+    let length = span
+        .to_duration(jiff::SpanRelativeTo::days_are_24_hours())
+        .map_err(|_| "months and years have no fixed length; say it in days".to_owned())?;
+    Ok(Since::Ago(length.unsigned_abs()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_arguments_are_consistent() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn since_takes_spans_and_moments() {
+        assert_eq!(since("2h"), Ok(Since::Ago(Duration::from_hours(2))));
+        assert_eq!(since("7d"), Ok(Since::Ago(Duration::from_hours(168))));
+        assert!(matches!(since("2026-11-20T08:00:00Z"), Ok(Since::At(_))));
+        for wrong in ["", "yesterday", "3", "2026-11-20", "1mo"] {
+            assert!(since(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! `highwater agent`: records until it is told to stop.
+
+mod page;
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::thread::{Builder, JoinHandle};
+
+use anyhow::Context as _;
+use highwater_agent::config::Config;
+use highwater_agent::{Agent, Findings, place};
+use highwater_linux::root::Root;
+use highwater_web::{Detail, Stopper, serve, stopper};
+use sd_notify::NotifyState;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+use crate::args::{AgentArgs, Listen};
+use page::Page;
+
+/// A server thread needs little: one request at a time, rendered into the heap.
+const STACK_BYTES: usize = 512 * 1024;
+
+/// Records until SIGTERM or SIGINT.
+pub(crate) fn run(args: &AgentArgs) -> anyhow::Result<ExitCode> {
+    if args.print_config {
+        anstream::stdout().write_all(Config::commented_default().as_bytes())?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let config = Source::of(args).load()?;
+    let dir = match &args.data_dir {
+        Some(dir) => dir.clone(),
+        None => place::default_dir()?,
+    };
+    // Before any thread starts, so that no signal finds the process unready.
+    let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP]).context("cannot wait for signals")?;
+    let agent = Agent::start(&Root::live(), &dir, &config)?;
+    let page = open_page(&agent, &config);
+    // A closed terminal must not end the recording.
+    let _unheard = anstream::stdout().write_all(greeting(&agent, page.as_ref()).as_bytes());
+    let _no_systemd = sd_notify::notify(&[NotifyState::Ready]);
+    for signal in &mut signals {
+        if signal != SIGHUP {
+            break;
+        }
+        reload(&agent, args);
+    }
+    let _no_systemd = sd_notify::notify(&[NotifyState::Stopping]);
+    if let Ok(page) = page {
+        page.close();
+    }
+    let failed = agent.board().has_failed();
+    agent.stop();
+    anyhow::ensure!(!failed, "a part of the recorder failed; the lines above say which");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Where the configuration comes from, and what the command line puts over it.
+struct Source<'a> {
+    file: Option<&'a Path>,
+    listen: Option<Listen>,
+}
+
+/// The configuration file that is read where none is named.
+const CONFIG_FILE: &str = "/etc/highwater/config.toml";
+
+impl<'a> Source<'a> {
+    fn of(args: &'a AgentArgs) -> Self {
+        Self { file: args.config.as_deref(), listen: args.listen }
+    }
+
+    /// A file that is named must be there; the usual one need not.
+    fn load(&self) -> anyhow::Result<Config> {
+        let usual = PathBuf::from(CONFIG_FILE);
+        let mut config = match self.file {
+            Some(file) => Config::load(file)?,
+            None if usual.exists() => Config::load(&usual)?,
+            None => Config::default(),
+        };
+        match self.listen {
+            Some(Listen::At(address)) => config.web.listen = address,
+            Some(Listen::Off) => config.web.enabled = false,
+            None => {}
+        }
+        Ok(config)
+    }
+}
+
+fn reload(agent: &Agent, args: &AgentArgs) {
+    match Source::of(args).load() {
+        Ok(config) => {
+            agent.reload(&config);
+            say("configuration read again");
+        }
+        Err(error) => say(&format!("the old configuration stays: {error:#}")),
+    }
+}
+
+/// One line of the agent's log; nothing can be done about a standard error that is closed.
+fn say(line: &str) {
+    let _unheard = writeln!(anstream::stderr(), "highwater: {line}");
+}
+
+/// The page's server, and where it is.
+struct Server {
+    address: std::net::SocketAddr,
+    stopper: Stopper,
+    thread: JoinHandle<()>,
+}
+
+impl Server {
+    fn close(self) {
+        self.stopper.stop();
+        let _panicked = self.thread.join();
+    }
+}
+
+/// Serves the page; why not, where it cannot: recording goes on without it.
+fn open_page(agent: &Agent, config: &Config) -> Result<Server, String> {
+    let web = &config.web;
+    if !web.enabled {
+        return Err("switched off".to_owned());
+    }
+    let refused = |error: std::io::Error| {
+        format!("cannot listen on {}: {error}; choose another address with --listen", web.listen)
+    };
+    let listener = TcpListener::bind(web.listen).map_err(refused)?;
+    let address = listener.local_addr().map_err(refused)?;
+    let readings = Arc::new(Page::new(agent.board(), config));
+    let detail = if web.per_process { Detail::Processes } else { Detail::Owners };
+    let (stopper, stopping) = stopper();
+    let server = move || {
+        if let Err(error) = serve(listener, readings, detail, stopping) {
+            say(&format!("/metrics is no longer served: {error}"));
+        }
+    };
+    let builder = Builder::new().name("web".to_owned()).stack_size(STACK_BYTES);
+    let thread = builder.spawn(server).map_err(refused)?;
+    Ok(Server { address, stopper, thread })
+}
+
+/// What is recorded, where, what is not, and what to type or open next.
+fn greeting(agent: &Agent, page: Result<&Server, &String>) -> String {
+    let Findings { records, blind } = agent.findings();
+    let mut text = format!("highwater {} records this machine\n", env!("CARGO_PKG_VERSION"));
+    let mut line = |head: &str, what: &str| {
+        // Writing to a String cannot fail.
+        writeln!(text, "  {head:<9} {what}").unwrap_or_default();
+    };
+    for (at, what) in records.iter().enumerate() {
+        line(if at == 0 { "records" } else { "" }, what);
+    }
+    for (at, what) in blind.iter().enumerate() {
+        line(if at == 0 { "not" } else { "" }, what);
+    }
+    line("into", &agent.dir().join(highwater_store::FILE_NAME).display().to_string());
+    match page {
+        Ok(server) => line("open", &format!("http://{}/metrics", server.address)),
+        Err(why) => line("no page", why),
+    }
+    line("type", "highwater checkup   this machine on one screen");
+    line("", "highwater why       the newest death, explained");
+    text
+}

@@ -1,0 +1,331 @@
+//! `highwater why`: deaths from a log, or from the recording and the kernel's log, explained.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use highwater_core::event::{Death, Happening};
+use highwater_core::series::SeriesSource;
+use highwater_core::time::{BootTime, WallTime};
+use highwater_core::units::PageSize;
+use highwater_diagnose::death::{Case, Diagnosis, NoHistory, RecordedDeath, Window, explain};
+use highwater_diagnose::document::{DeathDocument, EpisodeDocument, WhyDocument};
+use highwater_linux::facts::HostFacts;
+use highwater_linux::root::Root;
+use highwater_oom::OomReport;
+use highwater_oom::report::Kill;
+use highwater_store::{EventFilter, Reader, StoredEvent};
+
+use super::{history, kernel, logfile, target};
+use crate::args::{Since, WhyArgs};
+use crate::view::{self, Page};
+
+/// So many deaths of a recording are looked at, the newest: an answer for a person. Each carries
+/// its log lines, some 20 kB.
+const LOOKED_AT: usize = 1000;
+
+/// So many deaths of one log are explained in full; of more, the newest, below a table of all.
+const IN_FULL: usize = 3;
+
+/// Episodes, the deaths in them, and what to say beside them.
+#[derive(Debug, Default)]
+pub(crate) struct Found {
+    pub(crate) episodes: Vec<Episode>,
+    pub(crate) remarks: Vec<String>,
+}
+
+/// One episode and where it was read.
+#[derive(Debug)]
+pub(crate) struct Episode {
+    report: OomReport,
+    source: String,
+    page_size: Option<PageSize>,
+    /// The one death that the record is about.
+    recorded: Option<Recorded>,
+}
+
+#[derive(Debug)]
+struct Recorded {
+    death: Death,
+    wall: WallTime,
+    boot: Option<BootTime>,
+    kill: usize,
+}
+
+/// One thing to explain: an episode, and which of its deaths.
+#[derive(Clone, Copy, Debug)]
+struct Subject<'a> {
+    episode: &'a Episode,
+    kill: Option<usize>,
+}
+
+impl Subject<'_> {
+    fn explain(&self, history: &dyn SeriesSource, look_back: Window) -> Diagnosis {
+        let recorded = self.episode.recorded.as_ref();
+        let recorded = recorded.map(|kept| RecordedDeath {
+            death: &kept.death,
+            wall: kept.wall,
+            boot: kept.boot,
+        });
+        let case = Case {
+            report: &self.episode.report,
+            kill: self.kill,
+            source: &self.episode.source,
+            recorded,
+            page_size: self.episode.page_size,
+            look_back,
+        };
+        explain(&case, history)
+    }
+}
+
+impl Episode {
+    fn subjects(&self) -> Vec<Subject<'_>> {
+        let one = |kill| Subject { episode: self, kill };
+        match (&self.recorded, self.report.kills.len()) {
+            (Some(recorded), _) => vec![one(Some(recorded.kill))],
+            (None, 0) => vec![one(None)],
+            (None, count) => (0..count).map(|at| one(Some(at))).collect(),
+        }
+    }
+}
+
+/// Runs the command.
+pub(crate) fn run(args: &WhyArgs) -> anyhow::Result<ExitCode> {
+    let log = args.file.clone().or_else(|| args.target.as_deref().and_then(regular_file));
+    let name = args.target.as_deref().filter(|_| log.is_none() || args.file.is_some());
+    match log {
+        Some(path) => from_log(args, &path, name)?,
+        None => from_record(args, name)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn regular_file(name: &str) -> Option<PathBuf> {
+    let path = PathBuf::from(name);
+    path.metadata().is_ok_and(|file| file.is_file()).then_some(path)
+}
+
+fn from_log(args: &WhyArgs, path: &Path, name: Option<&str>) -> anyhow::Result<()> {
+    let log = logfile::read(path)?;
+    let notes = log.hints.claims(&log.source);
+    let episode =
+        |report| Episode { report, source: log.source.clone(), page_size: None, recorded: None };
+    let found =
+        Found { episodes: log.reports.into_iter().map(episode).collect(), remarks: Vec::new() };
+    let subjects = chosen(&found, args, name);
+    if args.json {
+        return print_json(&subjects, &NoHistory, notes);
+    }
+    let page = Page::of_terminal();
+    let text = if subjects.is_empty() {
+        match name {
+            Some(name) if !found.episodes.is_empty() => {
+                view::why::nobody_in_log(page, name, &log.source)
+            }
+            _ => view::why::nothing_in_log(page, &log.source, log.lines, &notes),
+        }
+    } else {
+        explained(page, &subjects, &NoHistory)
+    };
+    print(&text)
+}
+
+fn from_record(args: &WhyArgs, name: Option<&str>) -> anyhow::Result<()> {
+    let history = history::open(args.data_dir.as_deref())?;
+    let mut found = gather(history.reader.as_ref(), args)?;
+    found.remarks.splice(0..0, history.remarks);
+    let mut subjects = chosen(&found, args, name);
+    let source: &dyn SeriesSource = match &history.reader {
+        Some(reader) => reader,
+        None => &NoHistory,
+    };
+    if args.json {
+        return print_json(&subjects, source, Vec::new());
+    }
+    let page = Page::of_terminal();
+    let mut text = view::why::remarks(page, &found.remarks);
+    subjects.retain(|subject| subject.kill.is_some() || name.is_some());
+    text += &match (subjects.last(), name) {
+        (None, Some(name)) => view::why::nobody(page, name),
+        (None, None) => view::why::no_deaths(page, history.reader.is_some()),
+        (Some(newest), _) => {
+            let table = table(page, &subjects);
+            table + &view::death::page(page, &newest.explain(source, Window::Week))
+        }
+    };
+    print(&text)
+}
+
+/// All deaths that the recording and the kernel's log still know, oldest first.
+pub(crate) fn gather(reader: Option<&Reader>, args: &WhyArgs) -> anyhow::Result<Found> {
+    let now = highwater_agent::clock::now();
+    let facts = HostFacts::read(&Root::live());
+    let mut found = Found::default();
+    let filter = EventFilter {
+        since: args.since.map(|since| moment(since, now.wall)),
+        kind: Some("death"),
+        limit: Some(LOOKED_AT),
+        ..EventFilter::default()
+    };
+    let events = reader.map(|reader| reader.events(&filter)).transpose()?.unwrap_or_default();
+    if events.len() == LOOKED_AT {
+        found
+            .remarks
+            .push(format!("only the newest {LOOKED_AT} deaths were looked at; --since narrows"));
+    }
+    let known = |kill: &Kill| {
+        let key = format!("kmsg:{}", kill.line);
+        events
+            .iter()
+            .any(|stored| stored.event.key == key && Some(stored.event.boot_id) == facts.boot_id)
+    };
+    let mut fresh = Vec::new();
+    // An explicit directory may be another machine's: its story is told without this kernel's.
+    if args.data_dir.is_none() {
+        match kernel::read(&Root::live(), now) {
+            Ok(log) => fresh = log.reports,
+            Err(error) if reader.is_none() => found.remarks.push(error.to_string()),
+            Err(_) => {}
+        }
+    }
+    fresh.retain(|report| !report.kills.iter().any(known));
+    let page_size = Some(facts.page_size);
+    found.episodes.extend(events.into_iter().map(|stored| from_event(stored, page_size)));
+    found.episodes.extend(fresh.into_iter().map(|report| Episode {
+        report,
+        source: kernel::SOURCE.to_owned(),
+        page_size,
+        recorded: None,
+    }));
+    Ok(found)
+}
+
+/// The report is read anew out of the recorded lines, by today's reader.
+fn from_event(stored: StoredEvent, page_size: Option<PageSize>) -> Episode {
+    let event = stored.event;
+    let Happening::Death(death) = event.what else {
+        return Episode {
+            report: OomReport::default(),
+            source: kernel::SOURCE.to_owned(),
+            page_size,
+            recorded: None,
+        };
+    };
+    let number = |at: usize| {
+        let seq = death.lines.get(at).and_then(|line| line.seq);
+        seq.unwrap_or_else(|| u64::try_from(at).unwrap_or(0).saturating_add(1))
+    };
+    let lines = death.lines.iter().enumerate().map(|(at, line)| line.as_line(number(at)));
+    let wanted = number(death.kill_line);
+    let is_it = |kill: &Kill| kill.line == wanted || kill.pid == Some(death.pid);
+    let reports = highwater_oom::read(lines);
+    let mut report = reports
+        .into_iter()
+        .find(|report| report.kills.iter().any(is_it))
+        .unwrap_or_else(|| unread(&death, wanted));
+    let kill = report.kills.iter().position(|kill| kill.line == wanted);
+    let kill = kill.or_else(|| report.kills.iter().position(is_it)).unwrap_or(0);
+    if let Some(kill) = report.kills.get_mut(kill) {
+        kill.wall = kill.wall.or(Some(event.wall));
+    }
+    let recorded = Recorded { death, wall: event.wall, boot: event.boot, kill };
+    Episode { report, source: kernel::SOURCE.to_owned(), page_size, recorded: Some(recorded) }
+}
+
+/// A death whose lines say nothing to this version: what the recorder noted of it remains.
+fn unread(death: &Death, line: u64) -> OomReport {
+    let kill = Kill {
+        line,
+        pid: Some(death.pid),
+        comm: Some(death.comm.clone()),
+        bare: true,
+        ..Kill::default()
+    };
+    OomReport { kills: vec![kill], ..OomReport::default() }
+}
+
+pub(crate) fn moment(since: Since, now: WallTime) -> WallTime {
+    match since {
+        Since::Ago(length) => now.before(length),
+        Since::At(moment) => WallTime::from(moment),
+    }
+}
+
+/// The deaths that are wanted. A name that is wholly somebody's means only those.
+fn chosen<'a>(found: &'a Found, args: &WhyArgs, name: Option<&str>) -> Vec<Subject<'a>> {
+    let now = highwater_agent::clock::now();
+    let since = args.since.map(|since| moment(since, now.wall));
+    let mut subjects: Vec<Subject<'_>> =
+        found.episodes.iter().flat_map(Episode::subjects).collect();
+    if let Some(since) = since {
+        // A death without a time of day may be any.
+        subjects.retain(|subject| brief(subject).time.is_none_or(|time| time >= since));
+    }
+    let Some(name) = name else { return subjects };
+    let id = target::container_called(name);
+    let name = id.as_deref().unwrap_or(name);
+    let scored: Vec<_> = subjects
+        .into_iter()
+        .filter_map(|subject| Some((target::matches(name, &brief(&subject))?, subject)))
+        .collect();
+    let best = scored.iter().map(|(how, _)| *how).max();
+    scored.into_iter().filter(|(how, _)| Some(*how) == best).map(|(_, subject)| subject).collect()
+}
+
+/// All deaths found, without any series looked at.
+pub(crate) fn briefs(found: &Found) -> impl Iterator<Item = Diagnosis> {
+    let subjects = found.episodes.iter().flat_map(Episode::subjects);
+    subjects.filter(|subject| subject.kill.is_some()).map(|subject| brief(&subject))
+}
+
+/// Explained without looking at any series: enough for a table, a filter.
+fn brief(subject: &Subject<'_>) -> Diagnosis {
+    subject.explain(&NoHistory, Window::Minutes)
+}
+
+/// A few are explained in full; of many, the newest below a table.
+fn explained(page: Page, subjects: &[Subject<'_>], history: &dyn SeriesSource) -> String {
+    let full =
+        |subject: &Subject<'_>| view::death::page(page, &subject.explain(history, Window::Week));
+    if subjects.len() <= IN_FULL {
+        return subjects.iter().map(full).collect::<Vec<_>>().join(&page.rule());
+    }
+    table(page, subjects) + &subjects.last().map(full).unwrap_or_default()
+}
+
+fn table(page: Page, subjects: &[Subject<'_>]) -> String {
+    if subjects.len() < 2 {
+        return String::new();
+    }
+    let rows: Vec<Diagnosis> = subjects.iter().rev().take(view::why::ROWS).map(brief).collect();
+    view::why::table(page, &rows, subjects.len())
+}
+
+fn print_json(
+    subjects: &[Subject<'_>],
+    history: &dyn SeriesSource,
+    notes: Vec<highwater_core::evidence::Claim>,
+) -> anyhow::Result<()> {
+    let mut document = WhyDocument::new(notes);
+    for subject in subjects {
+        let diagnosis = subject.explain(history, Window::Minutes);
+        let report = &subject.episode.report;
+        match subject.kill {
+            Some(_) => document.deaths.push(DeathDocument::new(&diagnosis, report)),
+            None => document.episodes.push(EpisodeDocument::new(&diagnosis, report)),
+        }
+    }
+    let mut text = serde_json::to_string_pretty(&document)?;
+    text.push('\n');
+    std::io::stdout().write_all(text.as_bytes())?;
+    Ok(())
+}
+
+/// Prints, with colours only where they are seen.
+fn print(text: &str) -> anyhow::Result<()> {
+    let mut out = anstream::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    out.flush()?;
+    Ok(())
+}

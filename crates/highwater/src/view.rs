@@ -1,0 +1,11 @@
+//! What commands show: text for a terminal, as strings. Colours are always in it; the door takes
+//! them off where nobody sees them.
+
+pub(crate) mod checkup;
+pub(crate) mod death;
+mod draw;
+mod paint;
+pub(crate) mod why;
+mod wrap;
+
+pub(crate) use paint::Page;

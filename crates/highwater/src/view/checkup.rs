@@ -1,0 +1,244 @@
+//! A check-up on one screen of 80 columns and 24 lines.
+//!
+//! ```text
+//! verdict                                                         1
+//! three most urgent points, two lines each                      ≤ 6
+//! memory, watermarks, swap, pressure, deaths                      6
+//! owners | processes side by side, with a head                  ≤ 7
+//! what has no limit                                               1
+//! ```
+
+use anstyle::Style;
+use highwater_core::limit::Limit;
+use highwater_core::time::Span;
+use highwater_core::units::Bytes;
+use highwater_diagnose::checkup::{Checkup, Finding, Holder, ProcessUse, Severity};
+
+use super::draw;
+use super::paint::{BLUE, BOLD, DIM, GREEN, Page, RED, YELLOW, put};
+use super::wrap;
+
+/// Rows of owners and processes.
+const ROWS: usize = 6;
+
+/// The page.
+pub(crate) fn page(page: Page, checkup: &Checkup) -> String {
+    let mut out = verdict(page, checkup);
+    out += &checkup.urgent.iter().map(|finding| point(page, finding)).collect::<String>();
+    out += "\n";
+    out += &memory(page, checkup);
+    out += "\n";
+    out += &holders(page, checkup);
+    out += &unlimited(page, checkup);
+    out
+}
+
+fn style(severity: Severity) -> Style {
+    match severity {
+        Severity::Ok => GREEN,
+        Severity::Unknown => BLUE,
+        Severity::Warning => YELLOW,
+        Severity::Critical => RED,
+    }
+}
+
+fn verdict(page: Page, checkup: &Checkup) -> String {
+    let word = checkup.severity.name().to_uppercase();
+    let up = Span(std::time::Duration::from_micros(checkup.up.micros()));
+    let what = match (checkup.severity, checkup.urgent.is_empty()) {
+        (Severity::Ok, true) => "memory is fine; nothing needs you",
+        (Severity::Ok, false) => "memory is fine; worth knowing:",
+        (Severity::Unknown, _) => "not everything could be read:",
+        (Severity::Warning, _) => "look at this today:",
+        (Severity::Critical, _) => "look at this now:",
+    };
+    let head = Page::paint(style(checkup.severity), &word);
+    let facts = format!("up {up}, {} processes", checkup.process_count);
+    let room = page.width.saturating_sub(word.len() + 1 + wrap::width(what));
+    format!(
+        "{head} {} {}\n",
+        Page::paint(BOLD, what),
+        Page::paint(DIM, &wrap::right(&facts, room.saturating_sub(1)))
+    )
+}
+
+/// At most two lines: what does not fit is in the JSON.
+fn point(page: Page, finding: &Finding) -> String {
+    const LINES: usize = 2;
+    let mark = Page::paint(style(finding.severity), "■");
+    let lines = wrap::wrap(&finding.claim.text, page.width.saturating_sub(4));
+    let mut out = String::new();
+    for (at, line) in lines.iter().take(LINES).enumerate() {
+        let last = at + 1 == LINES && lines.len() > LINES;
+        let before = if at == 0 { format!("  {mark} ") } else { "    ".to_owned() };
+        put(&mut out, &format!("{before}{line}{}\n", if last { "…" } else { "" }));
+    }
+    out
+}
+
+fn memory(page: Page, checkup: &Checkup) -> String {
+    let memory = &checkup.memory;
+    let shown =
+        |amount: Option<Bytes>| amount.map_or("unknown".to_owned(), |amount| amount.to_string());
+    let total = memory.total.unwrap_or_default();
+    let room = page.width.saturating_sub(2 + 10 + 1 + 34).min(40);
+    let used = total.saturating_sub(memory.available.unwrap_or(total));
+    let share = memory.available.and_then(|available| available.permille_of(total));
+    let bar_style = match share {
+        Some(share) if share.get() < 50 => RED,
+        Some(share) if share.get() < 100 => YELLOW,
+        _ => GREEN,
+    };
+    let mut out = format!(
+        "  {} {} {} of {} available{}\n",
+        wrap::left("memory", 10),
+        Page::paint(bar_style, &track(used, total, room)),
+        shown(memory.available),
+        shown(memory.total),
+        share.map_or(String::new(), |share| format!(" ({share})")),
+    );
+    out += &fact(
+        page,
+        "",
+        &format!(
+            "anon {} · cache {} · shared {} · kernel {}",
+            shown(memory.anon),
+            shown(memory.cache),
+            shown(memory.shmem),
+            shown(memory.kernel)
+        ),
+    );
+    out += &fact(
+        page,
+        "watermarks",
+        &format!(
+            "free {}; reclaim starts at {}, kills at {}",
+            shown(memory.free),
+            shown(memory.low),
+            shown(memory.min)
+        ),
+    );
+    out += &fact(page, "swap", &swap(checkup));
+    out += &fact(page, "pressure", &pressure(checkup));
+    out += &fact(page, "deaths", &deaths(checkup));
+    out
+}
+
+/// A bar on a track, so that what is left is seen too.
+fn track(part: Bytes, whole: Bytes, room: usize) -> String {
+    draw::bar(part, whole, room).replace(' ', "░")
+}
+
+fn fact(page: Page, name: &str, text: &str) -> String {
+    let text = wrap::cut(text, page.width.saturating_sub(13));
+    format!("  {} {text}\n", wrap::left(name, 10))
+}
+
+fn swap(checkup: &Checkup) -> String {
+    match (checkup.memory.swap_total, checkup.memory.swap_free) {
+        (Some(Bytes::ZERO), _) => "none".to_owned(),
+        (Some(total), Some(free)) => format!("{} of {total} used", total.saturating_sub(free)),
+        _ => "unknown".to_owned(),
+    }
+}
+
+fn pressure(checkup: &Checkup) -> String {
+    let Some(pressure) = checkup.pressure else {
+        return "unknown, because this kernel has no /proc/pressure/memory".to_owned();
+    };
+    let stall = |stall: Option<highwater_core::frame::Stall>| match stall {
+        Some(stall) => format!("{:.1}/{:.1}/{:.1} %", stall.avg10, stall.avg60, stall.avg300),
+        None => "unknown".to_owned(),
+    };
+    format!("some {} · all {} (10 s/1 min/5 min)", stall(pressure.some), stall(pressure.full))
+}
+
+fn deaths(checkup: &Checkup) -> String {
+    let count = checkup.kills_since_boot;
+    let named = checkup.deaths.len();
+    match (count, named) {
+        (Some(0) | None, 0) => "none since boot".to_owned(),
+        (Some(count), 0) => format!("{count} killed for memory since boot; no log of them is left"),
+        (count, named) => {
+            let count =
+                count.map_or(named, |count| usize::try_from(count).unwrap_or(named).max(named));
+            let last = checkup.deaths.last().map(|death| death.victim.as_str()).unwrap_or_default();
+            format!("{count} killed for memory since boot; the last: {last}")
+        }
+    }
+}
+
+/// Owners at the left, processes at the right.
+fn holders(page: Page, checkup: &Checkup) -> String {
+    let half = page.width.saturating_sub(5) / 2;
+    let owners = column(
+        half,
+        "owners: anonymous, limit",
+        checkup
+            .owners
+            .iter()
+            .filter(|holder| holder.anon > Bytes::ZERO)
+            .take(ROWS)
+            .map(|holder| owner(holder, half)),
+    );
+    let processes = column(
+        half,
+        "processes: anonymous",
+        checkup.processes.iter().take(ROWS).map(|process| process_row(process, half)),
+    );
+    let rows = owners.len().max(processes.len());
+    let empty = " ".repeat(half);
+    let mut out = String::new();
+    for at in 0..rows {
+        let left = owners.get(at).unwrap_or(&empty);
+        let right = processes.get(at).unwrap_or(&empty);
+        let text = format!("  {left}   {}", right.trim_end());
+        let text = text.trim_end().to_owned();
+        let shown = if at == 0 { Page::paint(DIM, &text) } else { text };
+        put(&mut out, &format!("{shown}\n"));
+    }
+    out
+}
+
+fn column(half: usize, head: &str, rows: impl Iterator<Item = String>) -> Vec<String> {
+    let mut all = vec![wrap::left(head, half)];
+    all.extend(rows);
+    if all.len() == 1 {
+        all.push(wrap::left("none to be seen", half));
+    }
+    all
+}
+
+fn owner(holder: &Holder, half: usize) -> String {
+    let limit = match holder.limit {
+        Some(Limit::At(limit)) => limit.to_string(),
+        Some(Limit::Unlimited) => "no limit".to_owned(),
+        None => "unknown".to_owned(),
+    };
+    let name = half.saturating_sub(9 + 10);
+    format!(
+        "{}{}{}",
+        wrap::left(&holder.owner, name),
+        wrap::right(&holder.anon.to_string(), 9),
+        wrap::right(&limit, 10)
+    )
+}
+
+fn process_row(process: &ProcessUse, half: usize) -> String {
+    let name = half.saturating_sub(8 + 1 + 9);
+    format!(
+        "{} {}{}",
+        wrap::right(&process.pid.to_string(), 8),
+        wrap::left(&process.comm, name),
+        wrap::right(&process.anon.to_string(), 9)
+    )
+}
+
+fn unlimited(page: Page, checkup: &Checkup) -> String {
+    if checkup.unlimited.is_empty() {
+        return String::new();
+    }
+    let names: Vec<&str> = checkup.unlimited.iter().map(|holder| holder.owner.as_str()).collect();
+    let text = format!("no memory limit, and a tenth of the machine or more: {}", names.join(", "));
+    format!("  {}\n", Page::paint(YELLOW, &wrap::cut(&text, page.width.saturating_sub(2))))
+}

@@ -1,0 +1,128 @@
+//! Around the deaths: the table of them, and what to say when there are none.
+
+use anstyle::Style;
+use highwater_core::evidence::Claim;
+use highwater_core::units::Bytes;
+use highwater_diagnose::death::Diagnosis;
+use highwater_diagnose::place;
+
+use super::death::evidence;
+use super::paint::{BOLD, DIM, Page, YELLOW, put};
+use super::wrap;
+
+/// The most rows of the table of deaths.
+pub(crate) const ROWS: usize = 12;
+
+/// The deaths, the newest first; there are `all` of them.
+pub(crate) fn table(page: Page, rows: &[Diagnosis], all: usize) -> String {
+    let mut out = Page::paint(BOLD, &format!("{all} deaths, the newest first")) + "\n";
+    let head = row(page, ["when", "pid", "name", "held", "cause", "cgroup"]);
+    put(&mut out, &format!("{}\n", Page::paint(DIM, &head)));
+    for death in rows {
+        put(&mut out, &format!("{}\n", line(page, death)));
+    }
+    if all > rows.len() {
+        put(&mut out, &format!("  and {} earlier ones (--json has all)\n", all - rows.len()));
+    }
+    out + "\n"
+}
+
+fn line(page: Page, death: &Diagnosis) -> String {
+    let victim = death.victim.as_ref();
+    let when = match (death.time, death.boot) {
+        (Some(time), _) => time.to_string().chars().take(19).collect::<String>().replace('T', " "),
+        (None, Some(boot)) => format!("boot + {:.3} s", boot.seconds()),
+        (None, None) => "unknown".to_owned(),
+    };
+    let held = victim.and_then(|kill| kill.anon_rss.or(kill.rss));
+    let cause = death.cause.as_str();
+    let cgroup = death.limit_owner.as_deref().or(death.task_cgroup.as_deref()).unwrap_or("–");
+    row(
+        page,
+        [
+            &when,
+            &victim.and_then(|kill| kill.pid).map_or("–".to_owned(), |pid| pid.to_string()),
+            victim.and_then(|kill| kill.comm.as_deref()).unwrap_or("–"),
+            &held.map_or("–".to_owned(), |held: Bytes| held.to_string()),
+            cause.strip_prefix("kernel-oom-").unwrap_or(cause),
+            &place(cgroup),
+        ],
+    )
+}
+
+fn row(page: Page, cells: [&str; 6]) -> String {
+    let [when, pid, name, held, cause, cgroup] = cells;
+    let text = format!(
+        "  {} {} {} {} {} {}",
+        wrap::left(when, 19),
+        wrap::right(pid, 7),
+        wrap::left(name, 15),
+        wrap::right(held, 8),
+        wrap::left(cause, 9),
+        cgroup,
+    );
+    wrap::cut(&text, page.width)
+}
+
+/// A log without a death.
+pub(crate) fn nothing_in_log(page: Page, source: &str, lines: usize, notes: &[Claim]) -> String {
+    let counted = if lines == 1 { "1 line".to_owned() } else { format!("{lines} lines") };
+    let mut out = page.item("", &format!("No OOM report in {source} ({counted} read)."), BOLD);
+    for note in notes {
+        out += &page.item("  • ", &note.text, Style::new());
+        out += &evidence(page, &note.evidence);
+    }
+    out += "\n";
+    out + &page.item(
+        "",
+        "The kernel's own words are needed: journalctl -k --since -1d | highwater why --file - (or dmesg -T in place of journalctl). Without a file, highwater why looks into what this machine has recorded.",
+        DIM,
+    )
+}
+
+/// Nobody in this log has that name.
+pub(crate) fn nobody_in_log(page: Page, name: &str, source: &str) -> String {
+    page.item("", &format!("{source} tells of deaths, but none of {name}."), BOLD)
+}
+
+/// Nobody on record has that name.
+pub(crate) fn nobody(page: Page, name: &str) -> String {
+    let name = highwater_core::text::escape(name.as_bytes());
+    let mut out = page.item(
+        "",
+        &format!("No death of {name} is on record, and there is no such file."),
+        BOLD,
+    );
+    out += &page.item(
+        "",
+        "TARGET may be a pid, a process name, a unit, a container's id or name, a cgroup's path, or a log file. highwater why lists all deaths.",
+        DIM,
+    );
+    out
+}
+
+/// Nobody was killed.
+pub(crate) fn no_deaths(page: Page, recorded: bool) -> String {
+    let mut out =
+        page.item("", "Nothing was killed for memory, as far as the logs here go back.", BOLD);
+    if !recorded {
+        out += &page.item(
+            "",
+            "No recording was found: highwater agent starts one. Another machine's log is read with highwater why FILE.",
+            DIM,
+        );
+    }
+    out
+}
+
+/// What stands in the way of a complete answer.
+pub(crate) fn remarks(page: Page, remarks: &[String]) -> String {
+    let mut out = String::new();
+    for remark in remarks {
+        out += &page.item("! ", remark, YELLOW);
+    }
+    if !out.is_empty() {
+        out += "\n";
+    }
+    out
+}

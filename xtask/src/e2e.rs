@@ -1,0 +1,75 @@
+//! The tests against the real thing: a real kernel that kills, a real machine that runs systemd.
+
+use anyhow::bail;
+use clap::Subcommand;
+
+pub(crate) mod agent;
+pub(crate) mod group;
+mod oom;
+mod verdict;
+mod vm;
+
+/// What is tested.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Scenario {
+    /// Kernel OOM kills in a memory cgroup of this machine.
+    Oom,
+    /// A unit over its `MemoryMax` in an emulated systemd machine with cgroup v2.
+    Vm(vm::Options),
+}
+
+impl Scenario {
+    pub(crate) fn run(&self) -> anyhow::Result<()> {
+        let mut board = Scoreboard::default();
+        match self {
+            Self::Oom => oom::run(&mut board)?,
+            Self::Vm(options) => vm::run(options, &mut board)?,
+        }
+        board.close()
+    }
+}
+
+/// What held and what did not, one line each.
+#[derive(Debug, Default)]
+pub(crate) struct Scoreboard {
+    passed: usize,
+    failed: usize,
+}
+
+impl Scoreboard {
+    /// Counts a statement: `Ok` with the measured figures, or `Err` with what was seen instead.
+    pub(crate) fn check(&mut self, statement: &str, outcome: anyhow::Result<String>) {
+        match outcome {
+            Ok(figures) => {
+                self.passed += 1;
+                println!("ok    {statement}: {figures}");
+            }
+            Err(instead) => {
+                self.failed += 1;
+                println!("FAIL  {statement}: {instead:#}");
+            }
+        }
+    }
+
+    fn close(&self) -> anyhow::Result<()> {
+        println!("{} passed, {} failed", self.passed, self.failed);
+        if self.failed > 0 {
+            bail!("{} of {} statements do not hold", self.failed, self.passed + self.failed);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_failure_fails_the_whole() {
+        let mut board = Scoreboard::default();
+        board.check("one", Ok("1".into()));
+        assert!(board.close().is_ok());
+        board.check("two", Err(anyhow::anyhow!("2")));
+        assert_eq!(board.close().unwrap_err().to_string(), "1 of 2 statements do not hold");
+    }
+}

@@ -1,0 +1,145 @@
+//! The program under test, as a user would run it: start, stop, kill, ask.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, bail, ensure};
+use highwater_core::id::Pid;
+use highwater_store::{EventFilter, Reader};
+use serde_json::Value;
+
+use crate::clock;
+
+/// A place for one history, and the program that writes and reads it.
+#[derive(Debug)]
+pub(crate) struct Recording {
+    program: PathBuf,
+    folder: PathBuf,
+}
+
+impl Recording {
+    /// A fresh one under the system's folder for what is temporary.
+    pub(crate) fn fresh(program: &Path, name: &str) -> anyhow::Result<Self> {
+        let folder =
+            std::env::temp_dir().join(format!("highwater-e2e-{}-{name}", std::process::id()));
+        fs::create_dir_all(&folder)?;
+        // A port that is free: another agent may run here.
+        fs::write(folder.join("agent.toml"), "[web]\nlisten = \"127.0.0.1:0\"\n")?;
+        Ok(Self { program: program.to_owned(), folder })
+    }
+
+    /// Where the history is.
+    pub(crate) fn data(&self) -> PathBuf {
+        self.folder.join("data")
+    }
+
+    /// Starts the agent and waits until it has said what it records.
+    pub(crate) fn agent(&self) -> anyhow::Result<Agent> {
+        let said = self.folder.join("agent.log");
+        let log = File::create(&said)?;
+        let mut command = Command::new(&self.program);
+        command.arg("agent").arg("--data-dir").arg(self.data());
+        command.arg("--config").arg(self.folder.join("agent.toml"));
+        command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+        let mut agent = Agent { process: command.spawn().context("cannot start the agent")? };
+        let (at_most, every) = (Duration::from_secs(10), Duration::from_millis(20));
+        let begun = clock::poll(at_most, every, || {
+            if let Some(status) = agent.process.try_wait()? {
+                bail!("the agent ended ({status}): {}", fs::read_to_string(&said)?.trim());
+            }
+            Ok((fs::metadata(&said)?.len() > 0).then_some(()))
+        })?;
+        begun.context("the agent said nothing for 10 s")?;
+        Ok(agent)
+    }
+
+    /// All recorded deaths, as `why --json` tells them.
+    pub(crate) fn deaths(&self) -> anyhow::Result<Vec<Value>> {
+        let mut why = Command::new(&self.program);
+        why.args(["why", "--json", "--data-dir"]).arg(self.data()).stdin(Stdio::null());
+        let told = why.output().context("cannot run why")?;
+        let Ok(answer) = serde_json::from_slice::<Value>(&told.stdout) else {
+            let said = String::from_utf8_lossy(&told.stderr);
+            bail!("why --json is not JSON ({}): {}", told.status, said.trim());
+        };
+        let deaths = answer.get("deaths").and_then(Value::as_array);
+        Ok(deaths.context("why --json has no deaths")?.clone())
+    }
+
+    /// How many deaths of `pid` are in the store.
+    pub(crate) fn stored(&self, pid: u32) -> anyhow::Result<usize> {
+        let pid = Some(Pid::new(pid));
+        let filter = EventFilter { pid, kind: Some("death"), ..EventFilter::default() };
+        Ok(Reader::open(&self.data())?.events(&filter)?.len())
+    }
+
+    /// Waits until the death of `pid` is in the store.
+    pub(crate) fn keeps(&self, pid: u32, at_most: Duration) -> anyhow::Result<()> {
+        let kept = clock::poll(at_most, Duration::from_millis(10), || {
+            Ok((self.stored(pid)? > 0).then_some(()))
+        })?;
+        kept.with_context(|| {
+            format!("no death of pid {pid} in store after {} s", at_most.as_secs())
+        })
+    }
+
+    /// The death of `pid`, as it is told; one death, told once.
+    pub(crate) fn death(&self, pid: u32) -> anyhow::Result<Value> {
+        let mut deaths = self.deaths()?;
+        deaths.retain(|death| victim(death) == Some(u64::from(pid)));
+        let told = deaths.len();
+        ensure!(told == 1, "the one death of pid {pid} is told {told} times");
+        deaths.pop().context("the death is gone")
+    }
+}
+
+impl Drop for Recording {
+    fn drop(&mut self) {
+        // What cannot be removed is in the folder for what is temporary.
+        let _left = fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// The pid of a death's victim.
+pub(crate) fn victim(death: &Value) -> Option<u64> {
+    death.pointer("/victim/pid")?.as_u64()
+}
+
+/// A running agent. Dropping it kills it.
+#[derive(Debug)]
+pub(crate) struct Agent {
+    process: Child,
+}
+
+impl Agent {
+    /// Asks it to end, as systemd does, and waits until it has.
+    pub(crate) fn stop(mut self) -> anyhow::Result<()> {
+        let pid = i32::try_from(self.process.id()).ok().and_then(rustix::process::Pid::from_raw);
+        let pid = pid.context("a pid is a positive number")?;
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM)?;
+        let (at_most, every) = (Duration::from_secs(10), Duration::from_millis(10));
+        let ended = clock::poll(at_most, every, || Ok(self.process.try_wait()?))?;
+        let status = ended.context("the agent did not end within 10 s of SIGTERM")?;
+        if !status.success() {
+            bail!("the agent ended badly after SIGTERM ({status})");
+        }
+        Ok(())
+    }
+
+    /// `kill -9`.
+    pub(crate) fn kill(mut self) -> anyhow::Result<()> {
+        self.process.kill()?;
+        self.process.wait()?;
+        Ok(())
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _gone = self.process.kill();
+        let _gone = self.process.wait();
+    }
+}

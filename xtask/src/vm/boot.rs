@@ -1,0 +1,189 @@
+//! One run of the machine: a payload goes in, results and the serial log come out.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+
+use super::Image;
+use crate::clock;
+use crate::repo;
+
+/// The longest that a run may take. Emulated beside another busy process the machine is up in half
+/// a minute; a scenario gets ten times that.
+const AT_MOST: Duration = Duration::from_mins(7);
+
+/// The guest's memory: Debian's own minimum for a server twice over, so that nothing but a
+/// scenario's limit is ever short.
+const MEMORY_MIB: &str = "1024";
+
+/// Room for the guest's results. Sparse.
+const RESULTS_BYTES: u64 = 256 << 20;
+
+/// Room beside the payload for the file system's own tables.
+const PAYLOAD_SPARE_BYTES: u64 = 16 << 20;
+
+/// How many lines of the serial log a failure shows.
+const TAIL_LINES: usize = 40;
+
+/// The lines by which the guest says that it began and how it ended (guest/run.sh).
+const BEGUN: &str = "highwater-e2e: begin at ";
+const ENDED: &str = "highwater-e2e: end with ";
+
+/// What the guest gets.
+#[derive(Debug)]
+pub(crate) struct Payload<'a> {
+    /// Files, and their names in the guest's $PAYLOAD.
+    pub(crate) files: &'a [(&'a Path, &'a str)],
+    /// A bash script that runs as root and leaves files in $RESULTS.
+    pub(crate) script: &'a str,
+}
+
+/// What came back.
+#[derive(Debug)]
+pub(crate) struct VmRun {
+    /// The folder with what the script left in $RESULTS.
+    pub(crate) results: PathBuf,
+    /// The script's exit code.
+    pub(crate) code: i32,
+    /// How long the guest took to reach the script, by its own clock.
+    pub(crate) boot_seconds: f64,
+}
+
+/// A machine that can be run, as often as wanted: every run starts from the same image.
+#[derive(Debug)]
+pub(crate) struct Vm {
+    image: Image,
+    folder: PathBuf,
+}
+
+impl Vm {
+    /// The machine; `name` is the folder under target/vm that keeps the last run's files.
+    pub(crate) fn new(name: &str) -> anyhow::Result<Self> {
+        let image = Image::ready()?;
+        Ok(Self { image, folder: repo::target().join("vm").join(name) })
+    }
+
+    /// Boots, runs the payload's script, powers off.
+    pub(crate) fn run(&self, payload: &Payload<'_>) -> anyhow::Result<VmRun> {
+        if self.folder.exists() {
+            fs::remove_dir_all(&self.folder)?;
+        }
+        fs::create_dir_all(&self.folder)?;
+        let brought = self.payload_disk(payload)?;
+        let returned = self.folder.join("results.raw");
+        File::create(&returned)?.set_len(RESULTS_BYTES)?;
+        let serial = self.folder.join("serial.log");
+        let outcome = self
+            .boot(&brought, &returned, &serial)
+            .and_then(|()| self.collect(&returned, &fs::read(&serial)?));
+        outcome.with_context(|| {
+            let said = fs::read(&serial).unwrap_or_default();
+            format!("the end of {}:\n{}\n", serial.display(), tail(&String::from_utf8_lossy(&said)))
+        })
+    }
+
+    fn payload_disk(&self, payload: &Payload<'_>) -> anyhow::Result<PathBuf> {
+        let tree = self.folder.join("payload");
+        fs::create_dir_all(&tree)?;
+        fs::write(tree.join("run.sh"), payload.script)?;
+        let mut bytes = PAYLOAD_SPARE_BYTES;
+        for (file, name) in payload.files {
+            let copied = fs::copy(file, tree.join(name));
+            bytes += copied.with_context(|| format!("cannot copy {}", file.display()))?;
+        }
+        let disk = self.folder.join("payload.raw");
+        // A tenth for the tables of a file system that holds nothing else.
+        File::create(&disk)?.set_len(bytes + bytes / 10)?;
+        let mut make = Command::new("mkfs.ext4");
+        repo::succeed(make.args(["-q", "-F", "-d"]).arg(&tree).arg(&disk))?;
+        fs::remove_dir_all(&tree)?;
+        Ok(disk)
+    }
+
+    fn boot(&self, payload: &Path, results: &Path, serial: &Path) -> anyhow::Result<()> {
+        let mut qemu = Command::new("qemu-system-x86_64");
+        qemu.args(["-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", MEMORY_MIB]);
+        qemu.args(["-nodefaults", "-no-reboot", "-display", "none", "-monitor", "none"]);
+        qemu.arg("-serial").arg(format!("file:{}", serial.display()));
+        qemu.arg("-kernel").arg(self.image.kernel()).arg("-initrd").arg(self.image.initrd());
+        qemu.args(["-append", "root=/dev/vda rw console=ttyS0 panic=1 quiet"]);
+        qemu.arg("-drive").arg(disk(&self.image.root(), "snapshot=on"));
+        qemu.arg("-drive").arg(disk(payload, "readonly=on"));
+        qemu.arg("-drive").arg(disk(results, "readonly=off"));
+        let running = qemu.stdin(Stdio::null()).stdout(Stdio::null()).spawn();
+        wait(running.context("cannot run qemu-system-x86_64; is qemu-system-x86 installed?")?)
+    }
+
+    fn collect(&self, returned: &Path, serial: &[u8]) -> anyhow::Result<VmRun> {
+        let serial = String::from_utf8_lossy(serial);
+        let (code, boot_seconds) = ending(&serial)
+            .context("the machine went off without reaching the end of the script")?;
+        let results = self.folder.join("results");
+        fs::create_dir_all(&results)?;
+        repo::succeed(Command::new("tar").arg("-xf").arg(returned).arg("-C").arg(&results))?;
+        fs::remove_file(returned)?;
+        Ok(VmRun { results, code, boot_seconds })
+    }
+}
+
+fn disk(file: &Path, option: &str) -> String {
+    format!("file={},format=raw,if=virtio,{option}", file.display())
+}
+
+/// Waits for the machine to power off, and ends it when it does not.
+fn wait(mut machine: Child) -> anyhow::Result<()> {
+    let begun = clock::now();
+    loop {
+        if let Some(status) = machine.try_wait()? {
+            if status.success() {
+                return Ok(());
+            }
+            bail!("qemu failed ({status})");
+        }
+        if begun.elapsed() > AT_MOST {
+            machine.kill()?;
+            machine.wait()?;
+            bail!("the machine was still running after {} s", AT_MOST.as_secs());
+        }
+        thread::sleep(Duration::from_millis(200));
+    }
+}
+
+/// The script's exit code, and when it began.
+fn ending(serial: &str) -> Option<(i32, f64)> {
+    let begun = serial.split_once(BEGUN)?.1.split_whitespace().next()?.parse().ok()?;
+    let code = serial.rsplit_once(ENDED)?.1.split_whitespace().next()?.parse().ok()?;
+    Some((code, begun))
+}
+
+fn tail(log: &str) -> String {
+    let lines: Vec<&str> = log.lines().collect();
+    let from = lines.len().saturating_sub(TAIL_LINES);
+    lines.into_iter().skip(from).collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_serial_log_tells_how_it_ended() {
+        let log = "[ 1.0] x\nhighwater-e2e: begin at 17.25 s\r\nnoise\r\n\
+                   highwater-e2e: end with 3 at 40.00 s\r\n";
+        assert_eq!(ending(log), Some((3, 17.25)));
+        assert_eq!(ending("highwater-e2e: begin at 17.25 s\n[ 20.0] panic"), None);
+        assert_eq!(ending(""), None);
+    }
+
+    #[test]
+    fn a_tail_is_the_last_lines() {
+        let log = (0..100).map(|n| n.to_string()).collect::<Vec<_>>().join("\n");
+        assert_eq!(tail(&log).lines().count(), TAIL_LINES);
+        assert!(tail(&log).ends_with("\n99"));
+        assert_eq!(tail("one"), "one");
+    }
+}
