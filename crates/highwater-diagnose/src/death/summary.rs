@@ -76,7 +76,8 @@ fn held(scene: &Scene<'_>) -> String {
     let Some((amount, what)) = scene.held() else { return String::new() };
     let name = scene.victim_name();
     let limit = scene.limit.as_ref().and_then(|told| told.value.at()).filter(|_| scene.is_memcg());
-    match limit {
+    // Memory that was charged before the process came here, or elsewhere, is no part of it.
+    match limit.filter(|limit| amount <= *limit) {
         Some(_) => format!(", and {amount} of it was {name}'s own {what}"),
         None => format!(", and {name} held {amount} of {what}"),
     }

@@ -135,7 +135,7 @@ fn pressure_swap_and_deaths_each_have_their_word() {
     let checkup = judge(&frame, &past);
     assert_eq!(checkup.severity, Severity::Critical);
     assert_eq!(checkup.urgent.len(), MOST_URGENT);
-    let texts: Vec<_> = checkup.urgent.iter().map(|finding| &finding.claim.text[..]).collect();
+    let texts: Vec<_> = checkup.urgent.iter().map(|finding| finding.claim.text.as_str()).collect();
     assert_eq!(
         texts,
         [

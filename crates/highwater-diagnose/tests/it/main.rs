@@ -3,6 +3,7 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::indexing_slicing,
+    clippy::large_types_passed_by_value,
     clippy::panic,
     missing_docs,
     reason = "tests"

@@ -1,5 +1,6 @@
 //! The logs that the product was conceived from, where they are at hand.
 
+use highwater_core::id::Pid;
 use highwater_core::units::Bytes;
 use highwater_diagnose::death::{Cause, Diagnosis};
 use highwater_diagnose::hint::Hints;
@@ -30,7 +31,7 @@ fn gateway_node_hit_its_sessions_limit() {
     let Some(death) = only_death("gateway-node.log") else { return };
     let victim = death.victim.as_ref().unwrap();
     assert_eq!(death.cause, Cause::KernelOomMemcg);
-    assert_eq!(victim.pid.map(|pid| pid.get()), Some(32145));
+    assert_eq!(victim.pid, Some(Pid::new(32145)));
     assert_eq!(victim.rss, Some(Bytes::from_kib(921_600)));
     assert_eq!(victim.shmem_rss, Some(Bytes::ZERO));
     let owner = "/user.slice/user-0.slice/session-123.scope";

@@ -23,13 +23,31 @@ pub struct Nearness {
     pub patience: Duration,
 }
 
+/// Growth is measured over at least this long: a program that allocates once a second stands still
+/// in most close-ups.
+const STRIDE: Duration = Duration::from_secs(5);
+
+/// How long a cgroup is still watched after it was last near. One that swings around the mark, as
+/// a garbage collector does, is watched all the time rather than now and then.
+const CALMING: Duration = Duration::from_secs(10);
+
 /// What is remembered of one cgroup to judge the next reading.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Heat {
-    last: Option<(BootTime, Bytes)>,
+    /// Earlier readings to measure growth from: the newer is at most a stride old or so, the
+    /// older was when the newer was taken.
+    older: Option<Mark>,
+    newer: Option<Mark>,
+    near_at: Option<BootTime>,
     peak: Bytes,
     peak_at: BootTime,
-    pub(super) hot: bool,
+}
+
+/// What was held, and when.
+#[derive(Clone, Copy, Debug)]
+struct Mark {
+    at: BootTime,
+    held: Bytes,
 }
 
 impl Heat {
@@ -41,34 +59,44 @@ impl Heat {
         nearness: &Nearness,
     ) -> bool {
         let (Some(limit), Some(usage)) = (lowest_limit(memory), memory.usage) else {
-            self.hot = false;
+            *self = Self::default();
             return false;
         };
-        let held = held(memory, usage);
-        let near = is_within(usage, limit, nearness.within)
-            || self.arrival(held, usage, limit, now).is_some_and(|eta| eta < nearness.horizon);
-        self.last = Some((now, held));
-        if !near {
-            (self.peak, self.hot) = (Bytes::ZERO, false);
+        let here = Mark { at: now, held: held(memory, usage) };
+        let soon = self.arrival(here, limit.saturating_sub(usage));
+        if is_within(usage, limit, nearness.within)
+            || soon.is_some_and(|eta| eta < nearness.horizon)
+        {
+            self.near_at = Some(now);
+        }
+        self.remember(here);
+        if self.near_at.is_none_or(|near| now.since(near) >= CALMING) {
+            (self.near_at, self.peak) = (None, Bytes::ZERO);
             return false;
         }
         // A tenth of a per cent more than ever before is a new height; less is noise.
-        if self.peak == Bytes::ZERO || held.saturating_sub(self.peak).get() > limit.get() / 1000 {
-            (self.peak, self.peak_at) = (held, now);
+        let grown = here.held.saturating_sub(self.peak).get();
+        if self.peak == Bytes::ZERO || grown > limit.get() / 1000 {
+            (self.peak, self.peak_at) = (here.held, now);
         }
-        self.hot = now.since(self.peak_at) < nearness.patience;
-        self.hot
+        now.since(self.peak_at) < nearness.patience
     }
 
-    /// How long until usage is at the limit, at the rate since the last reading.
-    fn arrival(&self, held: Bytes, usage: Bytes, limit: Bytes, now: BootTime) -> Option<Duration> {
-        let (then, before) = self.last?;
-        let (grown, over) = (held.saturating_sub(before), now.since(then));
-        if grown == Bytes::ZERO || over.is_zero() {
+    /// How long until the `left` is used up, at the rate since the mark.
+    fn arrival(&self, here: Mark, left: Bytes) -> Option<Duration> {
+        let mark = self.older.or(self.newer)?;
+        let (grown, over) = (here.held.saturating_sub(mark.held), here.at.since(mark.at));
+        if grown == Bytes::ZERO {
             return None;
         }
-        let seconds = limit.saturating_sub(usage).as_f64() / grown.as_f64() * over.as_secs_f64();
+        let seconds = left.as_f64() / grown.as_f64() * over.as_secs_f64();
         Duration::try_from_secs_f64(seconds).ok()
+    }
+
+    fn remember(&mut self, here: Mark) {
+        if self.newer.is_none_or(|newer| here.at.since(newer.at) >= STRIDE) {
+            (self.older, self.newer) = (self.newer, Some(here));
+        }
     }
 }
 
@@ -126,6 +154,25 @@ mod tests {
         let mut slow = Heat::default();
         assert!(!slow.judge(&memory(2, 0, 64), at(0), &NEARNESS));
         assert!(!slow.judge(&memory(3, 0, 64), at(5), &NEARNESS));
+    }
+
+    #[test]
+    fn a_climber_in_steps_stays_hot_between_them() {
+        let mut heat = Heat::default();
+        assert!(!heat.judge(&memory(2, 0, 64), at(0), &NEARNESS));
+        for step in 20..120_u64 {
+            let now = BootTime::from_micros(step * 250_000);
+            let used = 2 + step / 4 * 2;
+            assert!(heat.judge(&memory(used, 0, 64), now, &NEARNESS), "at {now}, {used} MiB");
+        }
+    }
+
+    #[test]
+    fn one_that_falls_back_is_watched_for_a_while_and_then_no_more() {
+        let mut heat = Heat::default();
+        assert!(heat.judge(&memory(95, 0, 100), at(0), &NEARNESS));
+        assert!(heat.judge(&memory(40, 0, 100), at(9), &NEARNESS));
+        assert!(!heat.judge(&memory(40, 0, 100), at(10), &NEARNESS));
     }
 
     #[test]

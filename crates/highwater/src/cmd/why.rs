@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use highwater_core::event::{Death, Happening};
+use highwater_core::evidence::Claim;
 use highwater_core::series::SeriesSource;
 use highwater_core::time::{BootTime, WallTime};
 use highwater_core::units::PageSize;
@@ -141,7 +142,9 @@ fn from_record(args: &WhyArgs, name: Option<&str>) -> anyhow::Result<()> {
         None => &NoHistory,
     };
     if args.json {
-        return print_json(&subjects, source, Vec::new());
+        let notes = found.remarks.iter().cloned();
+        let notes = notes.map(|text| Claim { text, evidence: Vec::new() }).collect();
+        return print_json(&subjects, source, notes);
     }
     let page = Page::of_terminal();
     let mut text = view::why::remarks(page, &found.remarks);
@@ -185,7 +188,11 @@ pub(crate) fn gather(reader: Option<&Reader>, args: &WhyArgs) -> anyhow::Result<
     if args.data_dir.is_none() {
         match kernel::read(&Root::live(), now) {
             Ok(log) => fresh = log.reports,
-            Err(error) if reader.is_none() => found.remarks.push(error.to_string()),
+            Err(error) if reader.is_none() => {
+                return Err(anyhow::Error::new(error)
+                    .context("there is no recording here, and the kernel's log cannot be read"));
+            }
+            // The agent reads it with more rights, and what it saw is on record.
             Err(_) => {}
         }
     }
@@ -305,7 +312,7 @@ fn table(page: Page, subjects: &[Subject<'_>]) -> String {
 fn print_json(
     subjects: &[Subject<'_>],
     history: &dyn SeriesSource,
-    notes: Vec<highwater_core::evidence::Claim>,
+    notes: Vec<Claim>,
 ) -> anyhow::Result<()> {
     let mut document = WhyDocument::new(notes);
     for subject in subjects {

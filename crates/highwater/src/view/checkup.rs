@@ -81,7 +81,8 @@ fn memory(page: Page, checkup: &Checkup) -> String {
     let shown =
         |amount: Option<Bytes>| amount.map_or("unknown".to_owned(), |amount| amount.to_string());
     let total = memory.total.unwrap_or_default();
-    let room = page.width.saturating_sub(2 + 10 + 1 + 34).min(40);
+    // Beside the name, and `1023 MiB of 99.9 GiB available (100 %)`.
+    let room = page.width.saturating_sub(13 + 1 + 40).min(40);
     let used = total.saturating_sub(memory.available.unwrap_or(total));
     let share = memory.available.and_then(|available| available.permille_of(total));
     let bar_style = match share {
@@ -157,7 +158,8 @@ fn deaths(checkup: &Checkup) -> String {
     let count = checkup.kills_since_boot;
     let named = checkup.deaths.len();
     match (count, named) {
-        (Some(0) | None, 0) => "none since boot".to_owned(),
+        (Some(0), 0) => "none since boot".to_owned(),
+        (None, 0) => "unknown, because the kernel's count was not readable".to_owned(),
         (Some(count), 0) => format!("{count} killed for memory since boot; no log of them is left"),
         (count, named) => {
             let count =
@@ -241,4 +243,190 @@ fn unlimited(page: Page, checkup: &Checkup) -> String {
     let names: Vec<&str> = checkup.unlimited.iter().map(|holder| holder.owner.as_str()).collect();
     let text = format!("no memory limit, and a tenth of the machine or more: {}", names.join(", "));
     format!("  {}\n", Page::paint(YELLOW, &wrap::cut(&text, page.width.saturating_sub(2))))
+}
+
+#[cfg(test)]
+mod tests {
+    use highwater_core::frame::{
+        CgroupMemory, CgroupSample, CgroupVersion, Frame, MachineSample, MemInfo, Pressure,
+        ProcSample, SlowReadings, Stall, VmStat, ZoneSample,
+    };
+    use highwater_core::id::{CgroupPath, Comm, Pid, ProcKey, StartTicks};
+    use highwater_core::time::{BootTime, Stamp, WallTime};
+    use highwater_diagnose::checkup::{PastDeath, PastDeaths, judge};
+
+    use super::*;
+
+    /// Everything is wrong at once, and every name is long and wide.
+    fn worst() -> Checkup {
+        let odd = Bytes::new(1023 * 1024 * 1024 * 1024);
+        let stall = Some(Stall { avg10: 99.99, avg60: 99.99, avg300: 99.99, total_us: 1 });
+        let machine = MachineSample {
+            mem: MemInfo {
+                mem_total: Some(odd),
+                mem_free: Some(Bytes::new(1023 * 1024)),
+                mem_available: Some(Bytes::new(1023 * 1024)),
+                swap_total: Some(odd),
+                swap_free: Some(Bytes::ZERO),
+                shmem: Some(odd),
+                cached: Some(odd),
+                slab: Some(odd),
+                anon_pages: Some(odd),
+                ..MemInfo::default()
+            },
+            vm: VmStat { oom_kill: Some(u64::MAX), ..VmStat::default() },
+            memory_pressure: Some(Pressure { some: stall, full: stall }),
+            ..MachineSample::default()
+        };
+        let cgroup = |at: u32| CgroupSample {
+            path: CgroupPath::new(
+                format!("/system.slice/{}{at}.service", "内存".repeat(30)).as_bytes(),
+            ),
+            version: CgroupVersion::V2,
+            memory: CgroupMemory {
+                usage: Some(odd),
+                anon: Some(odd),
+                limit: Some(if at < 4 { Limit::Unlimited } else { Limit::At(odd) }),
+                ..CgroupMemory::default()
+            },
+        };
+        let process = |at: u32| ProcSample {
+            key: ProcKey { pid: Pid::new(4_194_304 - at), start: StartTicks::new(1) },
+            comm: Comm::new("内存内存内存内存".as_bytes()),
+            cgroup: None,
+            parent: Pid::new(1),
+            state: b'S',
+            threads: 1,
+            cpu_us: 0,
+            major_faults: 0,
+            virtual_size: odd,
+            resident: odd,
+            resident_shared: Bytes::ZERO,
+            slow: SlowReadings::default(),
+        };
+        let frame = Frame {
+            stamp: Stamp {
+                wall: WallTime::from_millis(1_700_000_000_000),
+                boot: BootTime::from_micros(u64::MAX / 2),
+            },
+            machine: Some(machine),
+            zones: vec![ZoneSample { low: odd, min: odd, ..ZoneSample::default() }],
+            cgroups: (0..30).map(cgroup).collect(),
+            processes: (0..30).map(process).collect(),
+            ..Frame::default()
+        };
+        let death = PastDeath {
+            wall: Some(frame.stamp.wall),
+            victim: "内存".repeat(30),
+            limit_owner: Some(format!("/{}", "长".repeat(60))),
+        };
+        judge(&frame, &PastDeaths { deaths: vec![death], ..PastDeaths::default() })
+    }
+
+    fn service(name: &str, anon_mib: u64, limit: Limit) -> CgroupSample {
+        let anon = Some(Bytes::from_mib(anon_mib));
+        let memory =
+            CgroupMemory { usage: anon, anon, limit: Some(limit), ..CgroupMemory::default() };
+        let path = CgroupPath::new(format!("/system.slice/{name}.service").as_bytes());
+        CgroupSample { path, version: CgroupVersion::V2, memory }
+    }
+
+    fn running(pid: u32, comm: &str, anon_mib: u64) -> ProcSample {
+        ProcSample {
+            key: ProcKey { pid: Pid::new(pid), start: StartTicks::new(1) },
+            comm: Comm::new(comm.as_bytes()),
+            cgroup: None,
+            parent: Pid::new(1),
+            state: b'S',
+            threads: 1,
+            cpu_us: 0,
+            major_faults: 0,
+            virtual_size: Bytes::from_mib(9000),
+            resident: Bytes::from_mib(anon_mib),
+            resident_shared: Bytes::ZERO,
+            slow: SlowReadings::default(),
+        }
+    }
+
+    /// A machine as one meets it: a gateway near its limit, a database without one.
+    fn usual() -> Checkup {
+        let mib = |count| Some(Bytes::from_mib(count));
+        let mem = MemInfo {
+            mem_total: mib(7936),
+            mem_free: mib(412),
+            mem_available: mib(1904),
+            swap_total: mib(2048),
+            swap_free: mib(1731),
+            anon_pages: mib(5410),
+            cached: mib(1502),
+            shmem: mib(96),
+            slab: mib(388),
+            ..MemInfo::default()
+        };
+        let stall = |avg| Some(Stall { avg10: avg, avg60: avg, avg300: avg / 2.0, total_us: 1 });
+        let machine = MachineSample {
+            mem,
+            vm: VmStat { oom_kill: Some(1), ..VmStat::default() },
+            memory_pressure: Some(Pressure { some: stall(2.4), full: stall(0.6) }),
+            ..MachineSample::default()
+        };
+        let wall = WallTime::from_millis(1_772_424_669_100);
+        let at = |limit_mib| Limit::At(Bytes::from_mib(limit_mib));
+        let frame = Frame {
+            stamp: Stamp { wall, boot: BootTime::from_micros(1_209_600_000_000) },
+            machine: Some(machine),
+            zones: vec![ZoneSample {
+                low: Bytes::from_mib(84),
+                min: Bytes::from_mib(67),
+                ..ZoneSample::default()
+            }],
+            cgroups: vec![
+                service("postgresql", 2210, Limit::Unlimited),
+                service("gateway", 934, at(1024)),
+                service("orders", 611, at(2048)),
+                service("nginx", 48, Limit::Unlimited),
+            ],
+            processes: vec![
+                running(910, "node", 921),
+                running(2044, "java", 598),
+                running(1201, "postgres", 402),
+                running(1202, "postgres", 377),
+                running(1377, "postgres", 290),
+            ],
+            ..Frame::default()
+        };
+        let death = PastDeath {
+            wall: Some(wall.before(std::time::Duration::from_mins(190))),
+            victim: "node (pid 884)".to_owned(),
+            limit_owner: Some("/system.slice/gateway.service".to_owned()),
+        };
+        judge(&frame, &PastDeaths { deaths: vec![death], ..PastDeaths::default() })
+    }
+
+    #[test]
+    fn the_manual_shows_this_page() {
+        let text = anstream::adapter::strip_str(&page(Page { width: 80 }, &usual())).to_string();
+        let manual = include_str!("../../../../docs/manual/checkup.md");
+        assert!(manual.contains(&text), "docs/manual/checkup.md should show:\n{text}");
+    }
+
+    fn assert_fits(text: &str) {
+        let plain = anstream::adapter::strip_str(text).to_string();
+        assert!(plain.lines().count() <= 23, "a prompt needs the 24th line:\n{plain}");
+        for line in plain.lines() {
+            assert!(wrap::width(line) <= 80, "{line}");
+        }
+    }
+
+    #[test]
+    fn the_worst_machine_fits_80_by_24() {
+        assert_fits(&page(Page { width: 80 }, &worst()));
+    }
+
+    #[test]
+    fn a_machine_that_cannot_be_read_fits_too() {
+        let checkup = judge(&Frame::default(), &PastDeaths::default());
+        assert_eq!(checkup.severity, Severity::Unknown);
+        assert_fits(&page(Page { width: 80 }, &checkup));
+    }
 }

@@ -1,0 +1,120 @@
+//! Exit codes, standard input, closed pipes.
+
+use std::io::{Read as _, Write as _};
+use std::process::{Command, Output, Stdio};
+
+pub(crate) fn highwater(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_highwater"));
+    command.args(args).env_remove("NO_COLOR").env_remove("CLICOLOR_FORCE");
+    command
+}
+
+fn output(args: &[&str]) -> Output {
+    highwater(args).output().unwrap()
+}
+
+fn fixture(name: &str) -> String {
+    format!("{}/../../fixtures/diagnose/{name}", env!("CARGO_MANIFEST_DIR"))
+}
+
+#[test]
+fn usage_errors_are_64_in_every_command() {
+    for args in [
+        &["nonsense"][..],
+        &["--nonsense"],
+        &["why", "--since", "yesterday"],
+        &["why", "a", "b"],
+        &["checkup", "extra"],
+        &["agent", "--listen", "here"],
+        &["completions", "elvish-fish"],
+        &["man", "a", "b"],
+    ] {
+        let done = output(args);
+        assert_eq!(done.status.code(), Some(64), "{args:?}");
+        assert!(!done.stderr.is_empty() && done.stdout.is_empty(), "{args:?}");
+    }
+    for args in [&["--help"][..], &["--version"], &["why", "--help"]] {
+        assert_eq!(output(args).status.code(), Some(0), "{args:?}");
+    }
+}
+
+#[test]
+fn an_unreadable_input_is_an_error_and_one_without_deaths_is_not() {
+    let missing = output(&["why", "--file", "/nonexistent/x.log"]);
+    assert_eq!(missing.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&missing.stderr).into_owned();
+    assert!(said.contains("/nonexistent/x.log"), "{said}");
+    let quiet = output(&["why", &fixture("restart.log")]);
+    assert_eq!(quiet.status.code(), Some(0));
+    let dir = tempfile::tempdir().unwrap();
+    let no_store = output(&["why", "--data-dir", dir.path().to_str().unwrap()]);
+    assert_eq!(no_store.status.code(), Some(1));
+}
+
+#[test]
+fn standard_input_is_read_and_garbage_has_no_report() {
+    let mut child = highwater(&["why", "-", "--json"])
+        .args(["--file", "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(b"\x00\xff\x1b[31m\n\n").unwrap();
+    let done = child.wait_with_output().unwrap();
+    assert_eq!(done.status.code(), Some(0));
+    let answer: serde_json::Value = serde_json::from_slice(&done.stdout).unwrap();
+    assert_eq!(answer["deaths"], serde_json::json!([]));
+}
+
+#[test]
+fn a_name_chooses_among_the_deaths_of_a_log() {
+    let (log, v1) = (fixture("v1.log"), ["4098", "resize", "/batch", "bat"]);
+    let count = |name: &str| {
+        let done = output(&["why", name, "--file", &log, "--json"]);
+        let answer: serde_json::Value = serde_json::from_slice(&done.stdout).unwrap();
+        answer["deaths"].as_array().unwrap().len()
+    };
+    for name in v1 {
+        assert_eq!(count(name), 1, "{name}");
+    }
+    assert_eq!((count("4101"), count("logger")), (0, 0), "who asked did not die");
+}
+
+#[test]
+fn a_closed_pipe_is_success() {
+    let mut child = highwater(&["why", &fixture("v2.log")]).stdout(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn colours_are_for_terminals_only() {
+    let plain = output(&["why", &fixture("v2.log")]).stdout;
+    assert!(!plain.contains(&0x1b));
+    let forced = highwater(&["why", &fixture("v2.log")]).env("CLICOLOR_FORCE", "1").output();
+    assert!(forced.unwrap().stdout.contains(&0x1b));
+}
+
+#[test]
+fn the_answer_is_a_screen_and_a_half_at_most() {
+    for name in ["v1.log", "v2.log", "global.log", "bare.log", "no-kill.log", "restart.log"] {
+        let text = String::from_utf8(output(&["why", &fixture(name)]).stdout).unwrap();
+        assert!(text.lines().count() <= 60, "{name}: {}", text.lines().count());
+    }
+}
+
+#[test]
+fn manual_pages_and_completions_describe_every_command() {
+    let dir = tempfile::tempdir().unwrap();
+    assert!(output(&["man", dir.path().to_str().unwrap()]).status.success());
+    for page in ["highwater.1", "highwater-why.1", "highwater-checkup.1", "highwater-agent.1"] {
+        let mut text = String::new();
+        let mut file = std::fs::File::open(dir.path().join(page)).unwrap();
+        file.read_to_string(&mut text).unwrap();
+        assert!(text.contains(".SH SYNOPSIS"), "{page}");
+    }
+    for shell in ["bash", "zsh", "fish"] {
+        let script = output(&["completions", shell]).stdout;
+        assert!(String::from_utf8_lossy(&script).contains("checkup"), "{shell}");
+    }
+}

@@ -1,0 +1,26 @@
+//! The commands as they are typed.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    missing_docs,
+    reason = "tests"
+)]
+
+mod checkup;
+mod exits;
+
+/// What the manual shows is what the commands print.
+#[test]
+fn the_manual_shows_real_output() {
+    const CRATE: &str = env!("CARGO_MANIFEST_DIR");
+    // The manual's commands are typed at the root of the repository. Every other test gives
+    // absolute paths.
+    std::env::set_current_dir(format!("{CRATE}/../..")).unwrap();
+    trycmd::TestCases::new()
+        .case(format!("{CRATE}/tests/cmd/*.trycmd"))
+        .case(format!("{CRATE}/../../docs/manual/why.md"))
+        .case(format!("{CRATE}/../../docs/manual/json.md"))
+        .run();
+}
