@@ -243,7 +243,6 @@ fn death(report: &OomReport, kill: &Kill, boot_id: BootId) -> Option<Event> {
             lines,
             kill_line,
             known: None,
-            suspects: Vec::new(),
         }),
     })
 }

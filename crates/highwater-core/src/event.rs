@@ -54,8 +54,6 @@ pub struct Death {
     pub kill_line: usize,
     /// What was on record about the process: `None` if it was never sampled.
     pub known: Option<Whereabouts>,
-    /// Memory cgroups whose kill counter rose around the death, for a kill line that names none.
-    pub suspects: Vec<CgroupPath>,
 }
 
 /// Where a process was when it was last sampled.

@@ -14,6 +14,7 @@ mod growth;
 mod makeup;
 mod missing;
 mod ranking;
+mod remembered;
 mod scene;
 mod summary;
 

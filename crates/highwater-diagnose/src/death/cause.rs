@@ -1,11 +1,10 @@
 //! Who killed, and for want of what.
 
+use highwater_core::event::Whereabouts;
 use highwater_core::limit::Limit;
 use highwater_oom::Cause;
 use highwater_oom::report::{LineNumber, OomReport};
 use serde::Serialize;
-
-use super::RecordedDeath;
 
 /// How sure a cause is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -41,12 +40,12 @@ const NEARLY_FULL_PERMILLE: u32 = 900;
 pub(super) fn of(
     report: &OomReport,
     kill_line: Option<LineNumber>,
-    recorded: Option<RecordedDeath<'_>>,
+    known: Option<&Whereabouts>,
 ) -> (Cause, Confidence) {
     let cause = report.cause();
     let words = match cause {
         Cause::Unknown if is_full(report) => return (Cause::KernelOomMemcg, Confidence::Likely),
-        Cause::Unknown => return from_record(recorded),
+        Cause::Unknown => return from_record(known),
         Cause::Earlyoom | Cause::SystemdOomd | Cause::KernelOomSysrq => None,
         _ => report.constraint,
     };
@@ -69,17 +68,13 @@ fn is_full(report: &OomReport) -> bool {
 }
 
 /// A kill line that names no cause: the limit that was nearly reached when last sampled.
-fn from_record(recorded: Option<RecordedDeath<'_>>) -> (Cause, Confidence) {
-    let Some(recorded) = recorded else {
-        return (Cause::Unknown, Confidence::Unknown);
-    };
-    let full = recorded.death.known.as_ref().and_then(|known| {
+fn from_record(known: Option<&Whereabouts>) -> (Cause, Confidence) {
+    let full = known.and_then(|known| {
         let limit = known.limit.and_then(Limit::at)?;
         Some(known.usage?.permille_of(limit)?.get() >= NEARLY_FULL_PERMILLE)
     });
-    match (full, recorded.death.suspects.is_empty()) {
-        (Some(true), _) => (Cause::KernelOomMemcg, Confidence::Likely),
-        (_, false) => (Cause::KernelOomMemcg, Confidence::Possible),
+    match full {
+        Some(true) => (Cause::KernelOomMemcg, Confidence::Likely),
         _ => (Cause::Unknown, Confidence::Unknown),
     }
 }

@@ -1,8 +1,8 @@
 //! Everything known of one case, each fact once, whether the log said it or the record.
 
+use highwater_core::event::Whereabouts;
 use highwater_core::evidence::Evidence;
 use highwater_core::frame::CgroupVersion;
-use highwater_core::id::ProcKey;
 use highwater_core::limit::Limit;
 use highwater_core::series::SeriesSource;
 use highwater_core::time::{BootTime, WallTime};
@@ -13,7 +13,7 @@ use super::cite::{self, Cite};
 use super::growth::{self, Curves, Subject};
 use super::makeup::{self, Makeup};
 use super::ranking::{self, RankedTask};
-use super::{Case, Cause, Confidence, RecordedDeath, Window, cause};
+use super::{Case, Cause, Confidence, RecordedDeath, Window, cause, remembered};
 use crate::words;
 
 /// A fact and where it comes from.
@@ -30,6 +30,11 @@ pub(super) struct Scene<'a> {
     pub(super) kill: Option<&'a Kill>,
     pub(super) cite: Cite<'a>,
     pub(super) recorded: Option<RecordedDeath<'a>>,
+    /// Where the victim was when it was last sampled: as the recorder knew at the moment, or as
+    /// the series remember.
+    pub(super) known: Option<Whereabouts>,
+    /// Cgroups whose kill counter rose, for a victim that was never sampled.
+    pub(super) suspects: Vec<Told<String>>,
     pub(super) verdict: (Cause, Confidence),
     pub(super) time: Option<WallTime>,
     pub(super) boot: Option<BootTime>,
@@ -51,13 +56,16 @@ impl<'a> Scene<'a> {
     pub(super) fn of(case: &Case<'a>, history: &dyn SeriesSource) -> Self {
         let report = case.report;
         let kill = case.kill.and_then(|at| report.kills.get(at));
-        let verdict = cause::of(report, kill.map(|kill| kill.line), case.recorded);
+        let known = whereabouts(case, kill, history);
+        let verdict = cause::of(report, kill.map(|kill| kill.line), known.as_ref());
         let page_size = report.machine.page_size.map(|told| told.value).or(case.page_size);
         let mut scene = Self {
             report,
             kill,
             cite: Cite { source: case.source, report },
             recorded: case.recorded,
+            known,
+            suspects: Vec::new(),
             verdict,
             time: None,
             boot: None,
@@ -74,7 +82,7 @@ impl<'a> Scene<'a> {
         };
         scene.set_moment();
         scene.take_from_report();
-        scene.take_from_record(history.name());
+        scene.take_from_record(history);
         scene.take_from_history(history, case.look_back);
         scene
     }
@@ -139,14 +147,13 @@ impl<'a> Scene<'a> {
 
     /// What the recorder knew of the process when it last saw it. Only for a cgroup kill does its
     /// limit explain anything.
-    fn take_from_record(&mut self, source: &str) {
-        let Some(recorded) = self.recorded else { return };
-        let Some(known) = &recorded.death.known else {
-            self.take_only_suspect();
+    fn take_from_record(&mut self, history: &dyn SeriesSource) {
+        let Some(known) = self.known.clone() else {
+            self.take_suspects(history);
             return;
         };
         let told = |text: String| Evidence {
-            source: source.to_owned(),
+            source: history.name().to_owned(),
             line: None,
             text: cite::cut(&text),
         };
@@ -177,26 +184,25 @@ impl<'a> Scene<'a> {
         }
     }
 
-    /// A process that was never sampled, but exactly one cgroup's kill counter rose.
-    fn take_only_suspect(&mut self) {
-        let Some(recorded) = self.recorded.filter(|_| self.is_memcg()) else { return };
-        if let [only] = recorded.death.suspects.as_slice() {
-            let text = format!("the kill counter of cgroup {only} rose at the time of the death");
-            let evidence = Evidence {
-                source: "recorded event".to_owned(),
-                line: None,
-                text: cite::cut(&text),
-            };
-            let value = only.as_str().to_owned();
-            self.limit_owner.get_or_insert(Told { value, evidence });
+    /// A process that was never sampled: if exactly one cgroup's kill counter rose, it was there.
+    fn take_suspects(&mut self, history: &dyn SeriesSource) {
+        let (Some(_), Some(death), true) = (self.recorded, self.time, self.is_memcg()) else {
+            return;
+        };
+        if self.limit_owner.is_some() {
+            return;
+        }
+        self.suspects = remembered::suspects(history, death);
+        if let [only] = self.suspects.as_slice() {
+            self.limit_owner = Some(only.clone());
         }
     }
 
     fn take_from_history(&mut self, history: &dyn SeriesSource, look_back: Window) {
         let owner = self.limit_owner.as_ref().map(|told| told.value.clone());
         let memcg = self.is_memcg();
-        if let (Some(recorded), Some(death)) = (self.recorded, self.time) {
-            let process = self.recorded_process(recorded);
+        if let (Some(_), Some(death)) = (self.recorded, self.time) {
+            let process = self.known.as_ref().map(|known| (known.key, self.victim()));
             let place = owner.as_deref().filter(|_| memcg);
             let cgroup = place.map(|path| (path, words::place(path)));
             self.curves = growth::curves(history, &Subject { process, cgroup }, death, look_back);
@@ -218,10 +224,17 @@ impl<'a> Scene<'a> {
         let victims = || makeup::of_victim(&self.cite, self.kill?);
         self.makeup = reported.or_else(remembered).or_else(victims);
     }
+}
 
-    fn recorded_process(&self, recorded: RecordedDeath<'_>) -> Option<(ProcKey, String)> {
-        Some((recorded.death.known.as_ref()?.key, self.victim()))
-    }
+/// Where the victim was when it was last sampled.
+fn whereabouts(
+    case: &Case<'_>,
+    kill: Option<&Kill>,
+    history: &dyn SeriesSource,
+) -> Option<Whereabouts> {
+    let recorded = case.recorded?;
+    let known = recorded.death.known.clone();
+    known.or_else(|| remembered::whereabouts(history, kill?.pid?, recorded.wall))
 }
 
 impl Scene<'_> {

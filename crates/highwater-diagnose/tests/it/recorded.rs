@@ -72,21 +72,14 @@ fn leak() -> Tape {
     tape
 }
 
-fn death(known: Option<Whereabouts>, suspects: &[&str]) -> Death {
+fn death(known: Option<Whereabouts>) -> Death {
     let line = RecordedLine {
         seq: Some(77),
         boot: Some(BootTime::from_micros(5_120_000_100)),
         wall: None,
         text: "Memory cgroup out of memory: Killed process 731 (worker)".to_owned(),
     };
-    Death {
-        pid: Pid::new(731),
-        comm: "worker".to_owned(),
-        lines: vec![line],
-        kill_line: 0,
-        known,
-        suspects: suspects.iter().map(|path| CgroupPath::new(path.as_bytes())).collect(),
-    }
+    Death { pid: Pid::new(731), comm: "worker".to_owned(), lines: vec![line], kill_line: 0, known }
 }
 
 fn whereabouts() -> Whereabouts {
@@ -116,7 +109,7 @@ fn explain_bare(death: &Death, tape: &Tape) -> highwater_diagnose::death::Diagno
 
 #[test]
 fn a_bare_kill_line_is_joined_with_the_recording() {
-    let diagnosis = explain_bare(&death(Some(whereabouts()), &[]), &leak());
+    let diagnosis = explain_bare(&death(Some(whereabouts())), &leak());
     assert_eq!(diagnosis.limit_owner.as_deref(), Some("/batch"));
     assert_eq!(diagnosis.limit, Some(Limit::At(Bytes::from_mib(64))));
     let recorded = diagnosis.recorded.unwrap();
@@ -126,14 +119,44 @@ fn a_bare_kill_line_is_joined_with_the_recording() {
     insta::assert_snapshot!(told(&diagnosis));
 }
 
+/// The kill counters of `paths` rise by one at the death; that of `/quiet` does not.
+fn kill_counters(paths: &[&str]) -> Tape {
+    let mut tape = Tape::default();
+    let counter = |path| [(NAME, "container_oom_events_total"), ("id", path)];
+    for path in paths {
+        tape.add(&counter(path), [(DEATH_S - 4, 2.0), (DEATH_S + 1, 3.0)]);
+    }
+    tape.add(&counter("/quiet"), [(DEATH_S - 4, 7.0), (DEATH_S + 1, 7.0)]);
+    tape
+}
+
 #[test]
 fn a_process_that_was_never_sampled_leaves_suspects() {
-    let one = explain_bare(&death(None, &["/batch"]), &Tape::default());
-    assert_eq!(one.limit_owner.as_deref(), Some("/batch"));
-    let two = explain_bare(&death(None, &["/batch", "/other"]), &Tape::default());
+    let one = explain_bare(&death(None), &kill_counters(&["/", "/batch"]));
+    assert_eq!(one.limit_owner.as_deref(), Some("/batch"), "the innermost that rose");
+    let two = explain_bare(&death(None), &kill_counters(&["/batch", "/other"]));
     assert_eq!(two.limit_owner, None);
     let said = two.claims.iter().any(|claim| claim.text.contains("/batch, /other"));
     assert!(said, "{:?}", two.claims);
+}
+
+/// The recorder was down when it happened; what it had recorded before still tells.
+#[test]
+fn a_death_that_nobody_watched_is_joined_with_the_series() {
+    let mut tape = Tape::default();
+    let resident = [(NAME, "process_resident_memory_bytes"), ("pid", "731")];
+    let life = [("start", "99"), ("comm", "worker"), ("id", "/batch/one")];
+    tape.add(&[&resident[..], &life[..]].concat(), [(DEATH_S - 3, 60.0 * MIB)]);
+    let cgroup = |metric, path| [(NAME, metric), ("id", path)];
+    let limit = "container_spec_memory_limit_bytes";
+    tape.add(&cgroup(limit, "/batch/one"), [(DEATH_S - 3, f64::INFINITY)]);
+    tape.add(&cgroup(limit, "/batch"), [(DEATH_S - 3, 64.0 * MIB)]);
+    tape.add(&cgroup("container_memory_usage_bytes", "/batch"), [(DEATH_S - 3, 61.0 * MIB)]);
+    let diagnosis = explain_bare(&death(None), &tape);
+    assert_eq!(diagnosis.task_cgroup.as_deref(), Some("/batch/one"));
+    assert_eq!(diagnosis.limit_owner.as_deref(), Some("/batch"));
+    assert_eq!(diagnosis.limit, Some(Limit::At(Bytes::from_mib(64))));
+    assert_eq!(diagnosis.usage, Some(Bytes::from_mib(61)));
 }
 
 #[test]
@@ -143,7 +166,7 @@ fn a_kill_line_without_a_cause_takes_it_from_a_full_cgroup() {
     let reports = highwater_oom::read(highwater_log::Lines::new(log));
     let wall = WallTime::from_millis(DEATH_S * 1000);
     let explain_with = |known| {
-        let death = death(known, &[]);
+        let death = death(known);
         let case = Case {
             report: &reports[0],
             kill: Some(0),

@@ -21,8 +21,11 @@ use crate::root::Root;
 const LISTING_BYTES: usize = 32 * 1024;
 
 /// A process this young may still be on its way into its cgroup: services and containers are
-/// forked first and moved then. Its membership is read at every tick.
-const SETTLING: Duration = Duration::from_mins(1);
+/// forked first and moved then, within a second or so. Its membership is read at every tick.
+const SETTLING: Duration = Duration::from_secs(15);
+
+/// Every so many slow readings, what hardly ever changes is read too: limits and adjustments.
+const RARE: u64 = 10;
 
 /// How many processes count as the machine's largest, in a close-up of the machine.
 const LARGEST: usize = 16;
@@ -42,6 +45,10 @@ impl Turn {
     /// Whether what is numbered `offset` has its slow reading now. Spreads them over the ticks.
     pub(super) fn is_slow(self, offset: u64) -> bool {
         self.tick.wrapping_add(offset).is_multiple_of(self.slow)
+    }
+
+    fn is_rare(self, offset: u64) -> bool {
+        self.tick.wrapping_add(offset).is_multiple_of(self.slow.saturating_mul(RARE))
     }
 }
 
@@ -309,6 +316,9 @@ impl Reader<'_> {
         if due {
             self.renew_readings(process, path, buffer);
         }
+        if first || self.turn.is_rare(u64::from(process.pid.get())) {
+            self.renew_settings(process, path, buffer);
+        }
     }
 
     fn renew_membership(&self, process: &mut Tracked, path: &mut String, buffer: &mut Vec<u8>) {
@@ -328,16 +338,20 @@ impl Reader<'_> {
             (slow.uid, slow.peak_resident) = (status.uid, status.peak_resident);
             (slow.swap, slow.page_tables) = (status.swap, status.page_tables);
         }
-        let mut score =
-            |name| number::i64(read_once(self.proc, file(path, pid, name), buffer).ok()?);
-        slow.oom_score = score("oom_score");
-        slow.oom_score_adj = score("oom_score_adj");
-        if let Ok(bytes) = read_once(self.proc, file(path, pid, "limits"), buffer) {
-            slow.max_fds = limits::max_open_files(bytes);
-        }
+        let score = read_once(self.proc, file(path, pid, "oom_score"), buffer);
+        slow.oom_score = score.ok().and_then(number::i64);
         let fds = count_fds(self.proc, file(path, pid, "fd"), buffer);
         process.refused = matches!(fds, Err(Errno::ACCESS | Errno::PERM));
         slow.open_fds = fds.ok();
+    }
+
+    fn renew_settings(&self, process: &mut Tracked, path: &mut String, buffer: &mut Vec<u8>) {
+        let (pid, slow) = (process.pid, &mut process.slow);
+        let adjustment = read_once(self.proc, file(path, pid, "oom_score_adj"), buffer);
+        slow.oom_score_adj = adjustment.ok().and_then(number::i64);
+        if let Ok(bytes) = read_once(self.proc, file(path, pid, "limits"), buffer) {
+            slow.max_fds = limits::max_open_files(bytes);
+        }
     }
 }
 
@@ -345,11 +359,11 @@ impl Reader<'_> {
 /// directory (commit f1f1f2569901); before, they have to be listed.
 fn count_fds(proc: BorrowedFd<'_>, path: &str, buffer: &mut Vec<u8>) -> Result<u64> {
     let told = u64::try_from(statat(proc, path, AtFlags::empty())?.st_size).unwrap_or(0);
-    let dir =
-        openat(proc, path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
     if told > 0 {
         return Ok(told);
     }
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let dir = openat(proc, path, flags, Mode::empty())?;
     buffer.clear();
     let (mut entries, mut count) = (RawDir::new(dir, buffer.spare_capacity_mut()), 0_u64);
     while let Some(entry) = entries.next() {

@@ -109,7 +109,6 @@ pub(crate) fn death(key: &str, ms: i64, pid: u32) -> Event {
         lines: vec![line],
         kill_line: 0,
         known: Some(known),
-        suspects: vec![CgroupPath::new(b"/batch")],
     };
     let (wall, what) = (at(ms), Happening::Death(death));
     Event { wall, boot: Some(boot_at), boot_id: boot(), key: key.into(), what }

@@ -73,8 +73,8 @@ fn nodes_words(scene: &Scene<'_>, whose: &str) -> String {
 
 /// A kill line that names no cgroup, joined with what the recorder had seen.
 pub(super) fn joined_from_record(scene: &Scene<'_>) -> Option<Claim> {
-    let (kill, recorded) = (scene.kill?, scene.recorded?);
-    if !kill.bare {
+    let kill = scene.kill?;
+    if scene.recorded.is_none() || !kill.bare {
         return None;
     }
     if let Some(owner) = scene.limit_owner.as_ref().filter(|told| told.evidence.line.is_none()) {
@@ -84,16 +84,17 @@ pub(super) fn joined_from_record(scene: &Scene<'_>) -> Option<Claim> {
         );
         return claim(text, vec![scene.cite.line(kill.line), owner.evidence.clone()]);
     }
-    let suspects = &recorded.death.suspects;
+    let suspects = &scene.suspects;
     if suspects.is_empty() {
         return None;
     }
-    let names: Vec<_> = suspects.iter().take(3).map(|path| words::place(path.as_str())).collect();
+    let names: Vec<_> = suspects.iter().take(3).map(|told| words::place(&told.value)).collect();
     let text = format!(
         "which cgroup is unknown, because the process was never sampled; kill counters rose in {}",
         names.join(", ")
     );
-    claim(text, vec![scene.cite.line(kill.line)])
+    let counters = suspects.iter().take(3).map(|told| told.evidence.clone());
+    claim(text, [scene.cite.line(kill.line)].into_iter().chain(counters).collect())
 }
 
 /// Free memory beyond this share of the machine is not a machine that has run out.

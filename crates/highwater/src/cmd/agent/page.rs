@@ -25,8 +25,11 @@ impl Page {
     }
 }
 
+/// Which of the counts.
+type Pick = fn(&Counts) -> &AtomicU64;
+
 /// The agent's own counters: name, help, and which count it is.
-const OWN: &[(&str, &str, fn(&Counts) -> &AtomicU64)] = &[
+const OWN: &[(&str, &str, Pick)] = &[
     ("highwater_agent_frames_total", "Whole frames recorded.", |c| &c.frames),
     ("highwater_agent_close_ups_total", "Close-up frames recorded.", |c| &c.close_ups),
     (
@@ -62,9 +65,10 @@ impl Readings for Page {
                 Condition::Failing(why.to_owned())
             }
         };
-        let kmsg = match self.kmsg_wanted {
-            true => ok(&counts.kmsg_ok, "kernel messages cannot be read; the agent's log says why"),
-            false => Condition::Off("kmsg.enabled = false".to_owned()),
+        let kmsg = if self.kmsg_wanted {
+            ok(&counts.kmsg_ok, "kernel messages cannot be read; the agent's log says why")
+        } else {
+            Condition::Off("kmsg.enabled = false".to_owned())
         };
         Health {
             sample_age: self.board.age(clock::now()),
