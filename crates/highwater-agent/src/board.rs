@@ -60,6 +60,11 @@ impl Board {
         self.counts.failed.load(Ordering::Relaxed)
     }
 
+    /// Whether the store takes what is seen.
+    pub fn is_stored(&self) -> bool {
+        self.counts.store_ok.load(Ordering::Relaxed)
+    }
+
     /// Shows `frame` if it is whole and nobody is looking.
     pub(crate) fn publish(&self, frame: &Frame) {
         if frame.scope != Scope::Whole {

@@ -16,6 +16,13 @@ pub fn now() -> Stamp {
     }
 }
 
+/// Time since boot without suspend (`CLOCK_MONOTONIC`): the nearest there is to the clock that the
+/// kernel stamps its messages with.
+pub(crate) fn awake() -> BootTime {
+    let awake = span(clock_gettime(ClockId::Monotonic));
+    BootTime::from_micros(u64::try_from(awake.as_micros()).unwrap_or(u64::MAX))
+}
+
 fn span(time: Timespec) -> Duration {
     let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
     Duration::new(seconds, u32::try_from(time.tv_nsec).unwrap_or(0))

@@ -11,14 +11,15 @@ use highwater_core::limit::Limit;
 use highwater_core::time::{BootTime, WallTime};
 use highwater_core::units::Bytes;
 
-/// How long the dead are remembered: a kill line arrives within a second, a busy machine's within
-/// a few; a kernel log that is read again after a restart is joined from the store instead.
-const REMEMBERED: Duration = Duration::from_mins(10);
+/// How far a sighting and a death may be apart. Pids come round again: what was seen long before
+/// or after the kill may be somebody else, and the recorded series tell better.
+const NEAR: Duration = Duration::from_mins(1);
 
 #[derive(Debug)]
 struct Seen {
     key: ProcKey,
     cgroup: Option<CgroupPath>,
+    started: BootTime,
     wall: WallTime,
     boot: BootTime,
 }
@@ -31,19 +32,28 @@ struct Bounds {
 }
 
 /// The processes and cgroups of the last minutes.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Known {
+    us_per_tick: u64,
     processes: HashMap<Pid, Seen>,
     cgroups: HashMap<CgroupPath, Bounds>,
 }
 
 impl Known {
+    /// On a machine with so many clock ticks in a second.
+    pub(crate) fn new(ticks_per_second: u64) -> Self {
+        let us_per_tick = 1_000_000 / ticks_per_second.max(1);
+        Self { us_per_tick, processes: HashMap::new(), cgroups: HashMap::new() }
+    }
+
     /// Takes in what `frame` saw.
     pub(crate) fn learn(&mut self, frame: &Frame) {
         let (wall, boot) = (frame.stamp.wall, frame.stamp.boot);
         for process in &frame.processes {
             let cgroup = process.cgroup.clone();
-            let seen = Seen { key: process.key, cgroup, wall, boot };
+            let started = process.key.start.get().saturating_mul(self.us_per_tick);
+            let started = BootTime::from_micros(started);
+            let seen = Seen { key: process.key, cgroup, started, wall, boot };
             self.processes.insert(process.key.pid, seen);
         }
         for cgroup in &frame.cgroups {
@@ -51,14 +61,19 @@ impl Known {
             self.cgroups.insert(cgroup.path.clone(), bounds);
         }
         if frame.scope == Scope::Whole {
-            self.processes.retain(|_, seen| boot.since(seen.boot) < REMEMBERED);
-            self.cgroups.retain(|_, bounds| boot.since(bounds.boot) < REMEMBERED);
+            self.processes.retain(|_, seen| boot.since(seen.boot) < NEAR);
+            self.cgroups.retain(|_, bounds| boot.since(bounds.boot) < NEAR);
         }
     }
 
-    /// Where `pid` was, and which limit held it.
-    pub(crate) fn whereabouts(&self, pid: Pid) -> Option<Whereabouts> {
+    /// Where `pid` was when it was killed at `killed`, and which limit held it.
+    pub(crate) fn whereabouts(&self, pid: Pid, killed: WallTime) -> Option<Whereabouts> {
         let seen = self.processes.get(&pid)?;
+        let started = seen.wall.before(seen.boot.since(seen.started));
+        let apart = killed.since(seen.wall).max(seen.wall.since(killed));
+        if apart > NEAR || started > killed {
+            return None;
+        }
         let limited = seen.cgroup.as_ref().and_then(|path| self.limit_above(path));
         Some(Whereabouts {
             key: seen.key,
@@ -119,22 +134,42 @@ mod tests {
 
     fn frame(seconds: u64) -> Frame {
         let boot = BootTime::from_micros(seconds * 1_000_000);
-        Frame { stamp: Stamp { wall: WallTime::default(), boot }, ..Frame::default() }
+        let wall = WallTime::from_millis((seconds * 1000).try_into().unwrap());
+        Frame { stamp: Stamp { wall, boot }, ..Frame::default() }
+    }
+
+    /// The pid of a process that died long ago, or before this one was born, is not its own.
+    #[test]
+    fn a_stranger_with_the_same_pid_is_not_taken() {
+        let mut known = Known::new(100);
+        let mut alive = frame(100);
+        let mut young = process(41, "/a");
+        young.key.start = StartTicks::new(9_000);
+        alive.processes.push(young);
+        known.learn(&alive);
+        let found = |second: i64| {
+            known.whereabouts(Pid::new(41), WallTime::from_millis(second * 1000)).is_some()
+        };
+        assert!(!found(20), "long before it was seen");
+        assert!(!found(89), "it started at 90 s");
+        assert!(found(91) && found(101));
+        assert!(!found(200), "long after it was seen");
     }
 
     #[test]
     fn the_nearest_limit_upwards_is_found_after_death() {
-        let mut known = Known::default();
+        let mut known = Known::new(100);
         let mut alive = frame(1);
         alive.processes.push(process(41, "/a/b/c"));
         alive.cgroups.push(cgroup("/a", Limit::At(Bytes::from_mib(64))));
         alive.cgroups.push(cgroup("/a/b/c", Limit::Unlimited));
         known.learn(&alive);
         known.learn(&frame(6));
-        let found = known.whereabouts(Pid::new(41)).unwrap();
+        let killed = WallTime::from_millis(3_000);
+        let found = known.whereabouts(Pid::new(41), killed).unwrap();
         assert_eq!(found.limited_by, Some(CgroupPath::new(b"/a")));
         assert_eq!(found.limit, Some(Limit::At(Bytes::from_mib(64))));
         known.learn(&frame(700));
-        assert_eq!(known.whereabouts(Pid::new(41)), None);
+        assert_eq!(known.whereabouts(Pid::new(41), killed), None);
     }
 }

@@ -17,6 +17,7 @@ pub mod place;
 mod known;
 mod log;
 mod privilege;
+mod progress;
 mod pulse;
 mod recorder;
 mod run;

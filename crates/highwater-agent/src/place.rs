@@ -18,6 +18,12 @@ pub enum PlaceError {
         /// Why.
         cause: io::Error,
     },
+    /// There is something else.
+    #[error("data directory {dir} is not a directory; choose another with --data-dir")]
+    NotADirectory {
+        /// Which.
+        dir: PathBuf,
+    },
     /// Another agent has it.
     #[error("another highwater agent records into {dir}; stop it, or choose another --data-dir")]
     Taken {
@@ -42,6 +48,15 @@ pub fn default_dir() -> Result<PathBuf, PlaceError> {
     Ok(state.ok_or(PlaceError::Homeless)?.join("highwater"))
 }
 
+/// What has to be added to a command so that it reads the recording in `dir`: nothing, if it would
+/// look there anyway.
+pub fn option_for(dir: &Path) -> String {
+    match default_dir() {
+        Ok(usual) if usual == dir => String::new(),
+        _ => format!(" --data-dir {}", dir.display()),
+    }
+}
+
 /// A data directory that this process has to itself, until it is dropped or dies.
 #[derive(Debug)]
 pub struct Place {
@@ -52,7 +67,12 @@ pub struct Place {
 impl Place {
     /// Makes `dir` if need be, readable by its owner and group only, and locks it.
     pub fn claim(dir: &Path) -> Result<Self, PlaceError> {
-        let unusable = |cause| PlaceError::Unusable { dir: dir.to_owned(), cause };
+        let unusable = |cause: io::Error| match cause.kind() {
+            io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory => {
+                PlaceError::NotADirectory { dir: dir.to_owned() }
+            }
+            _ => PlaceError::Unusable { dir: dir.to_owned(), cause },
+        };
         make_private(dir).map_err(unusable)?;
         let lock = File::create(dir.join("agent.lock")).map_err(unusable)?;
         match lock.try_lock() {
@@ -91,7 +111,10 @@ mod tests {
     #[test]
     fn a_file_in_the_way_is_named() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        let error = Place::claim(file.path()).unwrap_err().to_string();
-        assert!(error.contains(&file.path().display().to_string()), "{error}");
+        let error = Place::claim(file.path()).unwrap_err();
+        assert!(
+            matches!(&error, PlaceError::NotADirectory { dir } if dir == file.path()),
+            "{error}"
+        );
     }
 }

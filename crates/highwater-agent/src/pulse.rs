@@ -6,7 +6,7 @@
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::{Receiver, SyncSender, TryRecvError};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -14,11 +14,12 @@ use highwater_core::frame::Frame;
 use highwater_core::time::{BootTime, Stamp};
 use highwater_linux::psi::Trigger;
 use highwater_linux::sampler::Sampler;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::{PollFd, PollFlags, poll};
 
 use crate::board::Board;
 use crate::clock;
 use crate::recorder::Entry;
+use crate::watcher::timespec;
 
 /// How often what is looked at.
 #[derive(Clone, Copy, Debug)]
@@ -40,6 +41,12 @@ pub(crate) struct Pulse {
     pub(crate) entries: SyncSender<Entry>,
     /// Frames that can be refilled.
     pub(crate) used: Receiver<Box<Frame>>,
+    /// A frame that could not be sent.
+    pub(crate) spare: Option<Box<Frame>>,
+    /// How often a supervising systemd wants to hear of us.
+    pub(crate) beat: Option<Duration>,
+    /// The machine could not be read the last time.
+    pub(crate) blind: bool,
     pub(crate) board: Arc<Board>,
     /// Readable when the agent stops.
     pub(crate) stop: OwnedFd,
@@ -71,12 +78,17 @@ impl Pulse {
             }
             let close = pressed || self.sampler.is_hot();
             let at = if close { due.whole.min(due.close_up) } else { due.whole };
-            match self.wait(at.since(clock::now().boot)) {
+            let most = self.beat.unwrap_or(Duration::MAX);
+            match self.wait(at.since(clock::now().boot).min(most)) {
                 Woken::Stop => break,
                 Woken::Pressure => {
                     let now = clock::now().boot;
                     due.pressure_until = later(now, PRESSURE_LASTS);
                     due.close_up = due.close_up.max(now).min(later(now, rhythm.close_up_every));
+                }
+                Woken::Time if self.beat.is_some() => {
+                    // A recorder that has no place for it is behind, and not well.
+                    let _behind = self.entries.try_send(Entry::Beat);
                 }
                 Woken::Time => {}
             }
@@ -85,23 +97,33 @@ impl Pulse {
 
     /// Takes one frame: a close-up where `close_up` says whether the machine is part of it.
     fn look(&mut self, now: Stamp, close_up: Option<bool>) {
-        let mut frame = match self.used.try_recv() {
-            Ok(frame) => frame,
-            Err(TryRecvError::Empty | TryRecvError::Disconnected) => {
-                self.board.counts().dropped_frames.fetch_add(1, Ordering::Relaxed);
-                return;
-            }
+        let Some(mut frame) = self.spare.take().or_else(|| self.used.try_recv().ok()) else {
+            self.drop_one();
+            return;
         };
         let taken = match close_up {
             None => self.sampler.sample(now, &mut frame),
             Some(machine) => self.sampler.close_up(now, machine, &mut frame),
         };
-        if let Err(error) = taken {
-            crate::log::say(&format!("this machine's /proc cannot be read: {error}"));
-        }
         self.count();
-        // The queue has a place for every frame there is: only a stopped recorder refuses.
-        let _stopped = self.entries.try_send(Entry::Frame(frame));
+        if let Err(error) = &taken {
+            self.spare = Some(frame);
+            self.drop_one();
+            if !self.blind {
+                crate::log::say(&format!("this machine's /proc cannot be read: {error}"));
+            }
+        } else if let Err(TrySendError::Full(Entry::Frame(frame))) =
+            self.entries.try_send(Entry::Frame(frame))
+        {
+            // Deaths took all places; the frame itself must not be lost with what it holds.
+            self.spare = Some(frame);
+            self.drop_one();
+        }
+        self.blind = taken.is_err();
+    }
+
+    fn drop_one(&self) {
+        self.board.counts().dropped_frames.fetch_add(1, Ordering::Relaxed);
     }
 
     fn count(&self) {
@@ -112,10 +134,7 @@ impl Pulse {
     }
 
     fn wait(&mut self, span: Duration) -> Woken {
-        let timeout = Timespec {
-            tv_sec: i64::try_from(span.as_secs()).unwrap_or(i64::MAX),
-            tv_nsec: i64::from(span.subsec_nanos()),
-        };
+        let timeout = timespec(span);
         let stop = PollFd::new(&self.stop, PollFlags::IN);
         let Some(pressure) = &self.pressure else {
             let mut fds = [stop];

@@ -11,7 +11,7 @@ use std::thread::{Builder, JoinHandle};
 
 use highwater_core::event::{Event, Happening};
 use highwater_core::frame::Frame;
-use highwater_core::time::BootId;
+use highwater_core::time::{BootId, BootTime};
 use highwater_linux::facts::HostFacts;
 use highwater_linux::kmsg::Kmsg;
 use highwater_linux::psi::{Threshold, Trigger};
@@ -19,12 +19,13 @@ use highwater_linux::root::Root;
 use highwater_linux::sampler::{Nearness, Sampler, SamplerConfig};
 use highwater_store::{Store, StoreError};
 use rustix::event::{EventfdFlags, eventfd};
+use rustix::fs::Mode;
 use rustix::process::{Signal, getpid, kill_process};
 
 use crate::board::Board;
 use crate::clock;
 use crate::config::Config;
-use crate::place::{Place, PlaceError};
+use crate::place::{Place, PlaceError, option_for};
 use crate::privilege;
 use crate::pulse::{Pulse, Rhythm};
 use crate::recorder::{Entry, Keep, Recorder};
@@ -84,10 +85,12 @@ pub struct Agent {
 impl Agent {
     /// Starts recording this machine into `dir`.
     pub fn start(root: &Root, dir: &Path, config: &Config) -> Result<Self, AgentError> {
+        keep_private();
         let place = Place::claim(dir)?;
         let mut store = Store::open(place.dir())?;
         let facts = HostFacts::read(root);
         let boot = facts.boot_id.ok_or_else(|| AgentError::Proc(no_boot_id()))?;
+        let ticks_per_second = facts.ticks_per_second;
         let mut findings = Findings::default();
         ask_for_privileges(root, config, &mut findings);
         let shared = Arc::new(Board::default());
@@ -104,6 +107,7 @@ impl Agent {
         let (mut stops, mut watchers) = (Vec::new(), Vec::new());
         let after = store.cursor(CURSOR)?.filter(|at| at.boot_id == boot).map(|at| at.seq);
         record_start(&mut store, boot)?;
+        shared.counts().store_ok.store(true, Ordering::Relaxed);
         if let Some(kmsg) = open_kmsg(root, config, &mut findings) {
             shared.counts().kmsg_ok.store(true, Ordering::Relaxed);
             let stop = stop_signal(&mut stops)?;
@@ -117,13 +121,30 @@ impl Agent {
             pressure: open_trigger(root, &mut findings),
             entries: entries.clone(),
             used,
+            spare: None,
+            // Half of what systemd allows, as sd_watchdog_enabled(3) advises.
+            beat: sd_notify::watchdog_enabled().map(|most| most / 2),
+            blind: false,
             board: Arc::clone(&shared),
             stop: stop_signal(&mut stops)?,
         };
         watchers.push(thread("pulse", &shared, move || pulse.run())?);
         let keep = keep(config);
         let board = Arc::clone(&shared);
-        let recorder = Recorder { store, boot, board, keep, used: back, behind: false };
+        let recorder = Recorder {
+            store,
+            boot,
+            board,
+            keep,
+            used: back,
+            ticks_per_second,
+            behind: false,
+            good_since_failure: None,
+            option: option_for(place.dir()),
+            given_up: 0,
+            skew_ms: None,
+            keep_all_until: BootTime::default(),
+        };
         let recorder = thread("recorder", &shared, move || recorder.run(&inbox))?;
         Ok(Self {
             place,
@@ -186,9 +207,9 @@ fn thread(
     let (board, title) = (Arc::clone(board), name.to_owned());
     let guarded = move || {
         if catch_unwind(AssertUnwindSafe(body)).is_err() {
-            crate::log::say(&format!("the {title} thread failed; ending"));
             board.counts().failed.store(true, Ordering::Relaxed);
             let _ended_anyway = kill_process(getpid(), Signal::TERM);
+            crate::log::say(&format!("the {title} thread failed; ending"));
         }
     };
     let builder = Builder::new().name(name.to_owned()).stack_size(STACK_BYTES);
@@ -224,6 +245,12 @@ fn sampler_config(config: &Config) -> SamplerConfig {
         },
         kept_files: privilege::raise_file_limit(base.kept_files),
     }
+}
+
+/// What is recorded names every process of every user, and the kernel's own words: files that the
+/// agent makes are for its user and group.
+fn keep_private() {
+    rustix::process::umask(Mode::from_raw_mode(0o027));
 }
 
 fn ask_for_privileges(root: &Root, config: &Config, findings: &mut Findings) {

@@ -47,15 +47,23 @@ pub(crate) fn run(args: &AgentArgs) -> anyhow::Result<ExitCode> {
         if signal != SIGHUP {
             break;
         }
-        reload(&agent, args);
+        reload(&agent, args, &config);
     }
     let _no_systemd = sd_notify::notify(&[NotifyState::Stopping]);
     if let Ok(page) = page {
         page.close();
     }
-    let failed = agent.board().has_failed();
+    let board = agent.board();
     agent.stop();
-    anyhow::ensure!(!failed, "a part of the recorder failed; the lines above say which");
+    say(if board.is_stored() {
+        "ended; everything seen is on disk"
+    } else {
+        "ended; the last of what was seen could not be written"
+    });
+    anyhow::ensure!(
+        !board.has_failed(),
+        "a part of the recorder failed; the lines above say which"
+    );
     Ok(ExitCode::SUCCESS)
 }
 
@@ -77,8 +85,8 @@ impl<'a> Source<'a> {
     fn load(&self) -> anyhow::Result<Config> {
         let usual = PathBuf::from(CONFIG_FILE);
         let mut config = match self.file {
-            Some(file) => Config::load(file)?,
-            None if usual.exists() => Config::load(&usual)?,
+            Some(file) => load(file)?,
+            None if usual.exists() => load(&usual)?,
             None => Config::default(),
         };
         match self.listen {
@@ -90,11 +98,19 @@ impl<'a> Source<'a> {
     }
 }
 
-fn reload(agent: &Agent, args: &AgentArgs) {
+/// The error says what is beneath it already.
+fn load(file: &Path) -> anyhow::Result<Config> {
+    Config::load(file).map_err(|error| anyhow::anyhow!("{error}"))
+}
+
+/// Goes on by the configuration as it is now; what was opened at the start stays as it is.
+fn reload(agent: &Agent, args: &AgentArgs, opened: &Config) {
     match Source::of(args).load() {
         Ok(config) => {
             agent.reload(&config);
-            say("configuration read again");
+            let later = config.web != opened.web || config.agent != opened.agent;
+            let rest = if later { "; [web] and [agent] change at the next start" } else { "" };
+            say(&format!("configuration read again{rest}"));
         }
         Err(error) => say(&format!("the old configuration stays: {error:#}")),
     }
@@ -162,7 +178,8 @@ fn greeting(agent: &Agent, page: Result<&Server, &String>) -> String {
         Ok(server) => line("open", &format!("http://{}/metrics", server.address)),
         Err(why) => line("no page", why),
     }
-    line("type", "highwater checkup   this machine on one screen");
-    line("", "highwater why       the newest death, explained");
+    let option = place::option_for(&agent.dir());
+    line("type", &format!("highwater checkup{option}   this machine on one screen"));
+    line("", &format!("highwater why{option}       the newest death, explained"));
     text
 }
