@@ -275,6 +275,12 @@ fn see(sampler: &Sampler, config: &Config, findings: &mut Findings) {
         }
         Some(why) => findings.blind.push(format!("cgroups: {why}")),
     }
+    match sampler.blindness().refused_processes {
+        0 => {}
+        some => findings.blind.push(format!(
+            "the open files of {some} processes of other users: needs root or CAP_SYS_PTRACE"
+        )),
+    }
 }
 
 fn open_kmsg(root: &Root, config: &Config, findings: &mut Findings) -> Option<Kmsg> {

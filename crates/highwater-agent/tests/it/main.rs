@@ -8,3 +8,4 @@
 )]
 
 mod death;
+mod life;

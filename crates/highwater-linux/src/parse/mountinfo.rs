@@ -63,10 +63,14 @@ fn mount(line: &[u8]) -> Option<Mount> {
 pub struct Hierarchies {
     /// The one that accounts memory.
     pub memory: Option<(CgroupVersion, PathBuf)>,
-    /// The one that counts processes.
+    /// Which cgroup that mount shows as its top: `/`, or `/docker/3f…` in a container without a
+    /// cgroup namespace, where `/proc/PID/cgroup` gives paths that begin so. Raw bytes; empty
+    /// without a mount.
+    pub memory_root: Vec<u8>,
+    /// The one that counts processes, if its mount has the same top.
     pub pids: Option<(CgroupVersion, PathBuf)>,
-    /// The cgroup v2 hierarchy; in a hybrid layout it has no memory controller, but it may have
-    /// the pressure files.
+    /// The cgroup v2 hierarchy, if its mount has the same top; in a hybrid layout it has no memory
+    /// controller, but it may have the pressure files.
     pub unified: Option<PathBuf>,
 }
 
@@ -76,20 +80,28 @@ impl Hierarchies {
         let unified = best(mounts.iter().filter(|mount| mount.fs_type == b"cgroup2"));
         let controller = |name: &[u8]| {
             let v1 = best(mounts.iter().filter(|mount| mount.has_controller(name)));
-            let v2 = || unified.clone().map(|path| (CgroupVersion::V2, path));
-            v1.map(|path| (CgroupVersion::V1, path)).or_else(v2)
+            let v2 = unified.map(|mount| (CgroupVersion::V2, mount));
+            v1.map(|mount| (CgroupVersion::V1, mount)).or(v2)
         };
-        Self { memory: controller(b"memory"), pids: controller(b"pids"), unified }
+        let (memory, pids) = (controller(b"memory"), controller(b"pids"));
+        // Below another top the same path would be another cgroup.
+        let alike = |mount: &Mount| memory.is_none_or(|(_, memory)| memory.root == mount.root);
+        let place = |(version, mount): (CgroupVersion, &Mount)| (version, mount.path());
+        Self {
+            memory: memory.map(place),
+            memory_root: memory.map(|(_, mount)| mount.root.clone()).unwrap_or_default(),
+            pids: pids.filter(|(_, mount)| alike(mount)).map(place),
+            unified: unified.filter(|mount| alike(mount)).map(Mount::path),
+        }
     }
 }
 
 /// Of several mounts of one hierarchy the one that shows all of it, and of those the first: others
 /// are bind mounts into containers.
-fn best<'a>(mut mounts: impl Iterator<Item = &'a Mount>) -> Option<PathBuf> {
+fn best<'a>(mut mounts: impl Iterator<Item = &'a Mount>) -> Option<&'a Mount> {
     let first = mounts.next()?;
     let whole = |mount: &&Mount| mount.root == b"/";
-    let best = if whole(&first) { first } else { mounts.find(whole).unwrap_or(first) };
-    Some(best.path())
+    Some(if whole(&first) { first } else { mounts.find(whole).unwrap_or(first) })
 }
 
 #[cfg(test)]
@@ -111,7 +123,7 @@ mod tests {
     fn v1_hybrid_and_v2_layouts() {
         let memory = Some((CgroupVersion::V1, "/sys/fs/cgroup/memory".into()));
         let pids = Some((CgroupVersion::V1, "/sys/fs/cgroup/pids".into()));
-        let v1 = Hierarchies { memory, pids, unified: None };
+        let v1 = Hierarchies { memory, memory_root: b"/".to_vec(), pids, unified: None };
         assert_eq!(found(V1), v1);
         let unified = Some(PathBuf::from("/sys/fs/cgroup/unified"));
         assert_eq!(found(&[V1, UNIFIED].concat()), Hierarchies { unified, ..v1 });
@@ -127,6 +139,18 @@ mod tests {
         let text = b"1 0 0:5 /docker/a /c/memory rw - cgroup cgroup rw,cpuset,memory\n\
             2 0 0:5 / /host/memory rw - cgroup cgroup rw,cpuset,memory\n";
         assert_eq!(found(text).memory, Some((CgroupVersion::V1, "/host/memory".into())));
+        assert_eq!(found(text).memory_root, b"/");
+    }
+
+    #[test]
+    fn a_container_sees_its_own_part_of_each_hierarchy() {
+        let text = b"1 0 0:5 /docker/a\\040b /c/memory rw - cgroup cgroup rw,memory\n\
+            2 0 0:6 /docker/a\\040b /c/pids rw - cgroup cgroup rw,pids\n\
+            3 0 0:7 / /c/unified rw - cgroup2 cgroup2 rw\n";
+        let found = found(text);
+        assert_eq!(found.memory_root, b"/docker/a b");
+        assert_eq!(found.pids, Some((CgroupVersion::V1, "/c/pids".into())));
+        assert_eq!(found.unified, None, "it has another top");
     }
 
     #[test]

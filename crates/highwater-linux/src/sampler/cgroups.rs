@@ -5,20 +5,23 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::ops::Bound;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::PathBuf;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 use highwater_core::frame::{CgroupMemory, CgroupSample, CgroupVersion};
 use highwater_core::id::{CgroupPath, Pid};
-use highwater_core::units::{Bytes, PageSize};
+use highwater_core::text::escape;
+use highwater_core::units::{Bytes, PageSize, Permille};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawDir, openat, statat};
 use rustix::io::Errno;
 
-use super::heat::{Heat, Nearness};
+use super::heat::{Heat, Nearness, share_held};
 use super::kept::{Budget, Kept, read_once};
 use super::processes::Turn;
 use crate::parse::mountinfo::Hierarchies;
-use crate::parse::{number, pressure, v1, v2};
+use crate::parse::{membership, number, pressure, v1, v2};
 use crate::root::Root;
 
 /// How deep the tree is followed. Kubernetes in Docker in systemd comes to about ten.
@@ -34,13 +37,18 @@ const LISTING_BYTES: usize = 4 * 1024;
 /// How many hot cgroups are looked at in one close-up.
 const MOST_HOT: usize = 16;
 
+/// How many cgroups are asked for their processes in one close-up: the hot ones and those below,
+/// each hot one its share. A pod has a handful, a user's session a hundred; all of a large machine
+/// would take too long.
+const MOST_ASKED: usize = 512;
+
 /// A file of a cgroup: its name, and what its bytes say.
 struct Source {
     file: &'static str,
-    apply: fn(&[u8], &mut CgroupMemory),
+    apply: fn(&[u8], &mut CgroupMemory, PageSize),
 }
 
-const fn source(file: &'static str, apply: fn(&[u8], &mut CgroupMemory)) -> Source {
+const fn source(file: &'static str, apply: fn(&[u8], &mut CgroupMemory, PageSize)) -> Source {
     Source { file, apply }
 }
 
@@ -48,48 +56,68 @@ fn bytes(text: &[u8]) -> Option<Bytes> {
     number::u64(text).map(Bytes::new)
 }
 
-/// How many files are read every tick, and so kept open.
-const FAST: usize = 5;
+/// How many files of a cgroup are read every tick, and so kept open, at most.
+const FAST: usize = 6;
 
-/// The first [`FAST`] are read every tick, the rest at the slow cadence.
-const V1: &[Source] = &[
-    source("memory.usage_in_bytes", |text, m| m.usage = bytes(text)),
-    source("memory.limit_in_bytes", |text, m| m.limit = number::v1_limit(text, PageSize::KIB4)),
-    source("memory.stat", v1::stat),
-    source("memory.failcnt", |text, m| m.limit_hits = number::u64(text)),
-    source("memory.oom_control", v1::oom_control),
-    source("memory.max_usage_in_bytes", |text, m| m.peak = bytes(text)),
-    source("memory.memsw.usage_in_bytes", |text, m| m.memsw_usage = bytes(text)),
-    source("memory.memsw.limit_in_bytes", |text, m| {
-        m.memsw_limit = number::v1_limit(text, PageSize::KIB4);
-    }),
-    source("memory.kmem.usage_in_bytes", |text, m| m.kernel = bytes(text)),
-];
+/// The files of the memory controller.
+struct Table {
+    /// Read every tick: at most [`FAST`].
+    fast: &'static [Source],
+    /// Read at the slow cadence.
+    slow: &'static [Source],
+}
 
-const V2: &[Source] = &[
-    source("memory.current", |text, m| m.usage = bytes(text)),
-    source("memory.max", |text, m| m.limit = number::v2_limit(text)),
-    source("memory.stat", v2::stat),
-    source("memory.events", v2::events),
-    source("memory.pressure", |text, m| m.pressure = Some(pressure::parse(text))),
-    source("memory.swap.current", |text, m| m.swap = bytes(text)),
-    source("memory.peak", |text, m| m.peak = bytes(text)),
-    source("memory.high", |text, m| m.high = number::v2_limit(text)),
-    source("memory.low", |text, m| m.low = number::v2_limit(text)),
-    source("memory.min", |text, m| m.min = number::v2_limit(text)),
-    source("memory.swap.max", |text, m| m.swap_limit = number::v2_limit(text)),
-    source("memory.oom.group", |text, m| m.oom_group = number::u64(text).map(|on| on != 0)),
-];
+/// `memory.stat` has the swap, too.
+const V1: Table = Table {
+    fast: &[
+        source("memory.usage_in_bytes", |text, m, _| m.usage = bytes(text)),
+        source("memory.limit_in_bytes", |text, m, page| m.limit = number::v1_limit(text, page)),
+        source("memory.stat", |text, m, _| v1::stat(text, m)),
+        source("memory.failcnt", |text, m, _| m.limit_hits = number::u64(text)),
+        source("memory.oom_control", |text, m, _| v1::oom_control(text, m)),
+    ],
+    slow: &[
+        source("memory.max_usage_in_bytes", |text, m, _| m.peak = bytes(text)),
+        source("memory.memsw.usage_in_bytes", |text, m, _| m.memsw_usage = bytes(text)),
+        source("memory.memsw.limit_in_bytes", |text, m, page| {
+            m.memsw_limit = number::v1_limit(text, page);
+        }),
+        source("memory.kmem.usage_in_bytes", |text, m, _| m.kernel = bytes(text)),
+    ],
+};
+
+const V2: Table = Table {
+    fast: &[
+        source("memory.current", |text, m, _| m.usage = bytes(text)),
+        source("memory.max", |text, m, _| m.limit = number::v2_limit(text)),
+        source("memory.stat", |text, m, _| v2::stat(text, m)),
+        source("memory.events", |text, m, _| v2::events(text, m)),
+        source("memory.pressure", |text, m, _| m.pressure = Some(pressure::parse(text))),
+        source("memory.swap.current", |text, m, _| m.swap = bytes(text)),
+    ],
+    slow: &[
+        source("memory.peak", |text, m, _| m.peak = bytes(text)),
+        source("memory.high", |text, m, _| m.high = number::v2_limit(text)),
+        source("memory.low", |text, m, _| m.low = number::v2_limit(text)),
+        source("memory.min", |text, m, _| m.min = number::v2_limit(text)),
+        source("memory.swap.max", |text, m, _| m.swap_limit = number::v2_limit(text)),
+        source("memory.oom.group", |text, m, _| {
+            m.oom_group = number::u64(text).map(|on| on != 0);
+        }),
+    ],
+};
+
+const _: () = assert!(V1.fast.len() <= FAST && V2.fast.len() <= FAST, "there is room to keep each");
 
 /// The pids controller, which may be mounted elsewhere, and its files.
 const PIDS: &[Source] = &[
-    source("pids.current", |text, m| m.pids = number::u64(text)),
-    source("pids.max", |text, m| m.pids_limit = number::count_limit(text)),
+    source("pids.current", |text, m, _| m.pids = number::u64(text)),
+    source("pids.max", |text, m, _| m.pids_limit = number::count_limit(text)),
 ];
 
 /// What the v2 side of a hybrid machine has of a cgroup whose memory v1 controls.
 const HYBRID: &[Source] =
-    &[source("memory.pressure", |text, m| m.pressure = Some(pressure::parse(text)))];
+    &[source("memory.pressure", |text, m, _| m.pressure = Some(pressure::parse(text)))];
 
 /// One cgroup that is followed.
 #[derive(Debug)]
@@ -110,6 +138,20 @@ impl Tracked {
     fn close(&mut self, budget: &mut Budget) {
         self.kept.iter_mut().for_each(|kept| kept.close(budget));
     }
+
+    /// It was removed; another of its path may be made any time, and starts from nothing.
+    fn forget(&mut self, budget: &mut Budget) {
+        self.close(budget);
+        (self.memory, self.heat, self.met) = (CgroupMemory::default(), Heat::default(), false);
+    }
+}
+
+/// A cgroup that is watched closely.
+#[derive(Debug)]
+struct Hot {
+    path: CgroupPath,
+    /// How near its limit it was at the last whole tick.
+    share: Permille,
 }
 
 /// All memory cgroups of the machine.
@@ -120,30 +162,38 @@ pub(super) struct Cgroups {
     pids: Option<OwnedFd>,
     unified: Option<OwnedFd>,
     tracked: BTreeMap<CgroupPath, Tracked>,
-    hot: Vec<CgroupPath>,
+    hot: Vec<Hot>,
+    page_size: PageSize,
     path: String,
     walked: String,
 }
 
 impl Cgroups {
-    pub(super) fn open(root: &Root, hierarchies: &Hierarchies) -> io::Result<Self> {
+    pub(super) fn open(
+        root: &Root,
+        hierarchies: &Hierarchies,
+        page_size: PageSize,
+    ) -> io::Result<Self> {
         let Some((version, mount)) = &hierarchies.memory else {
             let why = "no mounted cgroup hierarchy has the memory controller";
             return Err(io::Error::new(io::ErrorKind::NotFound, why));
         };
-        let open = |path: &PathBuf| root.open(path.to_string_lossy().trim_start_matches('/'));
+        let opened = root.open(mount)?;
         let unified = match version {
             CgroupVersion::V1 => hierarchies.unified.as_ref(),
-            CgroupVersion::V2 => None,
+            CgroupVersion::V2 => {
+                expect_controller(opened.as_fd(), mount)?;
+                None
+            }
         };
-        let version = *version;
         Ok(Self {
-            version,
-            mount: open(mount)?,
-            pids: hierarchies.pids.as_ref().and_then(|(_, path)| open(path).ok()),
-            unified: unified.and_then(|path| open(path).ok()),
+            version: *version,
+            mount: opened,
+            pids: hierarchies.pids.as_ref().and_then(|(_, path)| root.open(path).ok()),
+            unified: unified.and_then(|path| root.open(path).ok()),
             tracked: BTreeMap::new(),
             hot: Vec::with_capacity(MOST_HOT),
+            page_size,
             path: String::new(),
             walked: String::new(),
         })
@@ -158,12 +208,12 @@ impl Cgroups {
     }
 
     pub(super) fn hot(&self) -> impl Iterator<Item = &CgroupPath> {
-        self.hot.iter()
+        self.hot.iter().map(|hot| &hot.path)
     }
 
     /// Whether `path` is one of the hot cgroups or below one.
     pub(super) fn covers_hot(&self, path: &CgroupPath) -> bool {
-        self.hot.iter().any(|hot| is_within(path.as_str(), hot.as_str()))
+        self.hot().any(|hot| is_within(path.as_str(), hot.as_str()))
     }
 
     /// Finds cgroups that nothing runs in, too: walks the whole tree.
@@ -188,7 +238,12 @@ impl Cgroups {
             if entry.file_type() != FileType::Directory || matches!(name, b"." | b"..") {
                 continue;
             }
-            // A name that is not UTF-8 could not be opened again by its escaped form: left out.
+            // A name that is shown escaped could not be opened again by what is shown, and would
+            // be taken for new at every walk: such a cgroup is seen as part of its parent, whose
+            // numbers hold it, too.
+            if !membership::is_plain(name) {
+                continue;
+            }
             let (Ok(name), length) = (std::str::from_utf8(name), path.len()) else { continue };
             let Ok(below) = open_dir(dir.as_fd(), name) else { continue };
             if length > 1 {
@@ -201,7 +256,8 @@ impl Cgroups {
     }
 
     /// Follows the cgroup at `path` and those above it. Called with every process's cgroup, so
-    /// that a new one is seen with its first process.
+    /// that a new one is seen with its first process. Its path is a plain one: see
+    /// [`membership::plain`].
     pub(super) fn adopt(&mut self, path: &CgroupPath) {
         if self.tracked.contains_key(path) {
             return;
@@ -236,7 +292,8 @@ impl Cgroups {
             met: false,
             offset,
         };
-        self.tracked.insert(path, tracked);
+        // What is followed stays: replaced, it would take its open files along.
+        self.tracked.entry(path).or_insert(tracked);
         true
     }
 
@@ -253,6 +310,7 @@ impl Cgroups {
         let mut files = Files {
             version: self.version,
             mount: self.mount.as_fd(),
+            page_size: self.page_size,
             pids: self.pids.as_ref().map(AsFd::as_fd),
             unified: self.unified.as_ref().map(AsFd::as_fd),
             path: &mut self.path,
@@ -265,9 +323,8 @@ impl Cgroups {
                 cgroup.close(files.budget);
                 return false;
             }
-            if cgroup.heat.judge(&cgroup.memory, turn.stamp.boot, nearness) && hot.len() < MOST_HOT
-            {
-                hot.push(cgroup.path.clone());
+            if cgroup.heat.judge(&cgroup.memory, turn.stamp.boot, nearness) {
+                heat_up(hot, cgroup);
             }
             samples.extend(sample(cgroup, files.version));
             true
@@ -286,15 +343,16 @@ impl Cgroups {
         let mut files = Files {
             version: self.version,
             mount: self.mount.as_fd(),
-            pids: None,
-            unified: None,
+            page_size: self.page_size,
+            pids: self.pids.as_ref().map(AsFd::as_fd),
+            unified: self.unified.as_ref().map(AsFd::as_fd),
             path: &mut self.path,
             budget,
             buffer,
         };
         let tracked = &mut self.tracked;
-        self.hot.retain(|path| {
-            let Some(cgroup) = tracked.get_mut(path) else { return false };
+        self.hot.retain(|hot| {
+            let Some(cgroup) = tracked.get_mut(&hot.path) else { return false };
             if !files.read(cgroup, turn) {
                 return false;
             }
@@ -303,25 +361,67 @@ impl Cgroups {
         });
     }
 
-    /// The processes that the hot cgroups hold now.
+    /// The processes that the hot cgroups hold now, and the cgroups below them: on v2 a cgroup that
+    /// has others below holds none itself.
     pub(super) fn newcomers(&mut self, buffer: &mut Vec<u8>, mut meet: impl FnMut(Pid)) {
-        for path in &self.hot {
-            let Some(cgroup) = self.tracked.get(path) else { continue };
-            let name = join(&mut self.path, &cgroup.prefix, "cgroup.procs");
-            let Ok(text) = read_once(self.mount.as_fd(), name, buffer) else { continue };
-            for line in text.split(|byte| *byte == b'\n') {
-                if let Some(pid) = number::u64(line).and_then(|pid| u32::try_from(pid).ok()) {
-                    meet(Pid::new(pid));
+        let (mount, path, above) = (self.mount.as_fd(), &mut self.path, &mut self.walked);
+        let most = MOST_ASKED / self.hot.len().max(1);
+        for hot in &self.hot {
+            join(above, hot.path.as_str().trim_end_matches('/'), "/");
+            let from = (Bound::Included(above.as_str()), Bound::Unbounded);
+            let below = self.tracked.range::<str, _>(from).map(|(_, cgroup)| cgroup);
+            let below = below.take_while(|cgroup| cgroup.path.as_str().starts_with(&*above));
+            for cgroup in self.tracked.get(&hot.path).into_iter().chain(below).take(most) {
+                let name = join(path, &cgroup.prefix, "cgroup.procs");
+                if let Ok(text) = read_once(mount, name, buffer) {
+                    pids(text).for_each(&mut meet);
                 }
             }
         }
     }
 }
 
+/// Requires that the cgroups of the v2 `mount` at `path` account memory.
+fn expect_controller(mount: BorrowedFd<'_>, path: &Path) -> io::Result<()> {
+    let path = escape(path.as_os_str().as_bytes());
+    let mut buffer = Vec::new();
+    let controllers = read_once(mount, "cgroup.controllers", &mut buffer).map_err(|error| {
+        let error = io::Error::from(error);
+        io::Error::new(error.kind(), format!("{path}/cgroup.controllers cannot be read: {error}"))
+    })?;
+    if controllers.split(u8::is_ascii_whitespace).any(|name| name == b"memory") {
+        return Ok(());
+    }
+    let why = format!(
+        "{path}/cgroup.controllers does not name the memory controller: it was switched off at \
+         boot (cgroup_disable=memory), or this container was not given it"
+    );
+    Err(io::Error::new(io::ErrorKind::NotFound, why))
+}
+
+/// Adds `cgroup`; of too many, those nearest to their limit stay.
+fn heat_up(hot: &mut Vec<Hot>, cgroup: &Tracked) {
+    let new = || Hot { path: cgroup.path.clone(), share: share_held(&cgroup.memory) };
+    if hot.len() < MOST_HOT {
+        hot.push(new());
+    } else if let Some(least) = hot.iter_mut().min_by_key(|hot| hot.share)
+        && least.share < share_held(&cgroup.memory)
+    {
+        *least = new();
+    }
+}
+
+/// The processes that a `cgroup.procs` lists.
+fn pids(text: &[u8]) -> impl Iterator<Item = Pid> {
+    let numbers = text.split(|byte| *byte == b'\n').filter_map(number::u64);
+    numbers.filter_map(|pid| u32::try_from(pid).ok()).map(Pid::new)
+}
+
 /// What reading one cgroup takes.
 struct Files<'a> {
     version: CgroupVersion,
     mount: BorrowedFd<'a>,
+    page_size: PageSize,
     pids: Option<BorrowedFd<'a>>,
     unified: Option<BorrowedFd<'a>>,
     path: &'a mut String,
@@ -332,15 +432,24 @@ struct Files<'a> {
 impl Files<'_> {
     /// Reads what is due; `false` if the cgroup is gone.
     fn read(&mut self, cgroup: &mut Tracked, turn: Turn) -> bool {
-        let sources = match self.version {
+        if self.try_read(cgroup, turn) {
+            return true;
+        }
+        // The descriptors were of a cgroup that was removed; a service that is started again is
+        // in a new one of the same path.
+        cgroup.forget(self.budget);
+        !is_removed(self.mount, &cgroup.prefix) && self.try_read(cgroup, turn)
+    }
+
+    fn try_read(&mut self, cgroup: &mut Tracked, turn: Turn) -> bool {
+        let Table { fast, slow } = match self.version {
             CgroupVersion::V1 => V1,
             CgroupVersion::V2 => V2,
         };
-        let (fast, slow) = sources.split_at(FAST.min(sources.len()));
         for (source, kept) in fast.iter().zip(&mut cgroup.kept) {
             let name = join(self.path, &cgroup.prefix, source.file);
             match kept.read(self.mount, name, self.budget, self.buffer) {
-                Ok(text) => (source.apply)(text, &mut cgroup.memory),
+                Ok(text) => (source.apply)(text, &mut cgroup.memory, self.page_size),
                 Err(Errno::NODEV) => return false,
                 // A cgroup need not have every file; but one whose directory is gone is gone.
                 Err(Errno::NOENT) if is_removed(self.mount, &cgroup.prefix) => return false,
@@ -364,7 +473,7 @@ impl Files<'_> {
         for source in sources {
             let name = join(self.path, &cgroup.prefix, source.file);
             if let Ok(text) = read_once(mount, name, self.buffer) {
-                (source.apply)(text, &mut cgroup.memory);
+                (source.apply)(text, &mut cgroup.memory, self.page_size);
             }
         }
     }

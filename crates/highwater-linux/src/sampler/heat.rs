@@ -100,10 +100,18 @@ impl Heat {
     }
 }
 
-/// Memory that reclaim cannot simply drop: usage without the page cache on its file lists.
+/// How near the limit the memory is that is held, to tell who of many hot ones goes first: page
+/// cache would give way.
+pub(super) fn share_held(memory: &CgroupMemory) -> Permille {
+    let of = |(limit, usage)| held(memory, usage).permille_of(limit);
+    lowest_limit(memory).zip(memory.usage).and_then(of).unwrap_or(Permille::new(0))
+}
+
+/// Memory that reclaim cannot simply drop: usage without the page cache on its file lists, and
+/// what reclaim moved to swap. With swap, usage stays at the limit while a leak goes on there.
 fn held(memory: &CgroupMemory, usage: Bytes) -> Bytes {
     let cache = [memory.inactive_file, memory.active_file].into_iter().flatten().sum();
-    usage.saturating_sub(cache)
+    usage.saturating_sub(cache).saturating_add(memory.swap.unwrap_or(Bytes::ZERO))
 }
 
 /// The limit that is met first: `memory.max`, or `memory.high` below it.
@@ -189,6 +197,23 @@ mod tests {
         let mut heat = Heat::default();
         assert!(heat.judge(&memory(99, 80, 100), at(0), &NEARNESS));
         assert!(!heat.judge(&memory(100, 81, 100), at(70), &NEARNESS));
+    }
+
+    #[test]
+    fn a_leak_into_swap_stays_hot_while_usage_is_at_the_limit() {
+        let mut heat = Heat::default();
+        for tick in 0..40 {
+            let swap = Some(Bytes::from_mib(tick));
+            let memory = CgroupMemory { swap, ..memory(100, 0, 100) };
+            assert!(heat.judge(&memory, at(tick * 5), &NEARNESS), "after {} s", tick * 5);
+        }
+    }
+
+    #[test]
+    fn held_memory_is_nearer_than_page_cache() {
+        let [held, cache] = [memory(90, 0, 100), memory(100, 80, 100)].map(|m| share_held(&m));
+        assert_eq!((held, cache), (Permille::new(900), Permille::new(200)));
+        assert_eq!(share_held(&CgroupMemory::default()), Permille::new(0));
     }
 
     #[test]

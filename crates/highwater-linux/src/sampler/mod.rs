@@ -26,7 +26,7 @@ use std::time::Duration;
 use highwater_core::frame::{Frame, Scope};
 use highwater_core::id::CgroupPath;
 use highwater_core::time::Stamp;
-use highwater_core::units::Permille;
+use highwater_core::units::{PageSize, Permille};
 
 use crate::facts::HostFacts;
 use crate::parse::mountinfo::{self, Hierarchies};
@@ -54,8 +54,8 @@ impl Default for SamplerConfig {
                 horizon: Duration::from_mins(1),
                 patience: Duration::from_mins(1),
             },
-            // Two per process and five per cgroup: 5,000 processes and 1,000 cgroups.
-            kept_files: 15_000,
+            // Two per process and six per cgroup: 5,000 processes and 1,000 cgroups.
+            kept_files: 16_000,
         }
     }
 }
@@ -103,17 +103,17 @@ impl Sampler {
     /// else is missing is told by [`Sampler::blindness`].
     pub fn new(root: &Root, facts: HostFacts, config: SamplerConfig) -> io::Result<Self> {
         let mut blindness = Blindness::default();
-        let cgroups = match open_cgroups(root) {
-            Ok(cgroups) => Some(cgroups),
+        let mut processes = processes::Processes::open(root, &facts)?;
+        let cgroups = match open_cgroups(root, facts.page_size) {
+            Ok((cgroups, top)) => {
+                processes.follow(cgroups.version(), top);
+                Some(cgroups)
+            }
             Err(why) => {
                 blindness.cgroups = Some(why.to_string());
                 None
             }
         };
-        let mut processes = processes::Processes::open(root, &facts)?;
-        if let Some(cgroups) = &cgroups {
-            processes.follow(cgroups.version());
-        }
         Ok(Self {
             config,
             machine: machine::Machine::open(root)?,
@@ -220,9 +220,11 @@ fn clear(frame: &mut Frame, stamp: Stamp, scope: Scope) {
     frame.processes.clear();
 }
 
-fn open_cgroups(root: &Root) -> io::Result<cgroups::Cgroups> {
+/// The memory cgroups, and which of them their mount shows as its top.
+fn open_cgroups(root: &Root, page_size: PageSize) -> io::Result<(cgroups::Cgroups, Vec<u8>)> {
     let mut text = Vec::new();
     root.read("proc/self/mountinfo", &mut text)?;
     let hierarchies = Hierarchies::find(&mountinfo::parse(&text));
-    cgroups::Cgroups::open(root, &hierarchies)
+    let cgroups = cgroups::Cgroups::open(root, &hierarchies, page_size)?;
+    Ok((cgroups, hierarchies.memory_root))
 }

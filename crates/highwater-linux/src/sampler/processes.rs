@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use highwater_core::frame::{CgroupVersion, ProcSample, SlowReadings};
-use highwater_core::id::{CgroupPath, Pid, ProcKey};
+use highwater_core::id::{CgroupPath, Pid, ProcKey, StartTicks};
 use highwater_core::time::{BootTime, Stamp};
 use highwater_core::units::{Bytes, PageSize};
 use rustix::fs::{AtFlags, Mode, OFlags, RawDir, SeekFrom, openat, seek, statat};
@@ -29,9 +29,6 @@ const RARE: u64 = 10;
 
 /// How many processes count as the machine's largest, in a close-up of the machine.
 const LARGEST: usize = 16;
-
-/// `PF_KTHREAD` of `include/linux/sched.h`: a thread of the kernel, which has no memory of its own.
-const KERNEL_THREAD: u32 = 0x0020_0000;
 
 /// Where in the rhythm of slow readings a tick stands.
 #[derive(Clone, Copy, Debug)]
@@ -65,6 +62,8 @@ pub(super) struct Census {
 #[derive(Debug)]
 pub(super) struct Tracked {
     pid: Pid,
+    /// Of the process that everything here is known of: another one may get its pid.
+    start: Option<StartTicks>,
     stat: Kept,
     statm: Kept,
     cgroup: Option<CgroupPath>,
@@ -82,6 +81,7 @@ impl Tracked {
     fn new(pid: Pid) -> Self {
         Self {
             pid,
+            start: None,
             stat: Kept::default(),
             statm: Kept::default(),
             cgroup: None,
@@ -128,6 +128,7 @@ pub(super) struct Processes {
     page_size: PageSize,
     ticks_per_second: u64,
     memory: CgroupVersion,
+    memory_root: Vec<u8>,
 }
 
 impl Processes {
@@ -142,12 +143,14 @@ impl Processes {
             page_size: facts.page_size,
             ticks_per_second: facts.ticks_per_second.max(1),
             memory: CgroupVersion::V2,
+            memory_root: Vec::new(),
         })
     }
 
-    /// Which hierarchy a membership is looked up in.
-    pub(super) fn follow(&mut self, memory: CgroupVersion) {
-        self.memory = memory;
+    /// Which hierarchy a membership is looked up in, and which of its cgroups is the top that its
+    /// mount shows.
+    pub(super) fn follow(&mut self, memory: CgroupVersion, root: Vec<u8>) {
+        (self.memory, self.memory_root) = (memory, root);
     }
 
     /// Lists `/proc` once: who left is forgotten, who came is followed from now on.
@@ -210,6 +213,7 @@ impl Processes {
             page_size: self.page_size,
             us_per_tick: 1_000_000 / self.ticks_per_second,
             memory: self.memory,
+            memory_root: &self.memory_root,
             turn,
         };
         for process in &mut self.tracked {
@@ -239,6 +243,7 @@ struct Reader<'a> {
     page_size: PageSize,
     us_per_tick: u64,
     memory: CgroupVersion,
+    memory_root: &'a [u8],
     turn: Turn,
 }
 
@@ -251,11 +256,12 @@ impl Reader<'_> {
         budget: &mut Budget,
         buffer: &mut Vec<u8>,
     ) -> Option<ProcSample> {
-        if process.kernel {
+        // On its slow turn a kernel thread's slot is looked at: another may have got the pid.
+        if process.kernel && !self.turn.is_slow(u64::from(process.pid.get())) {
             return None;
         }
         match self.try_sample(process, path, budget, buffer) {
-            // The descriptor was of a process that died; the pid may have a new owner by now.
+            // What is known is of a process that died; the pid may have a new owner by now.
             Err(error) if is_gone(error) && process.first_seen.is_some() => {
                 process.forget(budget);
                 self.try_sample(process, path, budget, buffer).ok()?
@@ -274,9 +280,15 @@ impl Reader<'_> {
         let bytes =
             process.stat.read(self.proc, file(path, process.pid, "stat"), budget, buffer)?;
         let stat = stat::parse(bytes).ok_or(Errno::SRCH)?;
+        // A helper that the kernel starts is a kernel thread until it runs its program.
+        let turned = process.kernel && !stat.is_kernel_thread();
+        if turned || process.start.is_some_and(|known| known != stat.start) {
+            return Err(Errno::SRCH);
+        }
+        process.start = Some(stat.start);
         process.threads = stat.threads;
         process.state = stat.state;
-        if stat.flags & KERNEL_THREAD != 0 {
+        if stat.is_kernel_thread() {
             process.kernel = true;
             process.first_seen = Some(self.turn.stamp.boot);
             process.close(budget);
@@ -325,7 +337,11 @@ impl Reader<'_> {
         let Ok(bytes) = read_once(self.proc, file(path, process.pid, "cgroup"), buffer) else {
             return;
         };
-        let Some(found) = membership::memory_path(bytes, self.memory) else { return };
+        let Some(path) = membership::memory_path(bytes, self.memory) else { return };
+        let Some(found) = membership::below(path, self.memory_root).map(membership::plain) else {
+            process.cgroup = None;
+            return;
+        };
         if process.cgroup.as_ref().is_none_or(|known| known.as_str().as_bytes() != found) {
             process.cgroup = Some(CgroupPath::new(found));
         }

@@ -18,5 +18,6 @@ mod describe;
 mod live;
 mod oddities;
 mod random;
+mod sampler;
 mod steady;
 mod tree;
