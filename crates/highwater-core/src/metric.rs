@@ -94,7 +94,7 @@ const fn counter<S>(
     Column { name, help, kind: MetricKind::Counter, read: Read::By(read) }
 }
 
-/// The columns of the machine: every key of meminfo and vmstat, then [`MACHINE_OWN`].
+/// The columns of the machine: every key of meminfo and vmstat, then what is counted or reckoned.
 pub fn machine() -> Vec<Column<MachineSample>> {
     let mem = MemInfo::KEYS.iter().map(|key| Column {
         name: key.metric,
