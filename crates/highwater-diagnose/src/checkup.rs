@@ -121,6 +121,8 @@ pub struct Checkup {
     pub kills_since_boot: Option<u64>,
     /// Those that are known by name.
     pub deaths: Vec<PastDeath>,
+    /// Why there may be more than those.
+    pub deaths_gap: Option<String>,
     /// Owners without any memory limit that hold a large share.
     pub unlimited: Vec<Holder>,
 }
@@ -155,6 +157,7 @@ pub fn judge(frame: &Frame, past: &PastDeaths) -> Checkup {
         process_count: frame.processes.len(),
         kills_since_boot: machine.and_then(|machine| machine.vm.oom_kill),
         deaths: past.deaths.clone(),
+        deaths_gap: past.gap.clone(),
         unlimited,
     }
 }

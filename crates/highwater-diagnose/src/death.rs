@@ -17,6 +17,7 @@ mod ranking;
 mod remembered;
 mod scene;
 mod summary;
+mod zones;
 
 use highwater_core::event::Death;
 use highwater_core::evidence::Claim;

@@ -44,11 +44,63 @@ const SEARCHED: usize = 512;
 #[derive(Debug, Default)]
 pub struct Hints {
     found: VecDeque<(Tells, Option<String>, String, u64)>,
+    considered: Option<Considered>,
+}
+
+/// The last list of candidates that systemd-oomd printed, and its first entry.
+#[derive(Debug, Default)]
+struct Considered {
+    text: String,
+    line: u64,
+    path: Option<String>,
+    pressure: Option<String>,
+    usage: Option<String>,
+}
+
+impl Considered {
+    /// A line below the head; only the first of each kind belongs to the top candidate.
+    fn look(&mut self, text: &str) {
+        let fields = [
+            ("Path: ", &mut self.path),
+            ("Pressure: ", &mut self.pressure),
+            ("Current Memory Usage: ", &mut self.usage),
+        ];
+        for (name, place) in fields {
+            if let (None, Some(value)) = (&place, text.trim().strip_prefix(name)) {
+                *place = Some(value.to_owned());
+            }
+        }
+    }
+
+    fn claim(&self, source: &str) -> Claim {
+        let top = match &self.path {
+            Some(path) => format!("; the first was {}", crate::words::place(path)),
+            None => String::new(),
+        };
+        let usage = self.usage.as_ref().map(|usage| format!("{usage} of memory"));
+        let pressure = self.pressure.as_ref().map(|pressure| format!("pressure {pressure}"));
+        let numbers: Vec<String> = [usage, pressure].into_iter().flatten().collect();
+        let numbers = match numbers.as_slice() {
+            [] => String::new(),
+            all => format!(" ({})", all.join(", ")),
+        };
+        Claim {
+            text: format!(
+                "systemd-oomd looked for a cgroup to kill{top}{numbers}. Whether it killed is unknown, because no such line is here: journalctl -u systemd-oomd"
+            ),
+            evidence: vec![Evidence {
+                source: source.to_owned(),
+                line: Some(self.line),
+                text: self.text.clone(),
+            }],
+        }
+    }
 }
 
 impl Hints {
     /// Looks at one line.
     pub fn look(&mut self, line: &LogLine<'_>) {
+        self.look_for_candidates(line);
         let head = line.text.get(..SEARCHED).unwrap_or(line.text).to_ascii_lowercase();
         let Some(tells) = tells(&head) else { return };
         if self.found.len() == KEPT {
@@ -56,6 +108,17 @@ impl Hints {
         }
         let ident = line.ident.map(|ident| escape(ident).into_owned());
         self.found.push_back((tells, ident, escape(line.text).into_owned(), line.number));
+    }
+
+    fn look_for_candidates(&mut self, line: &LogLine<'_>) {
+        const HEAD: &[u8] = b" cgroups for killing, top candidates";
+        let text = line.text.get(..SEARCHED).unwrap_or(line.text);
+        if text.windows(HEAD.len()).any(|at| at == HEAD) {
+            let text = escape(text).into_owned();
+            self.considered = Some(Considered { text, line: line.number, ..Considered::default() });
+        } else if let Some(considered) = &mut self.considered {
+            considered.look(&escape(text));
+        }
     }
 
     /// What the lines tell, as claims on them; `source` is what they were read from.
@@ -66,7 +129,8 @@ impl Hints {
             line: Some(*line),
             text: text.clone(),
         };
-        let mut claims = Vec::new();
+        let mut claims: Vec<Claim> =
+            self.considered.iter().map(|list| list.claim(source)).collect();
         let mut restarts: Vec<_> = told(Tells::NewPid).collect();
         restarts.extend(told(Tells::Restart));
         if let Some(last) = restarts.first() {
@@ -138,6 +202,28 @@ mod tests {
         );
         assert_eq!(claims[0].evidence[0].line, Some(3));
         assert_eq!(claims.len(), 2);
+    }
+
+    #[test]
+    fn what_systemd_oomd_considered_is_no_death() {
+        let mut hints = Hints::default();
+        for (number, text) in [
+            "Considered 50 cgroups for killing, top candidates were:",
+            "        Path: /system.slice/build.service",
+            "                Memory Pressure Limit: 0.00%",
+            "                Pressure: Avg10: 85.87 Avg60: 73.87 Avg300: 50.24 Total: 6min 30s",
+            "                Current Memory Usage: 43.3G",
+            "        Path: /system.slice/other.service",
+        ]
+        .iter()
+        .enumerate()
+        {
+            hints.look(&line(u64::try_from(number).unwrap(), text));
+        }
+        assert_eq!(
+            hints.claims("x")[0].text,
+            "systemd-oomd looked for a cgroup to kill; the first was /system.slice/build.service (43.3G of memory, pressure Avg10: 85.87 Avg60: 73.87 Avg300: 50.24 Total: 6min 30s). Whether it killed is unknown, because no such line is here: journalctl -u systemd-oomd"
+        );
     }
 
     #[test]

@@ -191,7 +191,7 @@ impl Assembler {
             said,
             Said::MemInfo
                 | Said::Zone(_)
-                | Said::FreeList(_)
+                | Said::FreeList(..)
                 | Said::SwapFree(_)
                 | Said::SwapTotal(_)
                 | Said::Ram(_)

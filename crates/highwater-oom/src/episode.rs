@@ -86,7 +86,7 @@ impl Episode {
             | Said::MemInfo
             | Said::Counts(_)
             | Said::Zone(_)
-            | Said::FreeList(_)
+            | Said::FreeList(..)
             | Said::SwapFree(_)
             | Said::SwapTotal(_)
             | Said::Ram(_)
@@ -289,7 +289,10 @@ impl Episode {
             Said::MemInfo => machine.line = Some(number),
             Said::Counts(counts) => machine.pages.extend(counts),
             Said::Zone(zone) => machine.zones.push(cite(zone, number)),
-            Said::FreeList(size) => drop(machine.page_size.get_or_insert(cite(size, number))),
+            Said::FreeList(size, zone) => {
+                machine.page_size.get_or_insert(cite(size, number));
+                machine.free_lists.push(cite(zone, number));
+            }
             Said::SwapFree(amount) => machine.swap_free = Some(cite(amount, number)),
             Said::SwapTotal(amount) => machine.swap_total = Some(cite(amount, number)),
             Said::Ram(count) => machine.ram = Some(cite(count, number)),

@@ -66,13 +66,17 @@ fn place(head: &[u8]) -> Option<(Option<u32>, &[u8])> {
     is_name.then_some((node, name))
 }
 
-/// `Node 0 DMA32: 550*4kB (UM) 250*8kB (UE) … = 63624kB`: its first size is that of a page.
+/// `Node 0 DMA32: 550*4kB (UM) 250*8kB (UE) … = 63624kB`: its first size is that of a page, and
+/// its last is what the zone has free.
 fn free_list(line: &[u8]) -> Option<Said> {
     let (head, rest) = scan::cut(line, b": ")?;
-    place(head)?;
-    let (_, rest) = scan::number(rest)?;
-    let (size, _) = scan::kib(rest.strip_prefix(b"*")?)?;
-    PageSize::new(size.known()?.get()).map(Said::FreeList)
+    let (node, name) = place(head)?;
+    let (_, sizes) = scan::number(rest)?;
+    let (size, _) = scan::kib(sizes.strip_prefix(b"*")?)?;
+    let size = PageSize::new(size.known()?.get())?;
+    let sum = scan::after(rest, b" = ").and_then(scan::kib).and_then(|(sum, _)| sum.known());
+    let amounts = sum.map(|sum| ("free".to_owned(), sum)).into_iter().collect();
+    Some(Said::FreeList(size, Zone { node, name: scan::owned(name), amounts }))
 }
 
 /// `active_anon:1413442 inactive_anon:1509191 isolated_anon:0`: nothing but counts.
@@ -111,7 +115,9 @@ mod tests {
     #[test]
     fn the_free_lists_tell_the_size_of_a_page() {
         let sparc = read(b"Node 0 Normal: 7*8kB (M) 1*16kB = 72kB");
-        assert_eq!(sparc, Some(Said::FreeList(PageSize::new(8192).unwrap())));
+        let Some(Said::FreeList(size, zone)) = sparc else { panic!() };
+        assert_eq!((size, zone.name.as_str()), (PageSize::new(8192).unwrap(), "Normal"));
+        assert_eq!(zone.get("free"), Some(Bytes::from_kib(72)));
         assert_eq!(read(b"Normal: x*8kB"), None);
     }
 

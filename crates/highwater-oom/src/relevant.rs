@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use memchr::memmem::Finder;
 
 /// Words of which every line that can begin an episode has at least one, and other lines rarely.
-const WORDS: [&str; 11] = [
+const WORDS: [&str; 12] = [
     "oom",
     "Kill",
     "ut of memory",
@@ -17,6 +17,8 @@ const WORDS: [&str; 11] = [
     "sending SIG",
     "Manual OOM",
     "page allocation",
+    // The free lists, where the head of a report is cut off; every page size has it.
+    "*64kB",
 ];
 
 static FINDERS: LazyLock<[Finder<'static>; WORDS.len()]> = LazyLock::new(|| WORDS.map(Finder::new));

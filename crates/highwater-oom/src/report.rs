@@ -198,6 +198,9 @@ pub struct Machine {
     pub line: Option<LineNumber>,
     /// `Node 0 DMA32 free:… min:… low:… high:…`.
     pub zones: Vec<Cited<Zone>>,
+    /// `Node 0 Normal: 550*4kB 250*8kB … = 63624kB`: of each zone what its free lists hold, as
+    /// `free`. All that is left of the zones in a log that lost its head.
+    pub free_lists: Vec<Cited<Zone>>,
     /// `Free swap  = `.
     pub swap_free: Option<Cited<Bytes>>,
     /// `Total swap = `.

@@ -29,7 +29,7 @@ pub(crate) enum Said {
     /// `Node 0 DMA free:…`.
     Zone(Zone),
     /// `Node 0 DMA: 1*4kB …`.
-    FreeList(PageSize),
+    FreeList(PageSize, Zone),
     /// `Free swap  = 0kB`.
     SwapFree(Bytes),
     /// `Total swap = 0kB`.

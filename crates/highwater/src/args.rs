@@ -9,17 +9,45 @@ use clap_complete::Shell;
 ///
 /// Without a command it makes a check-up of this machine.
 #[derive(Debug, Parser)]
-#[command(
-    name = "highwater",
-    version,
-    args_conflicts_with_subcommands = true,
-    max_term_width = 100
-)]
+#[command(name = "highwater", version, max_term_width = 80)]
 pub(crate) struct Args {
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
     #[command(flatten)]
     pub(crate) checkup: CheckupArgs,
+}
+
+impl Args {
+    /// What was typed before the command counts as if typed behind it.
+    pub(crate) fn into_command(self) -> Result<Command, clap::Error> {
+        let Some(mut command) = self.command else { return Ok(Command::Checkup(self.checkup)) };
+        let CheckupArgs { json, data_dir } = self.checkup;
+        let (json, data_dir) = match &mut command {
+            Command::Why(args) => {
+                args.json |= json;
+                args.data_dir = args.data_dir.take().or(data_dir);
+                (false, None)
+            }
+            Command::Checkup(args) => {
+                args.json |= json;
+                args.data_dir = args.data_dir.take().or(data_dir);
+                (false, None)
+            }
+            Command::Agent(args) => {
+                args.data_dir = args.data_dir.take().or(data_dir);
+                (json, None)
+            }
+            Command::Completions(_) | Command::Man(_) => (json, data_dir),
+        };
+        let stray = if json { Some("--json") } else { data_dir.map(|_| "--data-dir") };
+        match stray {
+            None => Ok(command),
+            Some(option) => Err(<Self as clap::CommandFactory>::command().error(
+                clap::error::ErrorKind::ArgumentConflict,
+                format!("{option} means nothing to this command"),
+            )),
+        }
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -32,21 +60,21 @@ pub(crate) enum Command {
     Agent(AgentArgs),
     /// Print a completion script for a shell
     Completions(CompletionsArgs),
-    /// Print the manual page, or write all of them into a directory
+    /// Print a manual page, or write all of them into a directory
     Man(ManArgs),
 }
 
 /// Explain why a process was killed for memory.
 ///
-/// An existing regular file is read as a log: dmesg, journalctl -k, syslog, /dev/kmsg. Any other
-/// TARGET is looked up in the deaths on record and in the kernel's log: a pid, a process name, a
-/// systemd unit, a container's id or name, a cgroup's path. Without TARGET the recent deaths are
+/// An existing file or pipe is read as a log: dmesg, journalctl -k, syslog, a copy of /dev/kmsg; -
+/// is standard input. Any other TARGET is looked up in the deaths on record and in the kernel's log: a pid, a process name, a
+/// systemd unit, a container's id or name, a cgroup's path (also as below /sys/fs/cgroup). Without TARGET the recent deaths are
 /// listed and the newest is explained.
 ///
 /// Exit status: 0 explained, or nothing found; 1 the input cannot be read; 64 usage.
 #[derive(Debug, clap::Args)]
 pub(crate) struct WhyArgs {
-    /// A log file, or whom to explain: pid, name, unit, container, cgroup
+    /// A log file (- is standard input), or whom to explain: pid, name, unit, container, cgroup
     pub(crate) target: Option<String>,
     /// Read this log; - is standard input
     #[arg(long, value_name = "FILE")]
@@ -102,7 +130,11 @@ pub(crate) struct CompletionsArgs {
 /// Print the manual page, or write all of them into a directory.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ManArgs {
-    /// Write highwater.1, highwater-why.1, … here
+    /// The page of this command, in place of the main one
+    #[arg(conflicts_with = "dir")]
+    pub(crate) command: Option<String>,
+    /// Write highwater.1, highwater-why.1, … into this directory
+    #[arg(long, value_name = "DIR")]
     pub(crate) dir: Option<PathBuf>,
 }
 

@@ -19,24 +19,29 @@ const USAGE: u8 = 64;
 
 fn main() -> ExitCode {
     match Args::try_parse() {
-        Ok(args) => run(args),
+        Ok(args) => match args.into_command() {
+            Ok(command) => run(&command),
+            Err(error) => usage(&error),
+        },
         Err(error) => usage(&error),
     }
 }
 
-fn run(args: Args) -> ExitCode {
-    let done = match args.command {
-        None => cmd::checkup::run(&args.checkup),
-        Some(Command::Checkup(args)) => cmd::checkup::run(&args),
-        Some(Command::Why(args)) => cmd::why::run(&args),
-        Some(Command::Agent(args)) => cmd::agent::run(&args),
-        Some(Command::Completions(args)) => cmd::manual::completions(&args),
-        Some(Command::Man(args)) => cmd::manual::man(&args),
+fn run(command: &Command) -> ExitCode {
+    let done = match command {
+        Command::Checkup(args) => cmd::checkup::run(args),
+        Command::Why(args) => cmd::why::run(args),
+        Command::Agent(args) => cmd::agent::run(args),
+        Command::Completions(args) => cmd::manual::completions(args),
+        Command::Man(args) => cmd::manual::man(args),
     };
     match done {
         Ok(code) => code,
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
+            if let Some(mistyped) = error.downcast_ref::<clap::Error>() {
+                return usage(mistyped);
+            }
             complain(&error);
             ExitCode::FAILURE
         }

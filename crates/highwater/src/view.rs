@@ -6,6 +6,6 @@ pub(crate) mod death;
 mod draw;
 mod paint;
 pub(crate) mod why;
-mod wrap;
+pub(crate) mod wrap;
 
 pub(crate) use paint::Page;

@@ -173,8 +173,16 @@ fn recent_deaths(frame: &Frame, machine: &MachineSample, past: &PastDeaths) -> O
     let up = Duration::from_micros(frame.stamp.boot.micros());
     let unseen = past.deaths.is_empty();
     let severity = if up < RECENT && unseen { Severity::Warning } else { Severity::Ok };
-    let when = if unseen { "; when is unknown, because no log of them is left" } else { "" };
-    let text = format!("{count} killed for memory since boot, {} ago{when}", Span(up));
+    let named = past.deaths.len();
+    let text = match &past.gap {
+        _ if !unseen => format!("{count} killed for memory since boot ({named} of them on record)"),
+        Some(gap) => {
+            format!("{count} killed for memory since boot; who and when is unknown: {gap}")
+        }
+        None => format!(
+            "{count} killed for memory since boot; who and when is unknown: the kernel's log no longer has them"
+        ),
+    };
     Some(finding(severity, text, "/proc/vmstat", format!("oom_kill {count}")))
 }
 

@@ -1,13 +1,19 @@
 //! What to do next. Commands are given only where the evidence names their object.
 
+mod limit;
+mod machine;
+
 use highwater_core::frame::CgroupVersion;
 use highwater_core::limit::Limit;
 use highwater_core::owner::Owner;
 use highwater_core::units::Bytes;
+use highwater_oom::report::Counter;
 
 use super::Cause;
+use super::growth::Growth;
 use super::scene::Scene;
 use crate::words;
+use limit::{Target, is_manageable};
 
 /// One thing to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,7 +43,7 @@ impl std::fmt::Display for Advice {
 pub(super) fn of(scene: &Scene<'_>) -> Vec<Advice> {
     let mut advice = match scene.verdict.0 {
         Cause::KernelOomMemcg => for_limit(scene),
-        Cause::KernelOomGlobal => for_machine(scene),
+        Cause::KernelOomGlobal => machine::advice(scene),
         Cause::KernelOomCpuset | Cause::KernelOomMempolicy => vec![Advice::new(
             "see how full each memory node is, and which the process is bound to",
             Some("numactl --hardware; grep Mems_allowed_list /proc/*/status".to_owned()),
@@ -47,7 +53,13 @@ pub(super) fn of(scene: &Scene<'_>) -> Vec<Advice> {
             Some("journalctl --since -1h | grep -i sysrq".to_owned()),
         )],
         Cause::SystemdOomd => {
-            vec![Advice::new("see what systemd-oomd watches", Some("oomctl".to_owned()))]
+            vec![
+                Advice::new("see what systemd-oomd watches", Some("oomctl".to_owned())),
+                Advice::new(
+                    "see what it considered, and why",
+                    Some("journalctl -u systemd-oomd".to_owned()),
+                ),
+            ]
         }
         Cause::Earlyoom => Vec::new(),
         Cause::Unknown => vec![Advice::new(
@@ -74,20 +86,20 @@ fn for_limit(scene: &Scene<'_>) -> Vec<Advice> {
     let limit = scene.limit.as_ref().and_then(|told| told.value.at());
     let path = owner.value.as_str();
     let version = version(scene);
-    let text = match scene.curves.growth.first().map(|curve| curve.bytes_per_second > 0.0) {
+    let text = match scene.curves.growth.first().map(Growth::rose) {
         Some(true) => {
             "it was growing: a higher limit only buys time; raise it while you find the leak"
         }
         _ => "if it needs this much, raise the limit (a leak only dies later)",
     };
-    let target = Target { path, more: limit.map(half_more), version };
+    let target = Target { path, limit, swap: swap_part(scene), version };
     let mut advice = vec![Advice::new(text, target.raise())];
     match Owner::of_path(path) {
         Owner::Session(unit) => advice.push(Advice::new(
             format!("{unit} is a login session, not a service: run the program as a unit of its own, with its own limit, log and restart"),
             None,
         )),
-        Owner::Unit(unit) if version == Some(CgroupVersion::V2) => advice.push(Advice::new(
+        Owner::Unit(unit) if version == Some(CgroupVersion::V2) && is_manageable(&unit) => advice.push(Advice::new(
             "slow it down before it is killed, so that there is time to look",
             limit.map(|limit| format!("systemctl set-property {unit} MemoryHigh={}", tenth_less(limit))),
         )),
@@ -110,45 +122,6 @@ fn find_owner(scene: &Scene<'_>) -> Advice {
     Advice::new("find its cgroup, then the limit of that or of one above", Some(command))
 }
 
-/// Whose limit is to be raised.
-struct Target<'a> {
-    path: &'a str,
-    more: Option<Bytes>,
-    version: Option<CgroupVersion>,
-}
-
-impl Target<'_> {
-    /// The command that raises the limit; none if the limit or a sane name is unknown.
-    fn raise(&self) -> Option<String> {
-        let more = self.more?;
-        let mib = mebibytes(more);
-        match Owner::of_path(self.path) {
-            _ if self.path.contains("kubepods") => None,
-            Owner::Container(id) => {
-                let id = id.get(..12).unwrap_or(&id);
-                Some(format!("docker update --memory {mib}m --memory-swap {mib}m {id}"))
-            }
-            Owner::Unit(unit) | Owner::Session(unit) if is_plain(&unit) => {
-                Some(format!("systemctl set-property {unit} MemoryMax={mib}M"))
-            }
-            Owner::UserUnit { unit, .. } if is_plain(&unit) => {
-                Some(format!("systemctl --user set-property {unit} MemoryMax={mib}M"))
-            }
-            Owner::Cgroup(path) => self.write(&path, more),
-            _ => None,
-        }
-    }
-
-    /// Only where the report shows which kind of cgroup it is.
-    fn write(&self, path: &str, more: Bytes) -> Option<String> {
-        let file = match self.version? {
-            CgroupVersion::V1 => format!("/sys/fs/cgroup/memory{path}/memory.limit_in_bytes"),
-            CgroupVersion::V2 => format!("/sys/fs/cgroup{path}/memory.max"),
-        };
-        Some(format!("echo {} > {}", more.get(), quoted(&file)))
-    }
-}
-
 /// By what only one of them prints.
 fn version(scene: &Scene<'_>) -> Option<CgroupVersion> {
     let memcg = &scene.report.memcg;
@@ -160,43 +133,6 @@ fn version(scene: &Scene<'_>) -> Option<CgroupVersion> {
         () if memcg.swap.is_some() || has("anon") => Some(CgroupVersion::V2),
         () => scene.cgroup_version,
     }
-}
-
-fn for_machine(scene: &Scene<'_>) -> Vec<Advice> {
-    let mut advice = Vec::new();
-    let task = scene.task_cgroup.as_ref().map(|told| Owner::of_path(&told.value));
-    let held = scene.held().map(|(held, _)| mebibytes(held));
-    let cap = |unit: &str| {
-        held.filter(|_| is_plain(unit))
-            .map(|mib| format!("systemctl set-property {unit} MemoryMax={mib}M"))
-    };
-    match task {
-        Some(Owner::Unit(unit)) => advice.push(Advice::new(
-            format!("give {unit} a limit of its own, so that it cannot take the machine with it"),
-            cap(&unit),
-        )),
-        Some(Owner::Container(id)) => advice.push(Advice::new(
-            "give the container a limit, so that it cannot take the machine with it",
-            held.map(|mib| format!("docker update --memory {mib}m --memory-swap {mib}m {}", id.get(..12).unwrap_or(&id))),
-        )),
-        _ => advice.push(Advice::new(
-            match scene.held() {
-                Some((held, _)) => format!(
-                    "start {} under a limit, at most the {held} it held, so that it cannot take the machine with it",
-                    scene.victim_name()
-                ),
-                None => format!("start {} under a limit", scene.victim_name()),
-            },
-            held.map(|mib| format!("systemd-run --scope -p MemoryMax={mib}M -- COMMAND")),
-        )),
-    }
-    if scene.report.machine.swap_total.is_some_and(|told| told.value == Bytes::ZERO) {
-        advice.push(Advice::new(
-            "without swap, idle memory has nowhere to go; a swap file buys time to react",
-            None,
-        ));
-    }
-    advice
 }
 
 /// Programs whose runtime can be told to stay below the limit.
@@ -219,8 +155,15 @@ fn runtime(scene: &Scene<'_>) -> Option<Advice> {
     }
 }
 
-fn half_more(limit: Bytes) -> Bytes {
-    limit.saturating_add(Bytes::new(limit.get() / 2))
+/// How much swap the cgroup was allowed beside its memory, where the report says so.
+fn swap_part(scene: &Scene<'_>) -> Option<Bytes> {
+    let memcg = &scene.report.memcg;
+    let limit = |counter: &highwater_oom::report::Cited<Counter>| counter.value.limit?.at();
+    if let Some(both) = memcg.memsw.as_ref() {
+        let memory = memcg.memory.as_ref().and_then(limit)?;
+        return Some(limit(both)?.saturating_sub(memory));
+    }
+    memcg.swap.as_ref().and_then(limit)
 }
 
 fn tenth_less(limit: Bytes) -> String {

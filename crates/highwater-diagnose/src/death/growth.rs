@@ -5,7 +5,7 @@ use std::time::Duration;
 use highwater_core::evidence::Evidence;
 use highwater_core::id::ProcKey;
 use highwater_core::series::{Labels, Matcher, NAME, Point, Selection, Series, SeriesSource};
-use highwater_core::time::WallTime;
+use highwater_core::time::{Span, WallTime};
 
 use super::cite;
 
@@ -25,6 +25,25 @@ pub struct Growth {
 }
 
 impl Growth {
+    /// Whether it ended higher than it began, and rose on the whole.
+    pub(super) fn rose(&self) -> bool {
+        let ends = self.points.first().zip(self.points.last());
+        self.bytes_per_second > 0.0 && ends.is_some_and(|(first, last)| last.value > first.value)
+    }
+
+    /// Over which time, as it is on record: the window's name, or `last 16 s` where the points
+    /// cover less than that.
+    pub fn span(&self) -> String {
+        let (Some(first), Some(last)) = (self.points.first(), self.points.last()) else {
+            return self.window.name().to_owned();
+        };
+        let covered = last.at.since(first.at);
+        if covered.saturating_mul(5) >= self.window.length().saturating_mul(4) {
+            return self.window.name().to_owned();
+        }
+        format!("last {}", Span(covered))
+    }
+
     /// The slope in words: `2 MiB/s`.
     pub fn rate(&self) -> String {
         crate::words::rate(self.bytes_per_second)

@@ -1,6 +1,7 @@
 //! What nobody can know from this input, and why.
 
 use highwater_core::evidence::Claim;
+use highwater_oom::report::Writer;
 
 use super::Cause;
 use super::scene::Scene;
@@ -20,7 +21,7 @@ fn gaps(scene: &Scene<'_>) -> Vec<&'static str> {
     let memcg = scene.is_memcg();
     let kernel = !matches!(scene.verdict.0, Cause::SystemdOomd | Cause::Earlyoom);
     let machine = &report.machine;
-    let zones_known = machine.line.is_some() || !machine.zones.is_empty();
+    let zones_known = has_machine(scene);
     let all = [
         (scene.time.is_none(), "the time of day"),
         (kernel && report.trigger.is_none(), "who asked for memory"),
@@ -34,10 +35,23 @@ fn gaps(scene: &Scene<'_>) -> Vec<&'static str> {
     all.iter().filter(|(missing, _)| *missing).map(|(_, what)| *what).collect()
 }
 
+/// Whether the log has anything of the machine's memory.
+fn has_machine(scene: &Scene<'_>) -> bool {
+    let machine = &scene.report.machine;
+    machine.line.is_some() || !machine.zones.is_empty() || !machine.free_lists.is_empty()
+}
+
 fn why(scene: &Scene<'_>) -> &'static str {
+    if scene.report.writer != Writer::Kernel {
+        return "the program that killed does not print it";
+    }
     match scene.kill {
+        Some(kill) if kill.bare && has_machine(scene) => "the head of the report is cut off",
         Some(kill) if kill.bare => {
             "only the kill line is here (the kernel limits how much it prints, or the log was cut)"
+        }
+        _ if scene.report.summary.is_some() && scene.report.lines.len() == 1 => {
+            "only the summary line is here"
         }
         _ if !scene.report.oddities.is_empty() => "the log is damaged or was cut",
         _ => "these lines are not in the log",

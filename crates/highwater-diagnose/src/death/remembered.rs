@@ -47,6 +47,12 @@ pub(super) fn whereabouts(
     })
 }
 
+/// When the machine was last sampled before `death`.
+pub(super) fn last_tick(history: &dyn SeriesSource, death: WallTime) -> Option<WallTime> {
+    let found = before(history, "node_memory_MemAvailable_bytes", None, death);
+    found.iter().filter_map(last_point).map(|(_, last)| last.at).max()
+}
+
 /// The memory cgroups whose kill counter rose around `death`, the innermost only: a kill counts
 /// in every cgroup above, too.
 pub(super) fn suspects(history: &dyn SeriesSource, death: WallTime) -> Vec<Told<String>> {

@@ -13,6 +13,7 @@ use super::cite::{self, Cite};
 use super::growth::{self, Curves, Subject};
 use super::makeup::{self, Makeup};
 use super::ranking::{self, RankedTask};
+use super::zones::Shortage;
 use super::{Case, Cause, Confidence, RecordedDeath, Window, cause, remembered};
 use crate::words;
 
@@ -50,6 +51,10 @@ pub(super) struct Scene<'a> {
     pub(super) cgroup_version: Option<CgroupVersion>,
     /// `MemAvailable` of the machine shortly before, from the record.
     pub(super) available: Option<Told<Bytes>>,
+    /// `MemTotal` of the machine, from the record.
+    pub(super) recorded_ram: Option<Bytes>,
+    /// When the machine was last sampled before the death.
+    pub(super) last_tick: Option<WallTime>,
 }
 
 impl<'a> Scene<'a> {
@@ -79,6 +84,8 @@ impl<'a> Scene<'a> {
             curves: Curves::default(),
             cgroup_version: None,
             available: None,
+            recorded_ram: None,
+            last_tick: None,
         };
         scene.set_moment();
         scene.take_from_report();
@@ -90,6 +97,27 @@ impl<'a> Scene<'a> {
     /// Whether a memory cgroup's limit was what ran out.
     pub(super) fn is_memcg(&self) -> bool {
         self.verdict.0 == Cause::KernelOomMemcg
+    }
+
+    /// Which part of the machine was short.
+    pub(super) fn shortage(&self) -> Shortage<'a> {
+        Shortage::of(self.report, self.page_size)
+    }
+
+    /// The memory of the machine, where the log or the record says it.
+    pub(super) fn ram(&self) -> Option<Bytes> {
+        let machine = &self.report.machine;
+        let ram = machine.ram.and_then(|told| Some(told.value.bytes(self.page_size?)));
+        ram.or(self.recorded_ram)
+    }
+
+    /// What the victim had in swap, if that is an amount worth a word beside `held`.
+    pub(super) fn swapped(&self) -> Option<Bytes> {
+        /// Less than a twentieth of what was in RAM changes no picture.
+        const WORTH: u64 = 20;
+        let held = self.held().map_or(0, |(held, _)| held.get());
+        let swap = self.kill?.swap.filter(|swap| *swap > Bytes::ZERO)?;
+        (swap.get() >= held / WORTH).then_some(swap)
     }
 
     /// The victim as a sentence calls it.
@@ -211,6 +239,10 @@ impl<'a> Scene<'a> {
             let metric = "node_memory_MemAvailable_bytes";
             self.available = makeup::last_sample(history, metric, "", death)
                 .map(|(value, evidence)| Told { value, evidence });
+            self.recorded_ram =
+                makeup::last_sample(history, "node_memory_MemTotal_bytes", "", death)
+                    .map(|(ram, _)| ram);
+            self.last_tick = remembered::last_tick(history, death);
         }
         let reported = match (memcg, self.verdict.0) {
             (true, _) => makeup::of_memcg(&self.cite, owner.as_deref()),

@@ -1,6 +1,7 @@
 //! The one plain sentence.
 
 use highwater_core::limit::Limit;
+use highwater_core::units::Bytes;
 use highwater_oom::report::Chosen;
 
 use super::Cause;
@@ -35,7 +36,7 @@ fn company(scene: &Scene<'_>) -> String {
 fn reason(scene: &Scene<'_>) -> String {
     let what = match scene.verdict.0 {
         Cause::KernelOomMemcg => limit_reached(scene),
-        Cause::KernelOomGlobal => "the whole machine ran out of memory".to_owned(),
+        Cause::KernelOomGlobal => scene.shortage().words(),
         Cause::KernelOomCpuset => {
             "the memory nodes that a cpuset allows ran out, not the machine".to_owned()
         }
@@ -76,19 +77,43 @@ fn held(scene: &Scene<'_>) -> String {
     let Some((amount, what)) = scene.held() else { return String::new() };
     let name = scene.victim_name();
     let limit = scene.limit.as_ref().and_then(|told| told.value.at()).filter(|_| scene.is_memcg());
+    if let Some(swap) = scene.swapped() {
+        return format!(", and {name} held {amount} in RAM and {swap} in swap");
+    }
     // Memory that was charged before the process came here, or elsewhere, is no part of it.
     match limit.filter(|limit| amount <= *limit) {
+        Some(limit) if is_all(amount, limit) => {
+            format!(", and practically all of it was {name}'s own {what}")
+        }
         Some(_) => format!(", and {amount} of it was {name}'s own {what}"),
         None => format!(", and {name} held {amount} of {what}"),
     }
 }
 
+/// A dump of the machine's memory, and nothing else.
+fn is_dump(scene: &Scene<'_>) -> bool {
+    let asker = scene.report.trigger.as_ref().and_then(|told| told.value.comm.as_deref());
+    scene.report.endings.is_empty() && asker.is_none_or(str::is_empty)
+}
+
+/// So near the limit, two amounts beside each other would only puzzle.
+fn is_all(amount: Bytes, limit: Bytes) -> bool {
+    const ALL_PERMILLE: u32 = 980;
+    amount.permille_of(limit).is_some_and(|share| share.get() >= ALL_PERMILLE)
+}
+
 fn without_kill(scene: &Scene<'_>) -> String {
     let place = match (scene.verdict.0, &scene.limit_owner) {
+        (Cause::KernelOomMemcg, None) => {
+            "a memory cgroup that the log does not name reached its limit".to_owned()
+        }
         (Cause::KernelOomMemcg, _) => limit_reached(scene),
         (_, Some(owner)) => format!("cgroup {} ran out of memory", words::place(&owner.value)),
-        (Cause::KernelOomGlobal, None) => "The whole machine ran out of memory".to_owned(),
-        _ => "Memory ran out".to_owned(),
+        (Cause::KernelOomGlobal, None) => scene.shortage().words(),
+        (Cause::Unknown, None) if is_dump(scene) => {
+            return "This log shows a memory report of the kernel; why it was printed is unknown, because no line says that memory ran out or that anything was killed.".to_owned();
+        }
+        _ => "memory ran out".to_owned(),
     };
     let mut sentence = place;
     if let Some(first) = sentence.get_mut(0..1) {

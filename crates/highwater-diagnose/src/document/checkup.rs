@@ -22,6 +22,7 @@ pub struct CheckupDocument {
     process_count: usize,
     kills_since_boot: Option<u64>,
     deaths: Vec<PastDeathDocument>,
+    deaths_gap: Option<String>,
     unlimited: Vec<String>,
 }
 
@@ -106,6 +107,7 @@ impl From<&Checkup> for CheckupDocument {
             process_count: checkup.process_count,
             kills_since_boot: checkup.kills_since_boot,
             deaths: checkup.deaths.iter().map(past_death).collect(),
+            deaths_gap: checkup.deaths_gap.clone(),
             unlimited: checkup.unlimited.iter().map(|holder| holder.owner.clone()).collect(),
         }
     }

@@ -154,6 +154,27 @@ fn old_deaths_do_not_warn_for_ever() {
 }
 
 #[test]
+fn kills_without_a_name_say_why_they_have_none() {
+    let mut frame = frame(MachineSample {
+        vm: VmStat { oom_kill: Some(3), ..VmStat::default() },
+        ..machine(3000)
+    });
+    frame.stamp.boot = BootTime::from_micros(6_060_000_000);
+    let text = |gap: Option<&str>| {
+        let past = PastDeaths { gap: gap.map(str::to_owned), ..PastDeaths::default() };
+        judge(&frame, &past).urgent[0].claim.text.clone()
+    };
+    assert_eq!(
+        text(Some("the kernel's log needs root or CAP_SYSLOG")),
+        "3 killed for memory since boot; who and when is unknown: the kernel's log needs root or CAP_SYSLOG"
+    );
+    assert_eq!(
+        text(None),
+        "3 killed for memory since boot; who and when is unknown: the kernel's log no longer has them"
+    );
+}
+
+#[test]
 fn a_giant_without_a_limit_is_listed_and_from_half_the_machine_warned_of() {
     let mut frame = frame(machine(3000));
     frame.cgroups = vec![

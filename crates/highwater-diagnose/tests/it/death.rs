@@ -66,6 +66,57 @@ fn every_statement_stands_on_something_or_says_unknown() {
     }
 }
 
+fn explained_text(log: &str) -> highwater_diagnose::death::Diagnosis {
+    let reports = highwater_oom::read(highwater_log::Lines::new(log.as_bytes()));
+    assert_eq!(reports.len(), 1);
+    explained(&reports[0], Some(0), "a.log")
+}
+
+#[test]
+fn a_low_zone_that_ran_out_is_not_the_machine() {
+    let diagnosis = explained_text(
+        "Normal: 217*4kB 10*8kB 1*64kB = 3700kB\n\
+         HighMem: 151*4kB 136*8kB 43*64kB = 63351580kB\n\
+         Free swap  = 134217724kB\n\
+         Total swap = 134217724kB\n\
+         16777200 pages RAM\n\
+         Out of memory (oom_kill_allocating_task): Kill process 6344 (sh) score 0 or sacrifice child\n\
+         Killed process 6345 (sleep) total-vm:1736kB, anon-rss:44kB, file-rss:200kB\n",
+    );
+    let text = told(&diagnosis);
+    assert!(diagnosis.summary.contains("zone Normal ran out"), "{text}");
+    assert!(diagnosis.summary.contains("HighMem had 60.4 GiB free"), "{text}");
+    assert!(!text.contains("whole machine") && !text.contains("whether there was swap"), "{text}");
+    assert!(!text.contains("MemoryMax") && text.contains("oom_kill_allocating_task=0"), "{text}");
+}
+
+#[test]
+fn a_victim_that_held_nothing_needs_no_limit_and_swap_is_part_of_what_is_held() {
+    let kill = |pid: u32, anon: u32| {
+        format!(
+            "[    5.000000] x invoked oom-killer: gfp_mask=0x1100cca(GFP_HIGHUSER_MOVABLE), order=0, oom_score_adj=0\n\
+             [    5.000001] 1048576 pages RAM\n\
+             [    5.000001] Tasks state (memory values in pages):\n\
+             [    5.000001] [  pid  ]   uid  tgid total_vm      rss pgtables_bytes swapents oom_score_adj name\n\
+             [    5.000001] [    7]     0     7  8388608     1000  9875456   2097152           0 y\n\
+             [    5.000002] Out of memory: Killed process {pid} (y) total-vm:33554432kB, anon-rss:{anon}kB, file-rss:0kB, shmem-rss:0kB, UID:0 pgtables:9644kB oom_score_adj:0\n"
+        )
+    };
+    let swapped = explained_text(&kill(7, 3_000_000));
+    assert!(
+        swapped.summary.contains("held 2.86 GiB in RAM and 8 GiB in swap"),
+        "{}",
+        swapped.summary
+    );
+    let capped = swapped.advice[0].command.clone().unwrap();
+    assert!(
+        capped.contains("MemoryMax=2637M"),
+        "below what it held, and below the machine: {capped}"
+    );
+    let tiny = explained_text(&kill(8, 4));
+    assert!(tiny.advice[0].text.contains("held next to nothing"), "{:?}", tiny.advice);
+}
+
 #[test]
 fn a_hostile_name_cannot_write_to_the_terminal() {
     let log = b"[    1.000000] Out of memory: Killed process 7 (x\x1b]0;y\x07) total-vm:8kB, anon-rss:4kB, file-rss:0kB, shmem-rss:0kB";

@@ -140,6 +140,29 @@ fn a_process_that_was_never_sampled_leaves_suspects() {
     assert!(said, "{:?}", two.claims);
 }
 
+#[test]
+fn a_short_life_is_said_to_be_short_and_a_silence_a_silence() {
+    let claims = |seconds: i64| {
+        let mut tape = Tape::default();
+        let metric = [(NAME, "node_memory_MemAvailable_bytes")];
+        tape.add(&metric, [(DEATH_S - seconds, 9000.0 * MIB)]);
+        let claims = explain_bare(&death(None), &tape).claims;
+        claims.into_iter().map(|claim| claim.text).collect::<String>()
+    };
+    assert!(
+        claims(3).contains("worker lived too briefly to be sampled (under 4 s)"),
+        "{}",
+        claims(3)
+    );
+    assert!(claims(300).contains("Nothing was sampled in the last 5 min"), "{}", claims(300));
+}
+
+#[test]
+fn a_curve_is_labelled_with_what_it_covers() {
+    let growth = explain_bare(&death(Some(whereabouts())), &leak()).growth;
+    assert_eq!(growth[0].span(), "last 2 min", "of ten minutes that it might have had");
+}
+
 /// The recorder was down when it happened; what it had recorded before still tells.
 #[test]
 fn a_death_that_nobody_watched_is_joined_with_the_series() {

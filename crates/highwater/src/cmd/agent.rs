@@ -20,6 +20,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use crate::args::{AgentArgs, Listen};
+use crate::view::wrap::wrap;
 use page::Page;
 
 /// A server thread needs little: one request at a time, rendered into the heap.
@@ -159,6 +160,9 @@ fn open_page(agent: &Agent, config: &Config) -> Result<Server, String> {
     Ok(Server { address, stopper, thread })
 }
 
+/// How wide a sentence of the greeting may be beside its head, on a terminal of 80 columns.
+const SENTENCE_COLUMNS: usize = 66;
+
 /// What is recorded, where, what is not, and what to type or open next.
 fn greeting(agent: &Agent, page: Result<&Server, &String>) -> String {
     let Findings { records, blind } = agent.findings();
@@ -167,11 +171,11 @@ fn greeting(agent: &Agent, page: Result<&Server, &String>) -> String {
         // Writing to a String cannot fail.
         writeln!(text, "  {head:<9} {what}").unwrap_or_default();
     };
-    for (at, what) in records.iter().enumerate() {
-        line(if at == 0 { "records" } else { "" }, what);
-    }
-    for (at, what) in blind.iter().enumerate() {
-        line(if at == 0 { "not" } else { "" }, what);
+    for (head, all) in [("records", records), ("not", blind)] {
+        let lines = all.iter().flat_map(|what| wrap(what, SENTENCE_COLUMNS));
+        for (at, what) in lines.enumerate() {
+            line(if at == 0 { head } else { "" }, &what);
+        }
     }
     line("into", &agent.dir().join(highwater_store::FILE_NAME).display().to_string());
     match page {

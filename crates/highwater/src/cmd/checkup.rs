@@ -46,28 +46,27 @@ fn check(args: &CheckupArgs) -> anyhow::Result<Checkup> {
     let mut sampler = Sampler::new(&root, facts, SamplerConfig::default())?;
     let mut frame = Frame::default();
     sampler.sample(clock::now(), &mut frame)?;
-    Ok(judge(&frame, &past_deaths(args, &frame)))
+    Ok(judge(&frame, &past_deaths(args, &frame)?))
 }
 
-/// The deaths of this boot; a check-up does without, if they cannot be had.
-fn past_deaths(args: &CheckupArgs, frame: &Frame) -> PastDeaths {
+/// The deaths of this boot; a check-up does without, if they cannot be had, unless they are to come
+/// from a recording that was named.
+fn past_deaths(args: &CheckupArgs, frame: &Frame) -> anyhow::Result<PastDeaths> {
     let mut past = PastDeaths::default();
     let up = Duration::from_micros(frame.stamp.boot.micros());
-    let history = history::open(args.data_dir.as_deref()).unwrap_or_else(|error| {
-        past.gap = Some(format!("{error:#}"));
-        history::History::default()
-    });
+    let history = history::open(args.data_dir.as_deref())?;
+    past.gap = history.remarks.first().filter(|_| history.reader.is_none()).cloned();
     let since = Some(Since::Ago(up));
     let wanted = WhyArgs { target: None, file: None, since, json: false, data_dir: None };
     match why::gather(history.reader.as_ref(), &wanted) {
         Ok(found) => {
-            past.gap = past.gap.or(found.remarks.first().cloned());
+            past.gap = found.sight.blind.clone().or(past.gap);
             past.deaths = why::briefs(&found).map(|death| past_death(&death)).collect();
         }
         Err(error) => past.gap = Some(format!("{error:#}")),
     }
     let source = if history.reader.is_some() { "recorded events" } else { "/dev/kmsg" };
-    PastDeaths { source: source.to_owned(), ..past }
+    Ok(PastDeaths { source: source.to_owned(), ..past })
 }
 
 fn past_death(death: &highwater_diagnose::death::Diagnosis) -> PastDeath {

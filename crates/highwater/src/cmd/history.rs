@@ -24,9 +24,18 @@ pub(crate) fn open(chosen: Option<&Path>) -> anyhow::Result<History> {
     }
     let own = place::default_dir().ok();
     let system = PathBuf::from(place::SYSTEM_DIR);
+    let mut remarks = Vec::new();
     for dir in own.iter().chain(std::iter::once(&system)) {
-        if !dir.join(highwater_store::FILE_NAME).exists() {
-            continue;
+        match dir.join(highwater_store::FILE_NAME).try_exists() {
+            Ok(true) => {}
+            Ok(false) => continue,
+            Err(error) => {
+                remarks.push(format!(
+                    "a recording in {} cannot be looked for: {error}",
+                    dir.display()
+                ));
+                continue;
+            }
         }
         let foreign = Some(dir) != own.as_ref();
         match Reader::open(dir) {
@@ -39,7 +48,7 @@ pub(crate) fn open(chosen: Option<&Path>) -> anyhow::Result<History> {
             }
         }
     }
-    Ok(History::default())
+    Ok(History { reader: None, remarks })
 }
 
 fn with(reader: Reader, foreign: Option<&Path>) -> History {

@@ -28,6 +28,8 @@ pub(crate) struct Log {
     pub(crate) hints: Hints,
     /// How many lines it has.
     pub(crate) lines: usize,
+    /// It does not look like text.
+    pub(crate) is_binary: bool,
 }
 
 /// Reads the log at `path`; `-` is standard input.
@@ -53,7 +55,7 @@ fn bounded(input: impl Read, name: &str) -> anyhow::Result<Vec<u8>> {
     input.read_to_end(&mut bytes).with_context(|| format!("cannot read {name}"))?;
     if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > MOST_BYTES {
         bail!(
-            "{name} is larger than 1 GiB; take the kernel's lines out of it first: grep -aiE -A400 'oom|killed process' {name} | highwater why --file -"
+            "{name} is larger than 1 GiB; take the kernel's lines out of it first: grep -aiE -A400 'oom|killed process' {name} | highwater why -"
         );
     }
     Ok(bytes)
@@ -68,7 +70,13 @@ fn found(source: String, bytes: &[u8]) -> Log {
     }
     let lines = bytes.split(|byte| *byte == b'\n').count();
     let lines = lines.saturating_sub(usize::from(bytes.is_empty() || bytes.ends_with(b"\n")));
-    Log { source, reports, hints, lines }
+    Log { source, reports, hints, lines, is_binary: is_binary(&bytes) }
+}
+
+/// As grep has it: text has no NUL near its beginning.
+fn is_binary(bytes: &[u8]) -> bool {
+    const LOOKED_AT: usize = 32 << 10;
+    bytes.get(..LOOKED_AT).unwrap_or(bytes).contains(&0)
 }
 
 /// The reports: between episodes one sweep finds the next line that matters.

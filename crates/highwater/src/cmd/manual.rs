@@ -18,13 +18,13 @@ pub(crate) fn completions(args: &CompletionsArgs) -> anyhow::Result<ExitCode> {
 
 /// Prints the manual page, or writes one for each command.
 pub(crate) fn man(args: &ManArgs) -> anyhow::Result<ExitCode> {
-    match &args.dir {
-        None => {
+    match (&args.dir, &args.command) {
+        (None, name) => {
             let mut page = Vec::new();
-            clap_mangen::Man::new(Args::command()).render(&mut page)?;
+            clap_mangen::Man::new(described(name.as_deref())?).render(&mut page)?;
             std::io::stdout().write_all(&page)?;
         }
-        Some(dir) => {
+        (Some(dir), _) => {
             std::fs::create_dir_all(dir)
                 .with_context(|| format!("cannot make {}", dir.display()))?;
             clap_mangen::generate_to(Args::command(), dir)
@@ -32,4 +32,16 @@ pub(crate) fn man(args: &ManArgs) -> anyhow::Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The whole program, or one of its commands, as it describes itself.
+fn described(name: Option<&str>) -> anyhow::Result<clap::Command> {
+    let mut all = Args::command();
+    all.build();
+    let Some(name) = name else { return Ok(all) };
+    if let Some(command) = all.find_subcommand(name) {
+        return Ok(command.clone());
+    }
+    let text = format!("there is no command {name:?}; highwater --help lists them all\n");
+    Err(clap::Error::raw(clap::error::ErrorKind::InvalidValue, text).into())
 }

@@ -1,6 +1,10 @@
 //! Whom a TARGET means.
 
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
 use highwater_core::owner::Owner;
+use highwater_core::text::escape;
 use highwater_diagnose::death::Diagnosis;
 
 /// The kernel keeps so many bytes of a name; a longer one is meant by its head.
@@ -56,6 +60,82 @@ fn is_place(target: &str, path: &str) -> bool {
     unit || container
 }
 
+/// The log that `name` is: an existing file or pipe, or standard input.
+pub(crate) fn as_log(name: &str) -> Option<PathBuf> {
+    use std::os::unix::fs::FileTypeExt as _;
+    let path = PathBuf::from(name);
+    let is_log = |file: std::fs::Metadata| file.is_file() || file.file_type().is_fifo();
+    (name == "-" || path.metadata().is_ok_and(is_log)).then_some(path)
+}
+
+/// Where memory cgroups are seen as directories.
+const CGROUP_DIR: &str = "/sys/fs/cgroup";
+
+/// The cgroup whose directory `name` is: `/x` for `/sys/fs/cgroup/x`, in v1 for
+/// `/sys/fs/cgroup/memory/x`. It need not be there any more.
+pub(crate) fn cgroup_at(name: &str) -> Option<String> {
+    let rest = name.strip_prefix(CGROUP_DIR)?;
+    let rest = if Path::new(CGROUP_DIR).join("cgroup.controllers").exists() {
+        rest
+    } else {
+        let hierarchies = ["/memory", "/unified"];
+        let inside = hierarchies.iter().find_map(|at| rest.strip_prefix(at));
+        inside.filter(|rest| rest.is_empty() || rest.starts_with('/')).unwrap_or(rest)
+    };
+    let rest = rest.trim_end_matches('/');
+    match rest {
+        "" => Some("/".to_owned()),
+        _ => rest.starts_with('/').then(|| rest.to_owned()),
+    }
+}
+
+/// An error if `name` looks like a file's and no log can be read there.
+pub(crate) fn no_such_log(name: &str) -> anyhow::Result<()> {
+    let shown = escape(name.as_bytes());
+    let path = Path::new(name);
+    let like_file = name.contains('/')
+        || [".log", ".txt", ".gz"].iter().any(|end| name.to_ascii_lowercase().ends_with(end));
+    let is_cgroup = cgroup_at(name).is_some()
+        || ["", "/memory", "/unified"].iter().any(|at| {
+            name.starts_with('/') && Path::new(&format!("{CGROUP_DIR}{at}{name}")).is_dir()
+        });
+    match path.metadata() {
+        _ if is_cgroup => Ok(()),
+        Ok(file) if file.is_dir() => {
+            bail!(
+                "{shown} is a directory, not a log, and no death on record is its; name a file in it"
+            )
+        }
+        Ok(_) => bail!(
+            "{shown} is a device or socket, not a log; without TARGET, the kernel's log is read"
+        ),
+        Err(_) if !like_file => Ok(()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            bail!(
+                "{shown}: no such file, and no death on record has to do with a cgroup of that name"
+            )
+        }
+        Err(error) => Err(error).with_context(|| format!("cannot read {shown}")),
+    }
+}
+
+/// `also like it: python3.11 (2)`, the most frequent first.
+pub(crate) fn also_like(others: &[Diagnosis]) -> Option<String> {
+    /// So many names are told.
+    const NAMES: usize = 5;
+    let mut counts: Vec<(&str, usize)> = Vec::new();
+    for name in others.iter().filter_map(|death| death.victim.as_ref()?.comm.as_deref()) {
+        match counts.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, count)) => *count += 1,
+            None => counts.push((name, 1)),
+        }
+    }
+    counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    let names: Vec<String> =
+        counts.iter().take(NAMES).map(|(name, count)| format!("{name} ({count})")).collect();
+    (!names.is_empty()).then(|| format!("also like it: {}", names.join(", ")))
+}
+
 /// The id of the container that Docker calls `name`, read from Docker's own files: works with
 /// Docker down, and only for those who may read them.
 pub(crate) fn container_called(name: &str) -> Option<String> {
@@ -72,7 +152,49 @@ pub(crate) fn container_called(name: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use highwater_diagnose::death::{Case, NoHistory, Window, explain};
+
     use super::*;
+
+    #[test]
+    fn a_directory_below_the_mount_is_a_cgroup() {
+        assert_eq!(cgroup_at("/sys/fs/cgroup/x/y/").as_deref(), Some("/x/y"));
+        assert_eq!(cgroup_at("/sys/fs/cgroup").as_deref(), Some("/"));
+        assert_eq!(cgroup_at("/sys/fs/cgroups/x"), None);
+        assert_eq!(cgroup_at("x"), None);
+    }
+
+    #[test]
+    fn what_looks_like_a_file_must_be_one() {
+        for wrong in ["/etc", "/dev/null", "gone.log", "./gone", "gone.TXT"] {
+            let error = no_such_log(wrong).unwrap_err().to_string();
+            assert!(error.contains(wrong), "{error}");
+        }
+        assert!(no_such_log("postgres").is_ok());
+    }
+
+    #[test]
+    fn names_that_are_like_it_are_counted() {
+        let death = |comm: &str| {
+            let log = format!(
+                "Out of memory: Killed process 7 ({comm}) total-vm:8kB, anon-rss:4kB, file-rss:0kB, shmem-rss:0kB"
+            );
+            let reports = highwater_oom::read(highwater_log::Lines::new(log.as_bytes()));
+            let case = Case {
+                report: &reports[0],
+                kill: Some(0),
+                source: "x",
+                recorded: None,
+                page_size: None,
+                look_back: Window::Minutes,
+            };
+            explain(&case, &NoHistory)
+        };
+        let others = [death("python3.9"), death("python3.11"), death("python3.11")];
+        let said = also_like(&others);
+        assert_eq!(said.as_deref(), Some("also like it: python3.11 (2), python3.9 (1)"));
+        assert_eq!(also_like(&[]), None);
+    }
 
     #[test]
     fn places_answer_to_paths_units_and_ids() {

@@ -1,7 +1,9 @@
 //! `highwater why`: deaths from a log, or from the recording and the kernel's log, explained.
 
+pub(crate) mod absence;
+
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 
 use highwater_core::event::{Death, Happening};
@@ -20,6 +22,7 @@ use highwater_store::{EventFilter, Reader, StoredEvent};
 use super::{history, kernel, logfile, target};
 use crate::args::{Since, WhyArgs};
 use crate::view::{self, Page};
+use absence::Sight;
 
 /// So many deaths of a recording are looked at, the newest: an answer for a person. Each carries
 /// its log lines, some 20 kB.
@@ -33,6 +36,7 @@ const IN_FULL: usize = 3;
 pub(crate) struct Found {
     pub(crate) episodes: Vec<Episode>,
     pub(crate) remarks: Vec<String>,
+    pub(crate) sight: Sight,
 }
 
 /// One episode and where it was read.
@@ -93,71 +97,126 @@ impl Episode {
 
 /// Runs the command.
 pub(crate) fn run(args: &WhyArgs) -> anyhow::Result<ExitCode> {
-    let log = args.file.clone().or_else(|| args.target.as_deref().and_then(regular_file));
+    let log = args.file.clone().or_else(|| args.target.as_deref().and_then(target::as_log));
     let name = args.target.as_deref().filter(|_| log.is_none() || args.file.is_some());
     match log {
-        Some(path) => from_log(args, &path, name)?,
-        None => from_record(args, name)?,
+        Some(path) => from_log(args, &path, name.filter(|name| *name != "-")),
+        None => from_record(args, name),
     }
-    Ok(ExitCode::SUCCESS)
 }
 
-fn regular_file(name: &str) -> Option<PathBuf> {
-    let path = PathBuf::from(name);
-    path.metadata().is_ok_and(|file| file.is_file()).then_some(path)
-}
-
-fn from_log(args: &WhyArgs, path: &Path, name: Option<&str>) -> anyhow::Result<()> {
-    let log = logfile::read(path)?;
-    let notes = log.hints.claims(&log.source);
+fn from_log(args: &WhyArgs, path: &Path, name: Option<&str>) -> anyhow::Result<ExitCode> {
+    let mut log = logfile::read(path)?;
+    if log.is_binary {
+        log.reports.retain(is_report);
+    }
+    let mut notes = log.hints.claims(&log.source);
     let episode =
         |report| Episode { report, source: log.source.clone(), page_size: None, recorded: None };
     let found =
-        Found { episodes: log.reports.into_iter().map(episode).collect(), remarks: Vec::new() };
-    let subjects = chosen(&found, args, name);
+        Found { episodes: log.reports.into_iter().map(episode).collect(), ..Found::default() };
+    let Choice { subjects, also } = chosen(&found, args, name);
+    let answer = match (found.episodes.is_empty(), newest_before(&found, args), name) {
+        (true, ..) => view::why::empty_log(&log.source, log.lines, log.is_binary),
+        (_, Some((since, last)), None) => {
+            format!(
+                "Nothing was killed since {since}; the newest death in {} was {last}.",
+                log.source
+            )
+        }
+        (_, _, Some(name)) => view::why::nobody_in_log(name, &log.source),
+        _ => format!("{} tells of no death in that time.", log.source),
+    };
     if args.json {
+        if subjects.is_empty() {
+            notes.insert(0, Claim { text: answer, evidence: Vec::new() });
+        }
+        notes.extend(also.map(|text| Claim { text, evidence: Vec::new() }));
         return print_json(&subjects, &NoHistory, notes);
     }
     let page = Page::of_terminal();
-    let text = if subjects.is_empty() {
-        match name {
-            Some(name) if !found.episodes.is_empty() => {
-                view::why::nobody_in_log(page, name, &log.source)
-            }
-            _ => view::why::nothing_in_log(page, &log.source, log.lines, &notes),
+    print(&match (subjects.is_empty(), found.episodes.is_empty()) {
+        (true, true) => view::why::nothing_in_log(page, &answer, &notes),
+        (true, false) => view::why::statement(page, &[answer]),
+        (false, _) => {
+            view::why::remarks(page, also.as_slice()) + &explained(page, &subjects, &NoHistory)
         }
-    } else {
-        explained(page, &subjects, &NoHistory)
-    };
-    print(&text)
+    })
 }
 
-fn from_record(args: &WhyArgs, name: Option<&str>) -> anyhow::Result<()> {
+/// Programs hold the kernel's words too: in what does not look like text, only what names somebody
+/// counts.
+fn is_report(report: &OomReport) -> bool {
+    let asker = report.trigger.as_ref().and_then(|told| told.value.comm.as_deref());
+    !report.kills.is_empty() || asker.is_some_and(|comm| !comm.is_empty())
+}
+
+/// The time that was asked for, and the newest death before it.
+fn newest_before(found: &Found, args: &WhyArgs) -> Option<(WallTime, String)> {
+    let since = moment(args.since?, highwater_agent::clock::now().wall);
+    let older = briefs(found).filter(|death| death.time.is_some_and(|time| time < since));
+    let last = older.max_by_key(|death| death.time)?;
+    Some((since, named(&last)))
+}
+
+/// `node (pid 7) at 2026-…`.
+fn named(death: &Diagnosis) -> String {
+    let victim = death.victim.as_ref();
+    let name = victim.and_then(|kill| kill.comm.as_deref()).unwrap_or("an unnamed process");
+    let pid = victim.and_then(|kill| kill.pid).map_or(String::new(), |pid| format!(" (pid {pid})"));
+    let at = death.time.map_or(String::new(), |time| format!(" at {time}"));
+    format!("{name}{pid}{at}")
+}
+
+fn from_record(args: &WhyArgs, name: Option<&str>) -> anyhow::Result<ExitCode> {
     let history = history::open(args.data_dir.as_deref())?;
     let mut found = gather(history.reader.as_ref(), args)?;
+    found.sight.unreadable = history.reader.is_none() && !history.remarks.is_empty();
     found.remarks.splice(0..0, history.remarks);
-    let mut subjects = chosen(&found, args, name);
+    let Choice { mut subjects, also } = chosen(&found, args, name);
+    subjects.retain(|subject| subject.kill.is_some() || name.is_some());
+    let absent = if subjects.is_empty() { absent(&found, name)? } else { Vec::new() };
+    let mut remarks = found.remarks.clone();
+    if !subjects.is_empty() {
+        let only = |why: &String| format!("only deaths on record are shown: {why}");
+        remarks.extend(found.sight.blind.as_ref().map(only));
+    }
+    remarks.extend(also);
     let source: &dyn SeriesSource = match &history.reader {
         Some(reader) => reader,
         None => &NoHistory,
     };
     if args.json {
-        let notes = found.remarks.iter().cloned();
+        let notes = remarks.into_iter().chain(absent);
         let notes = notes.map(|text| Claim { text, evidence: Vec::new() }).collect();
-        return print_json(&subjects, source, notes);
+        print_json(&subjects, source, notes)?;
+    } else {
+        let page = Page::of_terminal();
+        let mut text = view::why::remarks(page, &remarks);
+        text += &match subjects.last() {
+            None => view::why::statement(page, &absent),
+            Some(newest) => {
+                let table = table(page, &subjects);
+                table + &view::death::page(page, &newest.explain(source, Window::Week))
+            }
+        };
+        print(&text)?;
     }
-    let page = Page::of_terminal();
-    let mut text = view::why::remarks(page, &found.remarks);
-    subjects.retain(|subject| subject.kill.is_some() || name.is_some());
-    text += &match (subjects.last(), name) {
-        (None, Some(name)) => view::why::nobody(page, name),
-        (None, None) => view::why::no_deaths(page, history.reader.is_some()),
-        (Some(newest), _) => {
-            let table = table(page, &subjects);
-            table + &view::death::page(page, &newest.explain(source, Window::Week))
-        }
-    };
-    print(&text)
+    let saw_nothing = found.sight.blind.is_some() && history.reader.is_none();
+    Ok(if saw_nothing { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// What to say where nobody was found; an error, if a file was meant that is not there.
+fn absent(found: &Found, name: Option<&str>) -> anyhow::Result<Vec<String>> {
+    let Some(name) = name else { return Ok(found.sight.of_nothing()) };
+    target::no_such_log(name)?;
+    let mut said = view::why::nobody(name);
+    if let Some((since, _)) = &found.sight.since {
+        said.push(format!("Only deaths since {since} were looked at."));
+    }
+    let blind = found.sight.blind.as_ref();
+    said.extend(blind.map(|why| format!("Whether it was killed is unknown, because {why}.")));
+    Ok(said)
 }
 
 /// All deaths that the recording and the kernel's log still know, oldest first.
@@ -188,14 +247,11 @@ pub(crate) fn gather(reader: Option<&Reader>, args: &WhyArgs) -> anyhow::Result<
     if args.data_dir.is_none() {
         match kernel::read(&Root::live(), now) {
             Ok(log) => fresh = log.reports,
-            Err(error) if reader.is_none() => {
-                return Err(anyhow::Error::new(error)
-                    .context("there is no recording here, and the kernel's log cannot be read"));
-            }
-            // The agent reads it with more rights, and what it saw is on record.
-            Err(_) => {}
+            Err(error) => found.sight.blind = Some(absence::reason(&error)),
         }
+        found.sight.kills_since_boot = absence::kills_since_boot(&Root::live());
     }
+    found.sight.recorded = reader.is_some();
     fresh.retain(|report| !report.kills.iter().any(known));
     let page_size = Some(facts.page_size);
     found.episodes.extend(events.into_iter().map(|stored| from_event(stored, page_size)));
@@ -205,7 +261,25 @@ pub(crate) fn gather(reader: Option<&Reader>, args: &WhyArgs) -> anyhow::Result<
         page_size,
         recorded: None,
     }));
+    if let Some(since) = args.since {
+        let since = moment(since, now.wall);
+        let last = newest_before(&found, args).map(|(_, last)| last);
+        let last = match last {
+            Some(last) => Some(last),
+            None => reader.map(|reader| newest_on_record(reader, page_size)).transpose()?.flatten(),
+        };
+        let last = last.map(|last| format!("the newest death on record was {last}"));
+        found.sight.since = Some((since, last));
+    }
     Ok(found)
+}
+
+/// The newest death on record, whenever it was.
+fn newest_on_record(reader: &Reader, page: Option<PageSize>) -> anyhow::Result<Option<String>> {
+    let filter = EventFilter { kind: Some("death"), limit: Some(1), ..EventFilter::default() };
+    let newest = reader.events(&filter)?.pop().map(|stored| from_event(stored, page));
+    let found = Found { episodes: newest.into_iter().collect(), ..Found::default() };
+    Ok(briefs(&found).last().map(|death| named(&death)))
 }
 
 /// The report is read anew out of the recorded lines, by today's reader.
@@ -260,7 +334,7 @@ pub(crate) fn moment(since: Since, now: WallTime) -> WallTime {
 }
 
 /// The deaths that are wanted. A name that is wholly somebody's means only those.
-fn chosen<'a>(found: &'a Found, args: &WhyArgs, name: Option<&str>) -> Vec<Subject<'a>> {
+fn chosen<'a>(found: &'a Found, args: &WhyArgs, name: Option<&str>) -> Choice<'a> {
     let now = highwater_agent::clock::now();
     let since = args.since.map(|since| moment(since, now.wall));
     let mut subjects: Vec<Subject<'_>> =
@@ -269,15 +343,26 @@ fn chosen<'a>(found: &'a Found, args: &WhyArgs, name: Option<&str>) -> Vec<Subje
         // A death without a time of day may be any.
         subjects.retain(|subject| brief(subject).time.is_none_or(|time| time >= since));
     }
-    let Some(name) = name else { return subjects };
-    let id = target::container_called(name);
+    let Some(name) = name else { return Choice { subjects, also: None } };
+    let id = target::container_called(name).or_else(|| target::cgroup_at(name));
     let name = id.as_deref().unwrap_or(name);
     let scored: Vec<_> = subjects
         .into_iter()
         .filter_map(|subject| Some((target::matches(name, &brief(&subject))?, subject)))
         .collect();
     let best = scored.iter().map(|(how, _)| *how).max();
-    scored.into_iter().filter(|(how, _)| Some(*how) == best).map(|(_, subject)| subject).collect()
+    let (wanted, others): (Vec<_>, Vec<_>) =
+        scored.into_iter().partition(|(how, _)| Some(*how) == best);
+    let others: Vec<_> = others.into_iter().map(|(_, subject)| brief(&subject)).collect();
+    let subjects = wanted.into_iter().map(|(_, subject)| subject).collect();
+    Choice { subjects, also: target::also_like(&others) }
+}
+
+/// The deaths that are wanted.
+struct Choice<'a> {
+    subjects: Vec<Subject<'a>>,
+    /// Names that are like the one that was asked for, of other deaths.
+    also: Option<String>,
 }
 
 /// All deaths found, without any series looked at.
@@ -313,7 +398,7 @@ fn print_json(
     subjects: &[Subject<'_>],
     history: &dyn SeriesSource,
     notes: Vec<Claim>,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<ExitCode> {
     let mut document = WhyDocument::new(notes);
     for subject in subjects {
         let diagnosis = subject.explain(history, Window::Minutes);
@@ -326,13 +411,13 @@ fn print_json(
     let mut text = serde_json::to_string_pretty(&document)?;
     text.push('\n');
     std::io::stdout().write_all(text.as_bytes())?;
-    Ok(())
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Prints, with colours only where they are seen.
-fn print(text: &str) -> anyhow::Result<()> {
+fn print(text: &str) -> anyhow::Result<ExitCode> {
     let mut out = anstream::stdout().lock();
     out.write_all(text.as_bytes())?;
     out.flush()?;
-    Ok(())
+    Ok(ExitCode::SUCCESS)
 }

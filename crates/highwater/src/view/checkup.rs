@@ -62,11 +62,12 @@ fn verdict(page: Page, checkup: &Checkup) -> String {
     )
 }
 
-/// At most two lines: what does not fit is in the JSON.
+/// At most two lines, of which the end says what to do; long names are shortened, and whole in the
+/// JSON.
 fn point(page: Page, finding: &Finding) -> String {
     const LINES: usize = 2;
     let mark = Page::paint(style(finding.severity), "■");
-    let lines = wrap::wrap(&finding.claim.text, page.width.saturating_sub(4));
+    let lines = wrap::within(&finding.claim.text, page.width.saturating_sub(4), LINES);
     let mut out = String::new();
     for (at, line) in lines.iter().take(LINES).enumerate() {
         let last = at + 1 == LINES && lines.len() > LINES;
@@ -160,12 +161,16 @@ fn deaths(checkup: &Checkup) -> String {
     match (count, named) {
         (Some(0), 0) => "none since boot".to_owned(),
         (None, 0) => "unknown, because the kernel's count was not readable".to_owned(),
-        (Some(count), 0) => format!("{count} killed for memory since boot; no log of them is left"),
+        (Some(count), 0) => {
+            let gap = checkup.deaths_gap.as_deref();
+            let why = gap.unwrap_or("the kernel's log no longer has them");
+            format!("{count} since boot, unnamed: {why}")
+        }
         (count, named) => {
             let count =
                 count.map_or(named, |count| usize::try_from(count).unwrap_or(named).max(named));
             let last = checkup.deaths.last().map(|death| death.victim.as_str()).unwrap_or_default();
-            format!("{count} killed for memory since boot; the last: {last}")
+            format!("{count} since boot, {named} of them on record; the last: {last}")
         }
     }
 }
@@ -416,6 +421,15 @@ mod tests {
         for line in plain.lines() {
             assert!(wrap::width(line) <= 80, "{line}");
         }
+    }
+
+    #[test]
+    fn a_point_keeps_its_end() {
+        let text = anstream::adapter::strip_str(&page(Page { width: 80 }, &worst())).to_string();
+        let checkup = worst();
+        let told =
+            checkup.urgent.iter().filter(|finding| finding.claim.text.contains(": highwater"));
+        assert_eq!(text.matches("highwater why").count(), told.count(), "{text}");
     }
 
     #[test]

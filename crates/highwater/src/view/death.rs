@@ -4,7 +4,9 @@ use anstyle::Style;
 use highwater_core::evidence::{Claim, Evidence};
 use highwater_core::time::Span;
 use highwater_core::units::Bytes;
-use highwater_diagnose::death::{Confidence, Diagnosis, Growth, Kind, Makeup, Part, RankedTask};
+use highwater_diagnose::death::{
+    Cause, Confidence, Diagnosis, Growth, Kind, Makeup, Part, RankedTask,
+};
 
 use super::draw;
 use super::paint::{BLUE, BOLD, DIM, GREEN, HEAD, Page, RED, YELLOW, put};
@@ -38,7 +40,12 @@ fn line(page: Page, diagnosis: &Diagnosis) -> String {
     let mut facts = Vec::new();
     facts.extend(diagnosis.time.map(|time| time.to_string()));
     facts.extend(diagnosis.boot.map(|boot| format!("{:.3} s after boot", boot.seconds())));
-    facts.push(diagnosis.cause.as_str().to_owned());
+    let cause = diagnosis.cause.as_str();
+    facts.push(if diagnosis.cause == Cause::Unknown {
+        format!("cause {cause}")
+    } else {
+        cause.to_owned()
+    });
     if diagnosis.confidence != Confidence::Unknown {
         facts.push(diagnosis.confidence.name().to_owned());
     }
@@ -129,7 +136,7 @@ fn tasks(page: Page, tasks: &[RankedTask]) -> String {
     }
     let about = format!("{} in the kernel's table, the first to die first", tasks.len());
     let mut out = page.head("Who could have died", &about);
-    let head = row(&["rank", "pid", "name", "memory", "swap", "adj", "score"].map(str::to_owned));
+    let head = row(&["rank", "pid", "name", "memory", "swap", "adj", "score ‰"].map(str::to_owned));
     put(&mut out, &format!("{}\n", Page::paint(DIM, &head)));
     let shown = tasks.iter().enumerate().filter(|(at, task)| *at < TASKS || task.killed);
     for (_, task) in shown.take(TASKS * 2) {
@@ -165,7 +172,7 @@ fn row(cells: &[String; 7]) -> String {
         wrap::right(memory, 9),
         wrap::right(swap, 9),
         wrap::right(adj, 6),
-        wrap::right(score, 6),
+        wrap::right(score, 7),
     )
 }
 
@@ -188,16 +195,16 @@ fn curve_line(page: Page, curve: &Growth) -> String {
         point.map_or_else(String::new, |point| Bytes::from_f64(point.value).to_string())
     };
     let numbers = format!(
-        "{} → {}, {}",
+        "{} → {}, about {}",
         value(curve.points.first()),
         value(curve.points.last()),
         curve.rate()
     );
-    let room = page.width.saturating_sub(4 + 7 + wrap::width(&numbers)).clamp(10, 40);
+    let room = page.width.saturating_sub(4 + 14 + wrap::width(&numbers)).clamp(10, 40);
     format!(
         "  {}\n  {} {} {numbers}\n",
         wrap::cut(&curve.what, page.width.saturating_sub(2)),
-        wrap::left(curve.window.name(), 6),
+        wrap::left(&curve.span(), 13),
         Page::paint(BLUE, &draw::sparkline(&curve.points, room)),
     )
 }

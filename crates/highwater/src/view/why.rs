@@ -16,7 +16,7 @@ pub(crate) const ROWS: usize = 12;
 /// The deaths, the newest first; there are `all` of them.
 pub(crate) fn table(page: Page, rows: &[Diagnosis], all: usize) -> String {
     let mut out = Page::paint(BOLD, &format!("{all} deaths, the newest first")) + "\n";
-    let head = row(page, ["when", "pid", "name", "held", "cause", "cgroup"]);
+    let head = row(page, ["when (UTC)", "pid", "name", "held", "cause", "cgroup"]);
     put(&mut out, &format!("{}\n", Page::paint(DIM, &head)));
     for death in rows {
         put(&mut out, &format!("{}\n", line(page, death)));
@@ -64,10 +64,18 @@ fn row(page: Page, cells: [&str; 6]) -> String {
     wrap::cut(&text, page.width)
 }
 
-/// A log without a death.
-pub(crate) fn nothing_in_log(page: Page, source: &str, lines: usize, notes: &[Claim]) -> String {
+/// What a log without a death is.
+pub(crate) fn empty_log(source: &str, lines: usize, is_binary: bool) -> String {
     let counted = if lines == 1 { "1 line".to_owned() } else { format!("{lines} lines") };
-    let mut out = page.item("", &format!("No OOM report in {source} ({counted} read)."), BOLD);
+    if is_binary {
+        return format!("{source} looks like a binary file: {counted} read, no OOM report.");
+    }
+    format!("No OOM report in {source} ({counted} read).")
+}
+
+/// A log without a death, and what it tells all the same.
+pub(crate) fn nothing_in_log(page: Page, answer: &str, notes: &[Claim]) -> String {
+    let mut out = page.item("", answer, BOLD);
     for note in notes {
         out += &page.item("  • ", &note.text, Style::new());
         out += &evidence(page, &note.evidence);
@@ -75,44 +83,30 @@ pub(crate) fn nothing_in_log(page: Page, source: &str, lines: usize, notes: &[Cl
     out += "\n";
     out + &page.item(
         "",
-        "The kernel's own words are needed: journalctl -k --since -1d | highwater why --file - (or dmesg -T in place of journalctl). Without a file, highwater why looks into what this machine has recorded.",
+        "The kernel's own words are needed: journalctl -k --since -1d | highwater why - (or dmesg -T in place of journalctl). Without a file, highwater why looks into what this machine has recorded.",
         DIM,
     )
 }
 
 /// Nobody in this log has that name.
-pub(crate) fn nobody_in_log(page: Page, name: &str, source: &str) -> String {
-    page.item("", &format!("{source} tells of deaths, but none of {name}."), BOLD)
+pub(crate) fn nobody_in_log(name: &str, source: &str) -> String {
+    let name = highwater_core::text::escape(name.as_bytes());
+    format!("{source} tells of deaths, but none of {name}.")
 }
 
 /// Nobody on record has that name.
-pub(crate) fn nobody(page: Page, name: &str) -> String {
+pub(crate) fn nobody(name: &str) -> Vec<String> {
     let name = highwater_core::text::escape(name.as_bytes());
-    let mut out = page.item(
-        "",
-        &format!("No death of {name} is on record, and there is no such file."),
-        BOLD,
-    );
-    out += &page.item(
-        "",
-        "TARGET may be a pid, a process name, a unit, a container's id or name, a cgroup's path, or a log file. highwater why lists all deaths.",
-        DIM,
-    );
-    out
+    vec![
+        format!("No death of {name} is on record, and there is no such file."),
+        "TARGET may be a pid, a process name, a unit, a container's id or name, a cgroup's path, or a log file. highwater why lists all deaths.".to_owned(),
+    ]
 }
 
-/// Nobody was killed.
-pub(crate) fn no_deaths(page: Page, recorded: bool) -> String {
-    let mut out =
-        page.item("", "Nothing was killed for memory, as far as the logs here go back.", BOLD);
-    if !recorded {
-        out += &page.item(
-            "",
-            "No recording was found: highwater agent starts one. Another machine's log is read with highwater why FILE.",
-            DIM,
-        );
-    }
-    out
+/// An answer without a death: the first sentence, and what belongs to it.
+pub(crate) fn statement(page: Page, said: &[String]) -> String {
+    let styles = [BOLD].into_iter().chain(std::iter::repeat(DIM));
+    said.iter().zip(styles).map(|(text, style)| page.item("", text, style)).collect()
 }
 
 /// What stands in the way of a complete answer.

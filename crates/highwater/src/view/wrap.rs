@@ -34,6 +34,35 @@ pub(crate) fn wrap(text: &str, room: usize) -> Vec<String> {
     lines
 }
 
+/// `text` wrapped, its longest words shortened in their middle until it fits into `most` lines.
+pub(crate) fn within(text: &str, room: usize, most: usize) -> Vec<String> {
+    /// A name shorter than this is a riddle.
+    const LEAST: usize = 12;
+    let mut words: Vec<String> = text.split_whitespace().map(ToOwned::to_owned).collect();
+    loop {
+        let lines = wrap(&words.join(" "), room);
+        let longest = words.iter_mut().max_by_key(|word| width(word));
+        match longest.filter(|word| width(word) > LEAST) {
+            Some(word) if lines.len() > most => *word = middle(word, width(word) - 2),
+            _ => return lines,
+        }
+    }
+}
+
+/// `text` in at most `room` columns, without its middle.
+fn middle(text: &str, room: usize) -> String {
+    let text = text.replace('…', "");
+    let half = room.saturating_sub(1) / 2;
+    let head = split(&text, half.max(1)).0;
+    let mut tail = text.get(head.len()..).unwrap_or_default();
+    while width(tail) > half {
+        let mut chars = tail.chars();
+        chars.next();
+        tail = chars.as_str();
+    }
+    format!("{head}…{tail}")
+}
+
 /// As many characters as fit in `room`, at least one, and the rest.
 fn split(text: &str, room: usize) -> (&str, &str) {
     let mut used = 0;
@@ -82,6 +111,18 @@ mod tests {
         assert_eq!(wrap("abcdefghij", 4), ["abcd", "efgh", "ij"]);
         assert_eq!(wrap("内存不足 杀死", 6), ["内存不", "足", "杀死"]);
         assert_eq!(wrap("a 字", 1), ["a", "字"]);
+    }
+
+    #[test]
+    fn long_names_lose_their_middle_before_the_end_is_lost() {
+        let text = format!(
+            "the last was x, at the limit of /a{}/z.scope, 1 h ago: do this",
+            "b".repeat(60)
+        );
+        let lines = within(&text, 40, 2);
+        assert_eq!(lines.len(), 2, "{lines:?}");
+        assert!(lines[1].ends_with("ago: do this"), "{lines:?}");
+        assert!(lines.join(" ").contains("/ab"), "{lines:?}");
     }
 
     #[test]

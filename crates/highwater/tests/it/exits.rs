@@ -28,6 +28,9 @@ fn usage_errors_are_64_in_every_command() {
         &["agent", "--listen", "here"],
         &["completions", "elvish-fish"],
         &["man", "a", "b"],
+        &["man", "nonsense"],
+        &["--json", "man"],
+        &["--data-dir", "/tmp", "completions", "bash"],
     ] {
         let done = output(args);
         assert_eq!(done.status.code(), Some(64), "{args:?}");
@@ -54,7 +57,6 @@ fn an_unreadable_input_is_an_error_and_one_without_deaths_is_not() {
 #[test]
 fn standard_input_is_read_and_garbage_has_no_report() {
     let mut child = highwater(&["why", "-", "--json"])
-        .args(["--file", "-"])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
@@ -64,6 +66,48 @@ fn standard_input_is_read_and_garbage_has_no_report() {
     assert_eq!(done.status.code(), Some(0));
     let answer: serde_json::Value = serde_json::from_slice(&done.stdout).unwrap();
     assert_eq!(answer["deaths"], serde_json::json!([]));
+    let note = answer["notes"][0]["text"].as_str().unwrap();
+    assert_eq!(note, "standard input looks like a binary file: 2 lines read, no OOM report.");
+}
+
+#[test]
+fn options_before_the_command_count_for_it() {
+    let done = output(&["--json", "why", &fixture("v2.log")]);
+    let answer: serde_json::Value = serde_json::from_slice(&done.stdout).unwrap();
+    assert_eq!(answer["deaths"].as_array().unwrap().len(), 1);
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path().to_str().unwrap();
+    assert_eq!(output(&["--data-dir", dir, "why"]).status.code(), Some(1));
+    let checkup = output(&["checkup", "--data-dir", dir]);
+    assert_eq!(checkup.status.code(), Some(3), "a named recording that is not there");
+    assert!(String::from_utf8_lossy(&checkup.stderr).contains(dir));
+}
+
+#[test]
+fn a_target_that_is_no_log_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let missing = format!("{}/gone", dir.path().display());
+    for (target, words) in [
+        (dir.path().to_str().unwrap(), "is a directory"),
+        ("/dev/null", "is a device"),
+        (missing.as_str(), "no such file"),
+        ("gone.log", "no such file"),
+    ] {
+        let done = output(&["why", target]);
+        let said = String::from_utf8_lossy(&done.stderr).into_owned();
+        assert_eq!(done.status.code(), Some(1), "{target}: {said}");
+        assert!(said.contains(target) && said.contains(words), "{said}");
+    }
+}
+
+#[test]
+fn what_since_cuts_off_is_said() {
+    let log = fixture("v2.log");
+    for args in [&["why", &log, "--since", "1h"][..], &["why", &log, "--since", "1h", "--json"]] {
+        let text = String::from_utf8(output(args).stdout).unwrap().replace('\n', " ");
+        assert!(text.contains("Nothing was killed since"), "{text}");
+        assert!(text.contains("was java (pid 910) at 2026-03-02T04:11:09.100Z"), "{text}");
+    }
 }
 
 #[test]
@@ -106,13 +150,15 @@ fn the_answer_is_a_screen_and_a_half_at_most() {
 #[test]
 fn manual_pages_and_completions_describe_every_command() {
     let dir = tempfile::tempdir().unwrap();
-    assert!(output(&["man", dir.path().to_str().unwrap()]).status.success());
+    assert!(output(&["man", "--dir", dir.path().to_str().unwrap()]).status.success());
     for page in ["highwater.1", "highwater-why.1", "highwater-checkup.1", "highwater-agent.1"] {
         let mut text = String::new();
         let mut file = std::fs::File::open(dir.path().join(page)).unwrap();
         file.read_to_string(&mut text).unwrap();
         assert!(text.contains(".SH SYNOPSIS"), "{page}");
     }
+    let page = output(&["man", "why"]).stdout;
+    assert!(String::from_utf8_lossy(&page).contains(r"highwater\-why \- Explain"));
     for shell in ["bash", "zsh", "fish"] {
         let script = output(&["completions", shell]).stdout;
         assert!(String::from_utf8_lossy(&script).contains("checkup"), "{shell}");

@@ -29,7 +29,7 @@ pub(super) fn why_this_one(scene: &Scene<'_>) -> Option<Claim> {
 
 fn by_score(victim: &RankedTask, largest: &RankedTask, is_largest: bool, of: usize) -> String {
     let name = &victim.comm;
-    let score = victim.badness.map_or(String::new(), |score| format!(", score {score}"));
+    let score = victim.badness.map_or(String::new(), |score| format!(", score {score} ‰"));
     let adj = victim.oom_score_adj.filter(|adj| *adj != 0);
     if is_largest {
         let also = adj.map_or(String::new(), |adj| format!(", oom_score_adj {adj}"));
@@ -62,19 +62,25 @@ fn by_score(victim: &RankedTask, largest: &RankedTask, is_largest: bool, of: usi
 pub(super) fn address_space(scene: &Scene<'_>) -> Option<Claim> {
     let kill = scene.kill?;
     let (space, (held, _)) = (kill.total_vm?, scene.held()?);
-    if space < Bytes::from_mib(1024).max(held.saturating_add(held)) {
+    let all = held.saturating_add(kill.swap.unwrap_or_default());
+    if space < Bytes::from_mib(1024).max(all.saturating_add(all)) {
         return None;
     }
-    let text = format!(
-        "its address space (total-vm) of {space} is irrelevant: only {held} of it was memory"
-    );
+    let no_swap = scene.report.machine.swap_total.is_some_and(|told| told.value == Bytes::ZERO);
+    let used = match kill.swap {
+        Some(Bytes::ZERO) => format!("only {held} of it was memory"),
+        Some(swap) => format!("only {held} of it was in RAM and {swap} in swap"),
+        None if no_swap => format!("only {held} of it was memory"),
+        None => format!("only {held} of it was in RAM (the log does not say how much in swap)"),
+    };
+    let text = format!("its address space (total-vm) of {space} is irrelevant: {used}");
     claim(text, vec![scene.cite.line(kill.line)])
 }
 
 /// Who happened to ask last is a bystander.
 pub(super) fn asked_by_another(scene: &Scene<'_>) -> Option<Claim> {
     let trigger = scene.report.trigger.as_ref()?;
-    let asker = trigger.value.comm.as_deref()?;
+    let asker = trigger.value.comm.as_deref().filter(|comm| !comm.is_empty())?;
     let Some(kill) = scene.kill else {
         let asker = words::process(Some(asker), trigger.value.pid);
         return claim(format!("{asker} asked for memory"), vec![scene.cite.line(trigger.line)]);

@@ -80,6 +80,17 @@ pub(super) fn kernel_memory(scene: &Scene<'_>) -> Option<Claim> {
     claim(text, vec![largest.evidence.clone()])
 }
 
+/// RSS is what a process has mapped, charged to whichever cgroup touched it first.
+pub(super) fn beyond_limit(scene: &Scene<'_>) -> Option<Claim> {
+    let limit = scene.limit.as_ref().filter(|_| scene.is_memcg())?.value.at()?;
+    let row = scene.tasks.iter().find(|task| task.killed && task.rss > Some(limit))?;
+    let text = format!(
+        "{} had {} in RAM, more than the limit of {limit}: RSS includes file pages that are charged to other cgroups, and memory charged before it came here",
+        row.comm, row.rss?
+    );
+    claim(text, vec![scene.cite.line(row.line)])
+}
+
 /// The make-up of what ran out; that of the victim alone says nothing about the rest.
 fn domain_makeup<'s>(scene: &'s Scene<'_>) -> Option<&'s Makeup> {
     let makeup = scene.makeup.as_ref()?;

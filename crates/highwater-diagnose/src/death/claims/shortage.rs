@@ -8,6 +8,7 @@ use highwater_oom::report::{Cited, Constraint, Zone};
 use super::claim;
 use crate::death::Cause;
 use crate::death::scene::Scene;
+use crate::death::zones::{self, Shortage};
 use crate::words;
 
 /// The bound that was reached, in the kernel's own words.
@@ -22,7 +23,12 @@ pub(super) fn what_ran_out(scene: &Scene<'_>) -> Option<Claim> {
             memcg_words(scene)
         }
         Cause::KernelOomGlobal => {
-            "the machine as a whole ran out: no cgroup's limit was involved".to_owned()
+            let shortage = scene.shortage();
+            if let Shortage::Zones { short, plenty } = &shortage {
+                let zones = short.iter().chain([plenty]).map(|told| told.line);
+                evidence.extend(scene.cite.lines(zones));
+            }
+            machine_words(&shortage)
         }
         Cause::KernelOomCpuset => nodes_words(scene, "the cpuset"),
         Cause::KernelOomMempolicy => nodes_words(scene, "the process's NUMA policy"),
@@ -38,6 +44,28 @@ pub(super) fn what_ran_out(scene: &Scene<'_>) -> Option<Claim> {
     };
     evidence.dedup();
     claim(text, evidence)
+}
+
+fn machine_words(shortage: &Shortage<'_>) -> String {
+    let Shortage::Zones { short, plenty } = shortage else {
+        return match shortage {
+            Shortage::Pieces { .. } => "no cgroup's limit was involved".to_owned(),
+            _ => "the machine as a whole ran out: no cgroup's limit was involved".to_owned(),
+        };
+    };
+    let free =
+        |zone: &Zone| format!("{} {}", zones::name(zone), zone.get("free").unwrap_or_default());
+    let low: Vec<String> = short.iter().map(|told| free(&told.value)).collect();
+    let high = if plenty.value.name == "HighMem" {
+        "; a 32-bit kernel cannot keep its own objects in high memory"
+    } else {
+        ""
+    };
+    format!(
+        "no cgroup's limit was involved, and the machine as a whole had not run out: free were {}, but {}{high}",
+        low.join(", "),
+        free(&plenty.value)
+    )
 }
 
 fn memcg_words(scene: &Scene<'_>) -> String {
@@ -122,11 +150,6 @@ pub(super) fn machine_had_memory(scene: &Scene<'_>) -> Option<Claim> {
     claim(format!("the machine itself had {free} free of {ram}"), vec![scene.cite.line(line)])
 }
 
-/// The largest request, as a power of two of pages, that the kernel counts as easy to meet
-/// (`PAGE_ALLOC_COSTLY_ORDER`); the OOM killer is not called above it, and up to it fragmentation
-/// may be the reason.
-const ONE_PAGE: i32 = 0;
-
 /// Why a machine with so many gigabytes ran out: zones below their watermarks, or a request for
 /// one large piece.
 pub(super) fn why_global(scene: &Scene<'_>) -> Option<Claim> {
@@ -136,11 +159,9 @@ pub(super) fn why_global(scene: &Scene<'_>) -> Option<Claim> {
         return None;
     }
     let zones = &scene.report.machine.zones;
-    let short: Vec<&Cited<Zone>> = zones.iter().filter(|told| is_short(&told.value)).collect();
-    let order = scene.report.trigger.as_ref().and_then(|told| told.value.order);
-    if let (true, Some(order)) = (short.is_empty() && !zones.is_empty(), order)
-        && order > ONE_PAGE
-    {
+    let is_short = |told: &&Cited<Zone>| zones::is_short(&told.value);
+    let short: Vec<&Cited<Zone>> = zones.iter().filter(is_short).collect();
+    if let Shortage::Pieces { order } = scene.shortage() {
         let lines = zones.iter().map(|told| told.line);
         let text = format!(
             "every zone had free memory above its min watermark, but the request was for 2^{order} pages in one piece: memory was fragmented, not used up"
@@ -156,18 +177,9 @@ pub(super) fn why_global(scene: &Scene<'_>) -> Option<Claim> {
     claim(text, scene.cite.lines(short.iter().map(|told| told.line)))
 }
 
-/// At or near its min watermark: a request may not take what is below.
-fn is_short(zone: &Zone) -> bool {
-    let (Some(free), Some(min)) = (zone.get("free"), zone.get("min")) else { return false };
-    // A quarter above: per-processor lists make the count of free pages that coarse.
-    let margin = Bytes::new(min.get() / 4);
-    zone.get("managed") != Some(Bytes::ZERO) && free <= min.saturating_add(margin)
-}
-
 fn zone_words(zone: &Zone) -> String {
     let amount = |name| zone.get(name).map_or("unknown".to_owned(), |amount| amount.to_string());
-    let node = zone.node.map_or(String::new(), |node| format!("node {node} "));
-    format!("{node}{} {} free, min {}", zone.name, amount("free"), amount("min"))
+    format!("{} {} free, min {}", zones::name(zone), amount("free"), amount("min"))
 }
 
 /// How an episode without a death, or beyond one, ended.

@@ -1,5 +1,7 @@
 //! What the recording says about how it came.
 
+use std::time::Duration;
+
 use highwater_core::evidence::Claim;
 use highwater_core::time::Span;
 use highwater_core::units::Bytes;
@@ -23,15 +25,50 @@ pub(super) fn growth(scene: &Scene<'_>) -> Option<Claim> {
             "{} stood at {end} for the last {span} on record: the end came faster than the samples",
             curve.what
         )
+    } else if !curve.rose() {
+        format!(
+            "{} went from {start} to {end} in the last {span} on record: the end came faster than the samples",
+            curve.what
+        )
     } else {
         format!(
-            "{} went from {start} to {end} in the last {span} on record, {}: {}",
+            "{} went from {start} to {end} in the last {span} on record, about {}: {}",
             curve.what,
             words::rate(curve.bytes_per_second),
             shape(curve)
         )
     };
     claim(text, vec![curve.evidence.clone()])
+}
+
+/// Nothing is on record of the process itself: it came after the last sample, or nobody sampled.
+pub(super) fn never_sampled(scene: &Scene<'_>) -> Option<Claim> {
+    /// Samples are seconds apart; after so long without one the recorder was down.
+    const SILENT: Duration = Duration::from_mins(1);
+    let (kill, _) = (scene.kill?, scene.recorded?);
+    let (last, death) = (scene.last_tick?, scene.time?);
+    if scene.known.is_some() {
+        let own = scene.victim();
+        if scene.curves.growth.iter().any(|curve| curve.what.starts_with(&own)) {
+            return None;
+        }
+        let text = format!(
+            "{} was sampled once at most: how it grew is not on record",
+            scene.victim_name()
+        );
+        return claim(text, vec![scene.cite.line(kill.line)]);
+    }
+    let gap = death.since(last);
+    let text = if gap > SILENT {
+        format!(
+            "nothing was sampled in the last {} before the death: the recorder was not running",
+            Span(gap)
+        )
+    } else {
+        let seconds = gap.as_secs().saturating_add(1);
+        format!("{} lived too briefly to be sampled (under {seconds} s)", scene.victim_name())
+    };
+    claim(text, vec![scene.cite.line(kill.line)])
 }
 
 /// Whether the climb was even or all at the end.
@@ -44,7 +81,7 @@ fn shape(curve: &Growth) -> &'static str {
     let steady = rises.saturating_mul(10) >= values.len().saturating_sub(1).saturating_mul(9);
     let middle = values.get(values.len() / 2).copied().unwrap_or(*first);
     match (last > first, steady, middle - first < (last - first) * 0.1) {
-        (false, ..) => "it was falling",
+        (false, ..) => "not higher than it began",
         (true, _, true) if values.len() > 4 => "a jump near the end rather than a climb",
         (true, true, _) => "a steady climb",
         (true, false, _) => "up and down, and up on the whole",
