@@ -71,6 +71,10 @@ pub(super) struct Tracked {
     refused: bool,
     first_seen: Option<BootTime>,
     resident: Bytes,
+    /// Processor time used.
+    cpu_us: u64,
+    /// Memory and processor time when `status` was read last.
+    at_status: Option<(Bytes, u64)>,
     large: bool,
     state: u8,
     threads: u32,
@@ -89,6 +93,8 @@ impl Tracked {
             refused: false,
             first_seen: None,
             resident: Bytes::ZERO,
+            cpu_us: 0,
+            at_status: None,
             large: false,
             state: b'?',
             threads: 0,
@@ -298,6 +304,8 @@ impl Reader<'_> {
         let statm = statm::parse(process.statm.read(self.proc, name, budget, buffer)?);
         let shared = statm.map_or(Bytes::ZERO, |statm| statm.shared.bytes(self.page_size));
         process.resident = statm.map_or(stat.resident, |s| s.resident).bytes(self.page_size);
+        process.cpu_us =
+            (stat.user_ticks.saturating_add(stat.system_ticks)).saturating_mul(self.us_per_tick);
         self.renew(process, path, buffer);
         Ok(Some(ProcSample {
             key: ProcKey { pid: process.pid, start: stat.start },
@@ -306,8 +314,7 @@ impl Reader<'_> {
             parent: stat.parent,
             state: stat.state,
             threads: stat.threads,
-            cpu_us: (stat.user_ticks.saturating_add(stat.system_ticks))
-                .saturating_mul(self.us_per_tick),
+            cpu_us: process.cpu_us,
             major_faults: stat.major_faults,
             virtual_size: stat.virtual_size,
             resident: process.resident,
@@ -348,6 +355,20 @@ impl Reader<'_> {
     }
 
     fn renew_readings(&self, process: &mut Tracked, path: &mut String, buffer: &mut Vec<u8>) {
+        let pid = process.pid;
+        // One that has not run and holds what it held has the same peak and score: the costliest
+        // reading is saved for the sleepers, which are most. In its rare turn it is read anyway.
+        let now = Some((process.resident, process.cpu_us));
+        if process.at_status != now || self.turn.is_rare(u64::from(pid.get())) {
+            process.at_status = now;
+            self.renew_status(process, path, buffer);
+        }
+        let fds = count_fds(self.proc, file(path, pid, "fd"), buffer);
+        process.refused = matches!(fds, Err(Errno::ACCESS | Errno::PERM));
+        process.slow.open_fds = fds.ok();
+    }
+
+    fn renew_status(&self, process: &mut Tracked, path: &mut String, buffer: &mut Vec<u8>) {
         let (pid, slow) = (process.pid, &mut process.slow);
         if let Ok(bytes) = read_once(self.proc, file(path, pid, "status"), buffer) {
             let status = status::parse(bytes);
@@ -356,9 +377,6 @@ impl Reader<'_> {
         }
         let score = read_once(self.proc, file(path, pid, "oom_score"), buffer);
         slow.oom_score = score.ok().and_then(number::i64);
-        let fds = count_fds(self.proc, file(path, pid, "fd"), buffer);
-        process.refused = matches!(fds, Err(Errno::ACCESS | Errno::PERM));
-        slow.open_fds = fds.ok();
     }
 
     fn renew_settings(&self, process: &mut Tracked, path: &mut String, buffer: &mut Vec<u8>) {
