@@ -51,6 +51,8 @@ pub(crate) fn run(options: &Options, board: &mut Scoreboard) -> anyhow::Result<(
         board.check("why UNIT tells the same", why(&run.results, "why-unit.json"));
         board.check("why UNIT is readable", readable(&run.results));
         board.check("checkup answers", checkup(&run.results));
+        board
+            .check("the agent is ready, fed its watchdog, and is killed last", alive(&run.results));
         board.check("the agent ends cleanly", agent(&run.results));
     }
     Ok(())
@@ -116,6 +118,13 @@ fn checkup(results: &Path) -> anyhow::Result<String> {
     ensure!(page.lines().count() > 5, "hardly an answer: {page}");
     ensure!(columns <= 80 && page.lines().count() <= 24, "{size} is larger than 80 x 24");
     Ok(format!("exit code {code}, {size}"))
+}
+
+fn alive(results: &Path) -> anyhow::Result<String> {
+    let (state, adj) = (read(results, "agent.state")?, read(results, "agent.adj")?);
+    ensure!(state == "active", "systemd says {state}");
+    ensure!(adj == "-900", "oom_score_adj is {adj}");
+    Ok(format!("{state}, oom_score_adj {adj}"))
 }
 
 fn agent(results: &Path) -> anyhow::Result<String> {

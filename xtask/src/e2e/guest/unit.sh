@@ -16,8 +16,10 @@ look() {
 }
 
 if [ -x "$highwater" ]; then
-    systemd-run -q --unit=highwater "$highwater" agent --data-dir "$data"
-    while [ ! -e "$data" ]; do sleep 0.2; done
+    # Returns when the agent says that it is ready; kills it if it falls silent.
+    systemd-run -q --unit=highwater -p Type=notify -p WatchdogSec=20 \
+        "$highwater" agent --data-dir "$data"
+    cat "/proc/$(systemctl show -P MainPID highwater)/oom_score_adj" >"$RESULTS/agent.adj"
 fi
 
 systemd-run -q --unit=hog -p MemoryMax=64M -p MemorySwapMax=0 \
@@ -40,6 +42,7 @@ if [ -x "$highwater" ]; then
     "$highwater" why hog --data-dir "$data" >"$RESULTS/why.txt" 2>&1
     "$highwater" checkup --data-dir "$data" >"$RESULTS/checkup.txt" 2>&1
     echo $? >"$RESULTS/checkup.code"
+    systemctl show -P ActiveState highwater >"$RESULTS/agent.state"
     systemctl stop highwater
     systemctl show -P Result highwater >"$RESULTS/agent.result"
 fi
