@@ -6,8 +6,8 @@
 use std::path::Path;
 
 use anyhow::{Context, bail};
-use highwater_log::Lines;
-use highwater_oom::{OomReport, Reading, Sweep};
+use highwater_log::Stream;
+use highwater_oom::OomReport;
 use serde_json::Value;
 
 /// What a log comes with.
@@ -60,16 +60,7 @@ fn check(dir: &Path, name: &str) -> anyhow::Result<Vec<String>> {
 
 /// All reports of a log.
 pub(crate) fn reports(log: &[u8]) -> Vec<OomReport> {
-    let log = highwater_log::plain(log);
-    let mut lines = Lines::new(&log);
-    let (mut reading, mut sweep) = (Reading::default(), Sweep::default());
-    loop {
-        if reading.is_idle() {
-            lines.skip_to(|rest| sweep.find(rest));
-        }
-        let Some(line) = lines.next() else { return reading.finish() };
-        reading.push(&line);
-    }
+    highwater_oom::skim(Stream::new(log))
 }
 
 /// What `got` lacks of the accepted reading that it comes nearest to.

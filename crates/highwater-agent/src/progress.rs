@@ -158,6 +158,8 @@ fn recorded(line: &ReportLine) -> RecordedLine {
 
 #[cfg(test)]
 mod tests {
+    use highwater_core::line::Origin;
+
     use super::*;
 
     const BOOT: &str = "3b1f7a520c2e4d689a1e1f2e3d4c5b6a";
@@ -193,6 +195,8 @@ mod tests {
             seq: Some(seq),
             ident: Some(b"kernel"),
             continues: false,
+            origin: Origin::Kernel,
+            caller: None,
         };
         progress.take(&line, WallTime::from_millis(ms.try_into().unwrap()), at(ms));
         progress.pass(seq);

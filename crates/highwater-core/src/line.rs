@@ -22,6 +22,33 @@ pub struct LogLine<'a> {
     /// It carries on the message above it: printed without a stamp of its own, or a `kmsg`
     /// continuation.
     pub continues: bool,
+    /// How far the kernel is known to have written it.
+    pub origin: Origin,
+    /// Which task or processor printed it (`CONFIG_PRINTK_CALLER`: `[ T9185]`, `[    C0]`).
+    pub caller: Option<Caller>,
+}
+
+/// Whose words a line holds, by what its transport vouches for and no sender can choose.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Origin {
+    /// The kernel's: a `/dev/kmsg` record of facility 0, a journal entry with
+    /// `_TRANSPORT=kernel`.
+    Kernel,
+    /// A program's: another facility, another transport, a syslog tag that is not the kernel's.
+    Program,
+    /// Nobody vouches: text as pasted, or a tag `kernel:` in a text file, which any program can
+    /// write.
+    #[default]
+    Unsaid,
+}
+
+/// Who printed, as the kernel's log marks it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Caller {
+    /// `T9185`: the task with this pid.
+    Task(u32),
+    /// `C0`: this processor, in interrupt context.
+    Cpu(u32),
 }
 
 /// A log line that owns its bytes, as it is stored with an event.
@@ -38,7 +65,8 @@ pub struct RecordedLine {
 }
 
 impl RecordedLine {
-    /// The line as a reader of logs sees it; it stands at `number`.
+    /// The line as a reader of logs sees it; it stands at `number`. What is recorded came out of
+    /// the kernel's own log.
     pub fn as_line(&self, number: u64) -> LogLine<'_> {
         let text = self.text.as_bytes();
         LogLine {
@@ -50,6 +78,8 @@ impl RecordedLine {
             seq: self.seq,
             ident: None,
             continues: false,
+            origin: Origin::Kernel,
+            caller: None,
         }
     }
 }
@@ -62,5 +92,26 @@ impl From<&LogLine<'_>> for RecordedLine {
             wall: line.wall,
             text: crate::text::escape(line.text).into_owned(),
         }
+    }
+}
+
+/// Lines one after the other, each borrowed until the next is asked for: a file, a stream, a
+/// recording.
+pub trait LineSource {
+    /// The next line; `None` at the end.
+    fn next_line(&mut self) -> Option<LogLine<'_>>;
+
+    /// Everything up to the line in which `find` sees something may be left out. `find` is given
+    /// stretches of the input as it stands there and answers with an offset.
+    ///
+    /// A source may ignore this, and it may give some lines before that one: what `find` sees need
+    /// not be where an episode begins.
+    fn skip_to(&mut self, _find: &mut dyn FnMut(&[u8]) -> Option<usize>) {}
+}
+
+/// Lines that are in memory already: those recorded with a death.
+impl LineSource for std::vec::IntoIter<LogLine<'_>> {
+    fn next_line(&mut self) -> Option<LogLine<'_>> {
+        self.next()
     }
 }

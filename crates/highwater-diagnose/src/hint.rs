@@ -174,6 +174,8 @@ fn new_pid(text: &str) -> Option<u32> {
 
 #[cfg(test)]
 mod tests {
+    use highwater_core::line::Origin;
+
     use super::*;
 
     fn line(number: u64, text: &str) -> LogLine<'_> {
@@ -186,6 +188,8 @@ mod tests {
             seq: None,
             ident: Some(b"watch.sh"),
             continues: false,
+            origin: Origin::Program,
+            caller: None,
         }
     }
 

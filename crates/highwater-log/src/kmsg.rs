@@ -9,7 +9,7 @@
 //! └ priority: facility * 8 + level
 //! ```
 
-use highwater_core::line::LogLine;
+use highwater_core::line::{LogLine, Origin};
 use highwater_core::time::BootTime;
 
 use crate::{scan, syslog};
@@ -43,8 +43,15 @@ impl<'a> Record<'a> {
             seq: Some(self.seq),
             ident: Some(writer(self.facility, self.text)),
             continues: self.continues,
+            origin: origin(self.facility),
+            caller: None,
         }
     }
+}
+
+/// The kernel stamps the facility of what programs write: none of them can send 0.
+pub(crate) fn origin(facility: u32) -> Origin {
+    if facility == 0 { Origin::Kernel } else { Origin::Program }
 }
 
 /// Who wrote a record of `facility`: a program that writes to the kernel's log puts its name first.

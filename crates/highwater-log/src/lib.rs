@@ -6,10 +6,11 @@
 mod dmesg;
 mod iso;
 pub mod kmsg;
-mod lines;
+mod open;
 mod paste;
 mod scan;
+mod stream;
 mod syslog;
 
-pub use lines::Lines;
-pub use paste::plain;
+pub use open::Opener;
+pub use stream::Stream;

@@ -11,22 +11,20 @@ const ESCAPE: u8 = 0x1b;
 /// `grep -n` and `grep -H` put at most a path and a number before a line.
 const GREP_BYTES: usize = 256;
 
-/// The log without terminal colours, and with `/dev/kmsg`'s escapes of letters undone. Lines keep
-/// their numbers. Borrowed unless there is something to do.
-pub fn plain(log: &[u8]) -> Cow<'_, [u8]> {
-    let coloured = memchr::memchr(ESCAPE, log).is_some();
-    if !coloured && memchr::memmem::find(log, br"\x").is_none() {
-        return Cow::Borrowed(log);
+/// Nothing has to be taken out of the line.
+pub(crate) fn is_plain(line: &[u8]) -> bool {
+    memchr::memchr2(ESCAPE, b'\\', line).is_none()
+}
+
+/// Writes the line to `out` without terminal colours, and with `/dev/kmsg`'s escapes of letters
+/// undone.
+pub(crate) fn clean(line: &[u8], out: &mut Vec<u8>) {
+    out.clear();
+    let uncoloured = uncolour(line);
+    match kmsg::head(&uncoloured) {
+        Some(_) => kmsg::unescape(&uncoloured, out, |byte| byte >= 0x20 && byte != 0x7f),
+        None => out.extend_from_slice(&uncoloured),
     }
-    let mut out = Vec::with_capacity(log.len());
-    for line in log.split_inclusive(|b| *b == b'\n') {
-        let uncoloured = uncolour(line);
-        match kmsg::head(&uncoloured) {
-            Some(_) => kmsg::unescape(&uncoloured, &mut out, |byte| byte >= 0x20 && byte != 0x7f),
-            None => out.extend_from_slice(&uncoloured),
-        }
-    }
-    Cow::Owned(out)
 }
 
 /// A line without `ESC [ … letter`.
@@ -118,17 +116,23 @@ pub(crate) fn is_separator(line: &[u8]) -> bool {
 mod tests {
     use super::*;
 
+    fn cleaned(line: &[u8]) -> Vec<u8> {
+        let mut out = Vec::new();
+        clean(line, &mut out);
+        out
+    }
+
     #[test]
     fn colours_go_and_nothing_else() {
         let log = b"\x1b[32m[    1.0] \x1b[0m\x1b[33moom-kill:\x1b[0mx\x1b \x1b[";
-        assert_eq!(plain(log).as_ref(), b"[    1.0] oom-kill:x\x1b \x1b[");
-        assert!(matches!(plain(b"nothing to do"), Cow::Borrowed(_)));
+        assert_eq!(cleaned(log), b"[    1.0] oom-kill:x\x1b \x1b[");
+        assert!(!is_plain(log) && is_plain(b"nothing to do"));
     }
 
     #[test]
     fn letters_in_records_are_unescaped_but_not_line_ends() {
-        assert_eq!(plain(br"6,1,2,-;caf\xc3\xa9\x0ax").as_ref(), "6,1,2,-;café\\x0ax".as_bytes());
-        assert_eq!(plain(br"C:\xc3 is a path").as_ref(), br"C:\xc3 is a path");
+        assert_eq!(cleaned(br"6,1,2,-;caf\xc3\xa9\x0ax"), "6,1,2,-;café\\x0ax".as_bytes());
+        assert_eq!(cleaned(br"C:\xc3 is a path"), br"C:\xc3 is a path");
     }
 
     #[test]

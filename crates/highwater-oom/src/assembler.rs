@@ -4,10 +4,10 @@ use std::collections::{HashSet, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use highwater_core::id::Pid;
-use highwater_core::line::LogLine;
+use highwater_core::line::{LineSource, LogLine};
 
 use crate::episode::Episode;
-use crate::relevant::is_relevant;
+use crate::relevant::{Sweep, is_relevant};
 use crate::report::{Kill, LineNumber, OomReport};
 use crate::said::{self, Said};
 
@@ -25,12 +25,13 @@ const PARTS: usize = 256;
 /// Reads lines as they come and puts reports together.
 ///
 /// ```
-/// use highwater_core::line::LogLine;
+/// use highwater_core::line::{LogLine, Origin};
 /// use highwater_oom::Assembler;
 ///
 /// let text = b"Out of memory: Killed process 7 (x) total-vm:8kB, anon-rss:4kB, file-rss:0kB";
 /// let line = LogLine {
 ///     number: 1, text, raw: text, wall: None, boot: None, seq: None, ident: None, continues: false,
+///     origin: Origin::Kernel, caller: None,
 /// };
 /// let mut assembler = Assembler::new();
 /// assert!(assembler.push(&line).new_kill); // known before anybody can know that nothing follows
@@ -302,13 +303,27 @@ impl Seen {
     }
 }
 
-/// All reports of a log.
-pub fn read<'a>(lines: impl IntoIterator<Item = LogLine<'a>>) -> Vec<OomReport> {
+/// All reports of a log, each line of which is read.
+pub fn read(mut lines: impl LineSource) -> Vec<OomReport> {
     let mut reading = Reading::default();
-    for line in lines {
+    while let Some(line) = lines.next_line() {
         reading.push(&line);
     }
     reading.finish()
+}
+
+/// All reports of a log; between episodes, what cannot begin one is passed over quickly.
+pub fn skim(mut lines: impl LineSource) -> Vec<OomReport> {
+    let (mut reading, mut sweep) = (Reading::default(), Sweep::default());
+    loop {
+        if reading.is_idle() {
+            lines.skip_to(&mut |rest| sweep.find(rest));
+        }
+        match lines.next_line() {
+            Some(line) => reading.push(&line),
+            None => return reading.finish(),
+        }
+    }
 }
 
 /// A log that is read as a whole, line by line; [`read`] is its short form.

@@ -22,6 +22,12 @@ pub enum Cause {
     SystemdOomd,
     /// `earlyoom`.
     Earlyoom,
+    /// `nohang`.
+    Nohang,
+    /// `oomd` (Meta's).
+    Oomd,
+    /// Android's `lowmemorykiller` or `lmkd`.
+    Lowmemorykiller,
     /// The log does not say.
     Unknown,
 }
@@ -37,8 +43,18 @@ impl Cause {
             Self::KernelOomSysrq => "kernel-oom-sysrq",
             Self::SystemdOomd => "systemd-oomd",
             Self::Earlyoom => "earlyoom",
+            Self::Nohang => "nohang",
+            Self::Oomd => "oomd",
+            Self::Lowmemorykiller => "lowmemorykiller",
             Self::Unknown => "unknown",
         }
+    }
+}
+
+impl Cause {
+    /// A program in user space decided it; the kernel killed nothing by itself.
+    pub const fn is_program(self) -> bool {
+        matches!(self, Self::SystemdOomd | Self::Earlyoom | Self::Nohang | Self::Oomd)
     }
 }
 
@@ -49,6 +65,9 @@ impl OomReport {
         match (self.writer, self.constraint.map(|constraint| constraint.value)) {
             (Writer::Earlyoom, _) => Cause::Earlyoom,
             (Writer::SystemdOomd, _) => Cause::SystemdOomd,
+            (Writer::Nohang, _) => Cause::Nohang,
+            (Writer::Oomd, _) => Cause::Oomd,
+            (Writer::Lowmemorykiller, _) => Cause::Lowmemorykiller,
             (Writer::Kernel, _) if by_hand || self.sysrq.is_some() => Cause::KernelOomSysrq,
             (Writer::Kernel, Some(Constraint::Memcg)) => Cause::KernelOomMemcg,
             (Writer::Kernel, Some(Constraint::Cpuset)) => Cause::KernelOomCpuset,

@@ -284,7 +284,7 @@ impl Episode {
                 *place = Some(cite(counter, number));
             }
             Said::Stats { path, entries } => {
-                memcg.stats.push(MemcgStats { path, line: number, entries });
+                memcg.stats.push(MemcgStats { path, line: number, entries, events: Vec::new() });
             }
             Said::MemInfo => machine.line = Some(number),
             Said::Counts(counts) => machine.pages.extend(counts),

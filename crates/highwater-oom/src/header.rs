@@ -47,6 +47,7 @@ fn trigger(line: &[u8], odd: &mut Vec<String>) -> Option<Trigger> {
         gfp_mask: scan::after(fields, b"gfp_mask=").map(gfp_mask),
         order: order.and_then(|(value, _)| i32::try_from(value).ok()),
         oom_score_adj: adjustment.and_then(|(value, _)| i32::try_from(value).ok()),
+        ..Trigger::default()
     })
 }
 

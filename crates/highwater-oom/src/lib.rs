@@ -20,7 +20,7 @@ mod summary;
 mod table;
 mod userspace;
 
-pub use assembler::{Assembler, Pushed, Reading, Reaped, read};
+pub use assembler::{Assembler, Pushed, Reading, Reaped, read, skim};
 pub use cause::Cause;
 pub use facts::deaths;
 pub use relevant::{Sweep, is_relevant};

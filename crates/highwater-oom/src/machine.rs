@@ -2,7 +2,7 @@
 
 use highwater_core::units::{Bytes, PageSize, Pages};
 
-use crate::report::Zone;
+use crate::report::{Blocks, FreeList, Zone};
 use crate::said::Said;
 use crate::scan;
 
@@ -47,7 +47,8 @@ fn zone(line: &[u8]) -> Option<Said> {
     let fields = line.get(head.len()..).unwrap_or_default();
     let amounts: Vec<_> = scan::words(fields).filter_map(amount).collect();
     let watermarks = amounts.iter().any(|(name, _)| name == "min");
-    watermarks.then(|| Said::Zone(Zone { node, name: scan::owned(name), amounts }))
+    watermarks
+        .then(|| Said::Zone(Zone { node, name: scan::owned(name), amounts, ..Zone::default() }))
 }
 
 /// `min:13760kB`.
@@ -74,9 +75,28 @@ fn free_list(line: &[u8]) -> Option<Said> {
     let (_, sizes) = scan::number(rest)?;
     let (size, _) = scan::kib(sizes.strip_prefix(b"*")?)?;
     let size = PageSize::new(size.known()?.get())?;
-    let sum = scan::after(rest, b" = ").and_then(scan::kib).and_then(|(sum, _)| sum.known());
-    let amounts = sum.map(|sum| ("free".to_owned(), sum)).into_iter().collect();
-    Some(Said::FreeList(size, Zone { node, name: scan::owned(name), amounts }))
+    let free = scan::after(rest, b" = ").and_then(scan::kib).and_then(|(sum, _)| sum.known());
+    let blocks = blocks(rest);
+    Some(Said::FreeList(size, FreeList { node, name: scan::owned(name), blocks, free }))
+}
+
+/// `550*4kB (UM) 250*8kB (UE)`.
+fn blocks(text: &[u8]) -> Vec<Blocks> {
+    let mut blocks: Vec<Blocks> = Vec::new();
+    for word in scan::words(text) {
+        if let Some((count, size)) = scan::number(word).and_then(|(count, rest)| {
+            Some((count, scan::kib(rest.strip_prefix(b"*")?)?.0.known()?))
+        }) {
+            blocks.push(Blocks { size, count, types: String::new() });
+        } else if let (Some(last), Some(types)) =
+            (blocks.last_mut(), word.strip_prefix(b"(").and_then(|word| word.strip_suffix(b")")))
+        {
+            last.types = scan::owned(types);
+        } else {
+            break;
+        }
+    }
+    blocks
 }
 
 /// `active_anon:1413442 inactive_anon:1509191 isolated_anon:0`: nothing but counts.
@@ -117,7 +137,8 @@ mod tests {
         let sparc = read(b"Node 0 Normal: 7*8kB (M) 1*16kB = 72kB");
         let Some(Said::FreeList(size, zone)) = sparc else { panic!() };
         assert_eq!((size, zone.name.as_str()), (PageSize::new(8192).unwrap(), "Normal"));
-        assert_eq!(zone.get("free"), Some(Bytes::from_kib(72)));
+        assert_eq!((zone.free, zone.blocks.len()), (Some(Bytes::from_kib(72)), 2));
+        assert_eq!(zone.blocks[0].types, "M");
         assert_eq!(read(b"Normal: x*8kB"), None);
     }
 

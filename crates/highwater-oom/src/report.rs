@@ -50,6 +50,10 @@ pub struct OomReport {
     pub kernel: Option<Cited<String>>,
     /// Which killer wrote the episode.
     pub writer: Writer,
+    /// Whether the kernel's own transport vouches for every line that names a death.
+    pub trust: Trust,
+    /// The cgroups that a program considered before it killed, the likeliest first.
+    pub candidates: Vec<Cited<Candidate>>,
     /// What looked damaged, cut, or contradictory.
     pub oddities: Vec<Oddity>,
     /// All lines of the episode, escaped, for citing.
@@ -66,6 +70,39 @@ pub enum Writer {
     Earlyoom,
     /// `systemd-oomd`.
     SystemdOomd,
+    /// `nohang`.
+    Nohang,
+    /// `oomd` (Meta's).
+    Oomd,
+    /// Android's `lowmemorykiller` (in the kernel) or `lmkd`.
+    Lowmemorykiller,
+}
+
+/// How far the words are the kernel's.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Trust {
+    /// Each line that marks the episode came by the kernel's own transport.
+    Kernel,
+    /// At least one did not: text as pasted, which anybody could have written.
+    #[default]
+    AsPasted,
+}
+
+/// A cgroup that `systemd-oomd` considered.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Candidate {
+    /// Its path.
+    pub path: String,
+    /// What it used; printed rounded (`43.3G`).
+    pub usage: Option<Bytes>,
+    /// What it had in swap.
+    pub swap: Option<Bytes>,
+    /// Its memory pressure: the ten-second average, in hundredths of a percent.
+    pub pressure_avg10: Option<u32>,
+    /// The limit of pressure it is judged by, in hundredths of a percent.
+    pub pressure_limit: Option<u32>,
+    /// Pages that were scanned for it.
+    pub pgscan: Option<u64>,
 }
 
 /// A line of the episode.
@@ -94,6 +131,12 @@ pub struct Trigger {
     pub order: Option<i32>,
     /// The asker's adjustment. Never the victim's.
     pub oom_score_adj: Option<i32>,
+    /// `nodemask=`, printed here from 4.10 to 4.20; `(null)` and `0` are `None`.
+    pub nodemask: Option<String>,
+    /// `NAME cpuset=X mems_allowed=Y` below it (≤ 4.20).
+    pub cpuset: Option<String>,
+    /// See `cpuset`.
+    pub mems_allowed: Option<String>,
 }
 
 /// What the allocation was confined to.
@@ -148,6 +191,8 @@ pub struct MemcgStats {
     pub line: LineNumber,
     /// Each number: its name as printed and bytes (counters of events are left out).
     pub entries: Vec<(String, Bytes)>,
+    /// Counters of events: `pgfault`, `pgscan`, `workingset_refault_anon`, ….
+    pub events: Vec<(String, u64)>,
 }
 
 impl MemcgStats {
@@ -198,9 +243,17 @@ pub struct Machine {
     pub line: Option<LineNumber>,
     /// `Node 0 DMA32 free:… min:… low:… high:…`.
     pub zones: Vec<Cited<Zone>>,
-    /// `Node 0 Normal: 550*4kB 250*8kB … = 63624kB`: of each zone what its free lists hold, as
-    /// `free`. All that is left of the zones in a log that lost its head.
-    pub free_lists: Vec<Cited<Zone>>,
+    /// `Node 0 active_anon:…kB inactive_anon:…kB …` (≥ 4.8): what each node holds.
+    pub nodes: Vec<Cited<Node>>,
+    /// `Node 0 Normal: 550*4kB 250*8kB … = 63624kB`: what the free lists of each zone hold. All
+    /// that is left of the zones in a log that lost its head.
+    pub free_lists: Vec<Cited<FreeList>>,
+    /// `Node 0 hugepages_total=…`: the pools of huge pages.
+    pub hugepages: Vec<Cited<Hugepages>>,
+    /// `Unreclaimable slab info:` (≥ 4.15): the largest caches, as printed.
+    pub slabs: Vec<Cited<Slab>>,
+    /// `Memory allocations …:` (≥ 6.10): who in the kernel holds most, as printed.
+    pub allocations: Vec<Cited<Allocation>>,
     /// `Free swap  = `.
     pub swap_free: Option<Cited<Bytes>>,
     /// `Total swap = `.
@@ -209,6 +262,16 @@ pub struct Machine {
     pub ram: Option<Cited<Pages>>,
     /// `N pages reserved`.
     pub reserved: Option<Cited<Pages>>,
+    /// `N pages HighMem/MovableOnly`.
+    pub highmem: Option<Cited<Pages>>,
+    /// `N pages cma reserved`.
+    pub cma: Option<Cited<Pages>>,
+    /// `N pages hwpoisoned`.
+    pub hwpoisoned: Option<Cited<Pages>>,
+    /// `N total pagecache pages`.
+    pub pagecache: Option<Cited<Pages>>,
+    /// `N pages in swap cache`.
+    pub swap_cache: Option<Cited<Pages>>,
     /// The size of a page, where the log shows it: from the free lists, or from a victim whose
     /// address space is printed both in pages and in kB.
     pub page_size: Option<Cited<PageSize>>,
@@ -230,6 +293,11 @@ pub struct Zone {
     pub name: String,
     /// Each amount on the line that is in kB: `free`, `min`, `low`, `high`, `managed`, ….
     pub amounts: Vec<(String, Bytes)>,
+    /// `lowmem_reserve[]: 0 1946 1946 …` (older: `protections[]`): pages kept from allocations
+    /// that could be served by this many zones further up; empty where not printed.
+    pub lowmem_reserve: Vec<Pages>,
+    /// `all_unreclaimable? yes`.
+    pub all_unreclaimable: Option<bool>,
 }
 
 impl Zone {
@@ -237,6 +305,86 @@ impl Zone {
     pub fn get(&self, name: &str) -> Option<Bytes> {
         self.amounts.iter().find(|(n, _)| n == name).map(|(_, amount)| *amount)
     }
+}
+
+/// What one node holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Node {
+    /// Its number.
+    pub node: u32,
+    /// Each amount on the line that is in kB: `active_anon`, `shmem`, `kernel_stack`, ….
+    pub amounts: Vec<(String, Bytes)>,
+    /// `all_unreclaimable? yes`.
+    pub all_unreclaimable: Option<bool>,
+}
+
+impl Node {
+    /// The amount called `name`.
+    pub fn get(&self, name: &str) -> Option<Bytes> {
+        self.amounts.iter().find(|(n, _)| n == name).map(|(_, amount)| *amount)
+    }
+}
+
+/// The free memory of a zone by the size of its pieces.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FreeList {
+    /// The node, where printed.
+    pub node: Option<u32>,
+    /// `DMA`, `Normal`, ….
+    pub name: String,
+    /// From order 0 up: how many pieces of 2^order pages.
+    pub blocks: Vec<Blocks>,
+    /// The sum as printed behind `=`.
+    pub free: Option<Bytes>,
+}
+
+/// The pieces of one size.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Blocks {
+    /// How large one is.
+    pub size: Bytes,
+    /// How many there are.
+    pub count: u64,
+    /// The migrate types that have some: `U` unmovable, `M` movable, `E` reclaimable, `H` high
+    /// atomic, `C` CMA, `I` isolated; empty where not printed.
+    pub types: String,
+}
+
+/// A pool of huge pages of one size on one node.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Hugepages {
+    /// The node.
+    pub node: Option<u32>,
+    /// Pages in the pool.
+    pub total: u64,
+    /// Pages that nobody uses.
+    pub free: u64,
+    /// Pages above the configured number.
+    pub surplus: u64,
+    /// The size of one.
+    pub size: Bytes,
+}
+
+/// A cache of the slab allocator.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Slab {
+    /// Its name, escaped.
+    pub name: String,
+    /// What its objects take.
+    pub used: Bytes,
+    /// What it takes.
+    pub total: Bytes,
+}
+
+/// A place in the kernel that allocates.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Allocation {
+    /// What it holds; printed rounded (`1.2GiB`).
+    pub held: Bytes,
+    /// In how many pieces.
+    pub count: u64,
+    /// File, line, module and function, as printed, escaped.
+    pub site: String,
 }
 
 /// The task table.
@@ -261,6 +409,12 @@ pub struct Task {
     pub total_vm: Option<Pages>,
     /// In RAM.
     pub rss: Option<Pages>,
+    /// Of that anonymous (≥ 6.8).
+    pub rss_anon: Option<Pages>,
+    /// Of that files (≥ 6.8).
+    pub rss_file: Option<Pages>,
+    /// Of that shared memory (≥ 6.8).
+    pub rss_shmem: Option<Pages>,
     /// Page tables in bytes (≥ 4.15); before that a count of tables, in `nr_ptes`.
     pub pgtables: Option<Bytes>,
     /// Count of page tables (< 4.15), `nr_pmds` and `nr_puds` included.
@@ -269,6 +423,8 @@ pub struct Task {
     pub swapents: Option<Pages>,
     /// The adjustment.
     pub oom_score_adj: Option<i32>,
+    /// The old adjustment, −17 to 15 (≤ 3.5).
+    pub oom_adj: Option<i32>,
     /// The name; escaped.
     pub comm: String,
 }

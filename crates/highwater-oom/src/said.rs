@@ -3,7 +3,7 @@
 use highwater_core::id::Pid;
 use highwater_core::units::{Bytes, PageSize, Pages};
 
-use crate::report::{Constraint, Counter, Kill, Selected, Summary, Trigger, Zone};
+use crate::report::{Constraint, Counter, FreeList, Kill, Selected, Summary, Trigger, Zone};
 use crate::table::Columns;
 use crate::{header, kill, machine, memcg, scan, summary, table, userspace};
 
@@ -29,7 +29,7 @@ pub(crate) enum Said {
     /// `Node 0 DMA free:…`.
     Zone(Zone),
     /// `Node 0 DMA: 1*4kB …`.
-    FreeList(PageSize, Zone),
+    FreeList(PageSize, FreeList),
     /// `Free swap  = 0kB`.
     SwapFree(Bytes),
     /// `Total swap = 0kB`.

@@ -61,7 +61,7 @@ pub(super) fn of(scene: &Scene<'_>) -> Vec<Advice> {
                 ),
             ]
         }
-        Cause::Earlyoom => Vec::new(),
+        Cause::Earlyoom | Cause::Nohang | Cause::Oomd | Cause::Lowmemorykiller => Vec::new(),
         Cause::Unknown => vec![Advice::new(
             "look for the lines around it in the kernel's log",
             Some("journalctl -k -g 'oom|Killed process'".to_owned()),

@@ -46,7 +46,8 @@ pub(super) fn of(
     let words = match cause {
         Cause::Unknown if is_full(report) => return (Cause::KernelOomMemcg, Confidence::Likely),
         Cause::Unknown => return from_record(known),
-        Cause::Earlyoom | Cause::SystemdOomd | Cause::KernelOomSysrq => None,
+        Cause::KernelOomSysrq => None,
+        cause if cause.is_program() => None,
         _ => report.constraint,
     };
     let Some(constraint) = words else { return (cause, Confidence::Certain) };

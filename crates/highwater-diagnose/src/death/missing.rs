@@ -3,7 +3,6 @@
 use highwater_core::evidence::Claim;
 use highwater_oom::report::Writer;
 
-use super::Cause;
 use super::scene::Scene;
 
 /// One statement that lists what is unknown; `None` where nothing of weight is.
@@ -19,7 +18,7 @@ pub(super) fn of(scene: &Scene<'_>) -> Option<Claim> {
 fn gaps(scene: &Scene<'_>) -> Vec<&'static str> {
     let report = scene.report;
     let memcg = scene.is_memcg();
-    let kernel = !matches!(scene.verdict.0, Cause::SystemdOomd | Cause::Earlyoom);
+    let kernel = !scene.verdict.0.is_program();
     let machine = &report.machine;
     let zones_known = has_machine(scene);
     let all = [

@@ -100,7 +100,7 @@ impl<'a> Scene<'a> {
     }
 
     /// Which part of the machine was short.
-    pub(super) fn shortage(&self) -> Shortage<'a> {
+    pub(super) fn shortage(&self) -> Shortage {
         Shortage::of(self.report, self.page_size)
     }
 
@@ -246,7 +246,7 @@ impl<'a> Scene<'a> {
         }
         let reported = match (memcg, self.verdict.0) {
             (true, _) => makeup::of_memcg(&self.cite, owner.as_deref()),
-            (_, Cause::Earlyoom | Cause::SystemdOomd) => None,
+            (_, cause) if cause.is_program() => None,
             _ => makeup::of_machine(&self.cite, self.page_size),
         };
         let remembered = || {

@@ -16,6 +16,9 @@ pub(super) fn of(scene: &Scene<'_>) -> String {
     let killer = match scene.verdict.0 {
         Cause::SystemdOomd => "systemd-oomd",
         Cause::Earlyoom => "earlyoom",
+        Cause::Nohang => "nohang",
+        Cause::Oomd => "oomd",
+        Cause::Lowmemorykiller => "Android's low memory killer",
         _ => "The kernel",
     };
     format!("{killer} killed {}{}: {}.", scene.victim(), company(scene), reason(scene))
@@ -50,7 +53,10 @@ fn reason(scene: &Scene<'_>) -> String {
             Some(place) => format!("cgroup {} was under pressure", words::place(&place.value)),
             None => "it judged that memory was running out".to_owned(),
         },
-        Cause::Earlyoom => "free memory fell below its threshold".to_owned(),
+        Cause::Earlyoom | Cause::Nohang | Cause::Lowmemorykiller => {
+            "free memory fell below its threshold".to_owned()
+        }
+        Cause::Oomd => "its rules said so".to_owned(),
         Cause::Unknown => {
             return format!(
                 "why is unknown, because the log has only the kill line{}",

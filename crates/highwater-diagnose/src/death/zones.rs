@@ -2,13 +2,13 @@
 //! same: where the request could only be met from one zone, or only in one piece.
 
 use highwater_core::units::{Bytes, PageSize};
-use highwater_oom::report::{Cited, OomReport, Zone};
+use highwater_oom::report::{Cited, FreeList, OomReport, Zone};
 
 /// What ran out, where no cgroup's limit did.
 #[derive(Clone, Debug)]
-pub(super) enum Shortage<'a> {
+pub(super) enum Shortage {
     /// These zones, while another had plenty.
-    Zones { short: Vec<&'a Cited<Zone>>, plenty: &'a Cited<Zone> },
+    Zones { short: Vec<Cited<Zone>>, plenty: Cited<Zone> },
     /// No zone was short, but the request was for 2^order pages in one piece.
     Pieces { order: i32 },
     /// As far as the log tells: all of it.
@@ -28,11 +28,15 @@ const PLENTY: Bytes = Bytes::from_mib(512);
 /// min watermark of a usual zone is some megabytes.
 const LITTLE: Bytes = Bytes::from_mib(16);
 
-impl<'a> Shortage<'a> {
-    pub(super) fn of(report: &'a OomReport, page: Option<PageSize>) -> Self {
+impl Shortage {
+    pub(super) fn of(report: &OomReport, page: Option<PageSize>) -> Self {
         let machine = &report.machine;
-        let known = if machine.zones.is_empty() { &machine.free_lists } else { &machine.zones };
-        let short: Vec<_> = known.iter().filter(|told| is_short(&told.value)).collect();
+        let known = if machine.zones.is_empty() {
+            machine.free_lists.iter().map(as_zone).collect()
+        } else {
+            machine.zones.clone()
+        };
+        let short: Vec<_> = known.iter().filter(|told| is_short(&told.value)).cloned().collect();
         let order = report.trigger.as_ref().and_then(|told| told.value.order);
         if let Some(order) = order.filter(|order| *order > ONE_PAGE)
             && short.is_empty()
@@ -50,7 +54,7 @@ impl<'a> Shortage<'a> {
         // The first 16 MiB are nearly always taken; that alone explains nothing.
         let tells = short.iter().any(|told| told.value.name != "DMA");
         match known.iter().filter(has_plenty).max_by_key(|told| told.value.get("free")) {
-            Some(plenty) if tells => Self::Zones { short, plenty },
+            Some(plenty) if tells => Self::Zones { short, plenty: plenty.clone() },
             _ => Self::Whole,
         }
     }
@@ -73,6 +77,14 @@ impl<'a> Shortage<'a> {
             Self::Whole => "the whole machine ran out of memory".to_owned(),
         }
     }
+}
+
+/// What is known of a zone of which only the free lists are left.
+fn as_zone(told: &Cited<FreeList>) -> Cited<Zone> {
+    let list = &told.value;
+    let amounts = list.free.map(|free| ("free".to_owned(), free)).into_iter().collect();
+    let zone = Zone { node: list.node, name: list.name.clone(), amounts, ..Zone::default() };
+    Cited { value: zone, line: told.line }
 }
 
 /// `Normal`, `node 1 Normal`.

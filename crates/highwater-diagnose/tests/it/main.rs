@@ -17,14 +17,14 @@ mod seedlogs;
 use std::fmt::Write as _;
 
 use highwater_diagnose::death::{Case, Diagnosis, NoHistory, Window, explain};
-use highwater_log::Lines;
+use highwater_log::Stream;
 use highwater_oom::OomReport;
 
 /// A log of `fixtures/diagnose`.
 fn fixture(name: &str) -> Vec<OomReport> {
     let path = format!("{}/../../fixtures/diagnose/{name}", env!("CARGO_MANIFEST_DIR"));
     let log = std::fs::read(path).unwrap();
-    highwater_oom::read(Lines::new(&log))
+    highwater_oom::read(Stream::new(&log[..]))
 }
 
 /// Explains one death of a log from a machine that was not recorded.

@@ -186,7 +186,7 @@ fn a_death_that_nobody_watched_is_joined_with_the_series() {
 fn a_kill_line_without_a_cause_takes_it_from_a_full_cgroup() {
     let log =
         b"[    5.000000] Killed process 731 (worker) total-vm:8kB, anon-rss:4kB, file-rss:0kB";
-    let reports = highwater_oom::read(highwater_log::Lines::new(log));
+    let reports = highwater_oom::read(highwater_log::Stream::new(&log[..]));
     let wall = WallTime::from_millis(DEATH_S * 1000);
     let explain_with = |known| {
         let death = death(known);

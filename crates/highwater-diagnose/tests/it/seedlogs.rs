@@ -1,10 +1,11 @@
 //! The logs that the product was conceived from, where they are at hand.
 
 use highwater_core::id::Pid;
+use highwater_core::line::LineSource as _;
 use highwater_core::units::Bytes;
 use highwater_diagnose::death::{Cause, Diagnosis};
 use highwater_diagnose::hint::Hints;
-use highwater_log::Lines;
+use highwater_log::Stream;
 
 use crate::explained;
 
@@ -15,7 +16,7 @@ fn read(name: &str) -> Option<Vec<u8>> {
 
 fn only_death(name: &str) -> Option<Diagnosis> {
     let log = read(name)?;
-    let reports = highwater_oom::read(Lines::new(&log));
+    let reports = highwater_oom::read(Stream::new(&log[..]));
     let kills: usize = reports.iter().map(|report| report.kills.len()).sum();
     assert_eq!(kills, 1, "{name}");
     let report = reports.iter().find(|report| !report.kills.is_empty()).unwrap();
@@ -60,9 +61,12 @@ fn next_servers_log_lists_what_is_missing() {
 #[test]
 fn gateway_health_tells_of_a_restart_and_no_death() {
     let Some(log) = read("gateway-health.log") else { return };
-    assert!(highwater_oom::read(Lines::new(&log)).is_empty());
+    assert!(highwater_oom::read(Stream::new(&log[..])).is_empty());
     let mut hints = Hints::default();
-    Lines::new(&log).for_each(|line| hints.look(&line));
+    let mut lines = Stream::new(&log[..]);
+    while let Some(line) = lines.next_line() {
+        hints.look(&line);
+    }
     let claims = hints.claims("gateway-health.log");
     assert!(claims[0].text.contains("new pid 32198"), "{}", claims[0].text);
     assert!(claims[0].text.contains("cause is unknown"), "{}", claims[0].text);

@@ -5,10 +5,11 @@ use std::io::{self, Read, Write as _};
 use std::path::Path;
 
 use anyhow::{Context as _, bail};
+use highwater_core::line::LineSource as _;
 use highwater_core::text::escape;
 use highwater_diagnose::hint::Hints;
-use highwater_log::Lines;
-use highwater_oom::{OomReport, Reading, Sweep};
+use highwater_log::Stream;
+use highwater_oom::OomReport;
 
 /// The largest log that is read: it is held in memory, and a machine that asks why it ran out has
 /// none to spare.
@@ -62,37 +63,23 @@ fn bounded(input: impl Read, name: &str) -> anyhow::Result<Vec<u8>> {
 }
 
 fn found(source: String, bytes: &[u8]) -> Log {
-    let bytes = highwater_log::plain(bytes);
-    let reports = reports(&bytes);
+    let reports = highwater_oom::skim(Stream::new(bytes));
     let mut hints = Hints::default();
     if reports.is_empty() {
-        Lines::new(&bytes).for_each(|line| hints.look(&line));
+        let mut lines = Stream::new(bytes);
+        while let Some(line) = lines.next_line() {
+            hints.look(&line);
+        }
     }
     let lines = bytes.split(|byte| *byte == b'\n').count();
     let lines = lines.saturating_sub(usize::from(bytes.is_empty() || bytes.ends_with(b"\n")));
-    Log { source, reports, hints, lines, is_binary: is_binary(&bytes) }
+    Log { source, reports, hints, lines, is_binary: is_binary(bytes) }
 }
 
 /// As grep has it: text has no NUL near its beginning.
 fn is_binary(bytes: &[u8]) -> bool {
     const LOOKED_AT: usize = 32 << 10;
     bytes.get(..LOOKED_AT).unwrap_or(bytes).contains(&0)
-}
-
-/// The reports: between episodes one sweep finds the next line that matters.
-fn reports(bytes: &[u8]) -> Vec<OomReport> {
-    let mut lines = Lines::new(bytes);
-    let mut reading = Reading::default();
-    let mut sweep = Sweep::default();
-    loop {
-        if reading.is_idle() {
-            lines.skip_to(|rest| sweep.find(rest));
-        }
-        match lines.next() {
-            Some(line) => reading.push(&line),
-            None => return reading.finish(),
-        }
-    }
 }
 
 #[cfg(test)]
@@ -112,8 +99,8 @@ mod tests {
         let quiet = "Nov 20 10:00:00 host app[1]: nothing to see\n".repeat(50);
         let kill = "[    5.000000] Out of memory: Killed process 7 (x) total-vm:8kB, anon-rss:4kB, file-rss:0kB, shmem-rss:0kB\n";
         let text = format!("{quiet}{kill}{quiet}{kill}");
-        let swept = reports(text.as_bytes());
-        assert_eq!(swept, highwater_oom::read(Lines::new(text.as_bytes())));
+        let swept = highwater_oom::skim(Stream::new(text.as_bytes()));
+        assert_eq!(swept, highwater_oom::read(Stream::new(text.as_bytes())));
         assert_eq!(swept[0].kills[0].line, 51);
     }
 }

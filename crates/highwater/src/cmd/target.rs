@@ -179,7 +179,7 @@ mod tests {
             let log = format!(
                 "Out of memory: Killed process 7 ({comm}) total-vm:8kB, anon-rss:4kB, file-rss:0kB, shmem-rss:0kB"
             );
-            let reports = highwater_oom::read(highwater_log::Lines::new(log.as_bytes()));
+            let reports = highwater_oom::read(highwater_log::Stream::new(log.as_bytes()));
             let case = Case {
                 report: &reports[0],
                 kill: Some(0),

@@ -298,9 +298,10 @@ fn from_event(stored: StoredEvent, page_size: Option<PageSize>) -> Episode {
         seq.unwrap_or_else(|| u64::try_from(at).unwrap_or(0).saturating_add(1))
     };
     let lines = death.lines.iter().enumerate().map(|(at, line)| line.as_line(number(at)));
+    let lines: Vec<_> = lines.collect();
     let wanted = number(death.kill_line);
     let is_it = |kill: &Kill| kill.line == wanted || kill.pid == Some(death.pid);
-    let reports = highwater_oom::read(lines);
+    let reports = highwater_oom::read(lines.into_iter());
     let mut report = reports
         .into_iter()
         .find(|report| report.kills.iter().any(is_it))

@@ -36,17 +36,17 @@ pub(super) fn what_ran_out(scene: &Scene<'_>) -> Option<Claim> {
             evidence = scene.cite.lines(scene.report.trigger.as_ref().map(|told| told.line));
             "order −1 is a request by hand: f written to /proc/sysrq-trigger, or the key".to_owned()
         }
-        Cause::SystemdOomd | Cause::Earlyoom => {
+        Cause::SystemdOomd | Cause::Earlyoom | Cause::Nohang | Cause::Oomd => {
             evidence = scene.cite.lines(kill_line);
             "the kernel killed nothing: a program in user space decided this".to_owned()
         }
-        Cause::Unknown => return None,
+        Cause::Lowmemorykiller | Cause::Unknown => return None,
     };
     evidence.dedup();
     claim(text, evidence)
 }
 
-fn machine_words(shortage: &Shortage<'_>) -> String {
+fn machine_words(shortage: &Shortage) -> String {
     let Shortage::Zones { short, plenty } = shortage else {
         return match shortage {
             Shortage::Pieces { .. } => "no cgroup's limit was involved".to_owned(),

@@ -1,6 +1,6 @@
-//! The lines of a whole log, each out of its own envelope.
+//! One line after the other out of its envelope.
 
-use highwater_core::line::LogLine;
+use highwater_core::line::{Caller, LogLine, Origin};
 use highwater_core::time::{BootTime, WallTime};
 
 use crate::{dmesg, kmsg, paste, scan, syslog};
@@ -8,71 +8,63 @@ use crate::{dmesg, kmsg, paste, scan, syslog};
 /// The byte order mark that some editors put first.
 const BOM: &[u8] = b"\xef\xbb\xbf";
 
-/// An iterator over the lines of a log that was pasted or read from a file.
+/// Takes lines out of their envelopes.
 ///
 /// The envelope is found line by line, so mixed logs are read. Empty lines, `grep`'s separators and
-/// the device lines of `/dev/kmsg` records are counted but not given. Colours are taken off by
-/// [`plain`](crate::plain) beforehand.
-#[derive(Clone, Debug)]
-pub struct Lines<'a> {
-    rest: &'a [u8],
+/// the device lines of `/dev/kmsg` records give nothing.
+///
+/// In two steps, so that a message can be lent both from the line and from what was kept of those
+/// before: [`take`](Self::take) says whether the line completes a message,
+/// [`message`](Self::message) gives it.
+#[derive(Debug, Default)]
+pub struct Opener {
     number: u64,
     below_record: bool,
+    /// The line at hand without colours and escapes, if it had any.
+    scratch: Vec<u8>,
+    is_cleaned: bool,
 }
 
-impl<'a> Lines<'a> {
-    /// The lines of `log`.
-    pub fn new(log: &'a [u8]) -> Self {
-        let rest = log.strip_prefix(BOM).unwrap_or(log);
-        Self { rest, number: 0, below_record: false }
+impl Opener {
+    /// Takes the line `raw`, which stands at `number` and is without its line end. `true` if it
+    /// completes a message.
+    pub fn take(&mut self, number: u64, raw: &[u8]) -> bool {
+        self.number = number;
+        let raw = self.bare(raw);
+        let skip = raw.trim_ascii().is_empty()
+            || paste::is_separator(raw)
+            || (self.below_record && kmsg::is_dictionary(raw));
+        if skip {
+            return false;
+        }
+        self.is_cleaned = !paste::is_plain(raw);
+        if self.is_cleaned {
+            paste::clean(raw, &mut self.scratch);
+        }
+        self.below_record = kmsg::head(paste::unwrap(raw)).is_some();
+        true
     }
 
-    /// Skips to the line in which `find` sees something; to the end if it sees nothing.
-    ///
-    /// `find` is given all that is left and answers with an offset: one sweep over a large log in
-    /// place of a look at each line.
-    pub fn skip_to(&mut self, find: impl FnOnce(&[u8]) -> Option<usize>) {
-        let found = find(self.rest).unwrap_or(self.rest.len());
-        let before = self.rest.get(..found).unwrap_or(self.rest);
-        let start = memchr::memrchr(b'\n', before).map_or(0, |at| at + 1);
-        let skipped = before.get(..start).unwrap_or_default();
-        let count = memchr::memchr_iter(b'\n', skipped).count();
-        self.number = self.number.saturating_add(u64::try_from(count).unwrap_or(u64::MAX));
-        self.rest = self.rest.get(start..).unwrap_or_default();
-        if start > 0 {
-            self.below_record = false;
-        }
+    /// The message that the line `raw`, taken last, completed.
+    pub fn message<'a>(&'a self, raw: &'a [u8]) -> LogLine<'a> {
+        let raw = self.bare(raw);
+        opened(self.number, raw, if self.is_cleaned { &self.scratch } else { raw })
     }
 
-    /// The next line, without its end.
-    fn cut(&mut self) -> Option<&'a [u8]> {
-        if self.rest.is_empty() {
-            return None;
-        }
-        let end = memchr::memchr(b'\n', self.rest);
-        let (line, rest) = self.rest.split_at_checked(end.unwrap_or(self.rest.len()))?;
-        self.rest = rest.strip_prefix(b"\n").unwrap_or_default();
-        self.number += 1;
-        Some(line.strip_suffix(b"\r").unwrap_or(line))
+    /// The input is over. `true` if a message was still in the making: `message(b"")` gives it.
+    pub fn finish(&mut self) -> bool {
+        false
     }
-}
 
-impl<'a> Iterator for Lines<'a> {
-    type Item = LogLine<'a>;
+    /// Lines were left out before the next one.
+    pub fn skipped(&mut self) {
+        self.below_record = false;
+    }
 
-    fn next(&mut self) -> Option<LogLine<'a>> {
-        loop {
-            let raw = self.cut()?;
-            let skip = raw.trim_ascii().is_empty()
-                || paste::is_separator(raw)
-                || (self.below_record && kmsg::is_dictionary(raw));
-            if skip {
-                continue;
-            }
-            let line = opened(self.number, raw);
-            self.below_record = line.seq.is_some();
-            return Some(line);
-        }
+    /// Without a carriage return, and on the first line without a byte order mark.
+    fn bare<'a>(&self, raw: &'a [u8]) -> &'a [u8] {
+        let raw = raw.strip_suffix(b"\r").unwrap_or(raw);
+        if self.number == 1 { raw.strip_prefix(BOM).unwrap_or(raw) } else { raw }
     }
 }
 
@@ -84,14 +76,17 @@ struct Envelope<'a> {
     seq: Option<u64>,
     ident: Option<&'a [u8]>,
     continues: bool,
+    origin: Origin,
+    caller: Option<Caller>,
 }
 
 /// One line out of its envelope.
-fn opened(number: u64, raw: &[u8]) -> LogLine<'_> {
-    let inner = paste::unwrap(raw);
+fn opened<'a>(number: u64, raw: &'a [u8], line: &'a [u8]) -> LogLine<'a> {
+    let inner = paste::unwrap(line);
     let (envelope, text) = record(inner).unwrap_or_else(|| layers(inner));
-    let Envelope { wall, boot, seq, ident, continues } = envelope;
-    LogLine { number, text: text.trim_ascii_end(), raw, wall, boot, seq, ident, continues }
+    let Envelope { wall, boot, seq, ident, continues, origin, caller } = envelope;
+    let text = text.trim_ascii_end();
+    LogLine { number, text, raw, wall, boot, seq, ident, continues, origin, caller }
 }
 
 /// A `/dev/kmsg` record.
@@ -102,6 +97,7 @@ fn record(line: &[u8]) -> Option<(Envelope<'_>, &[u8])> {
         seq: Some(record.seq),
         ident: Some(kmsg::writer(record.facility, record.text)),
         continues: record.continues,
+        origin: kmsg::origin(record.facility),
         ..Envelope::default()
     };
     Some((envelope, record.text))
@@ -157,11 +153,11 @@ fn is_certain(text: &[u8], ident: &[u8]) -> bool {
 mod tests {
     use super::*;
 
-    fn one(log: &[u8]) -> LogLine<'_> {
-        let mut lines = Lines::new(log);
-        let line = lines.next().unwrap();
-        assert_eq!(lines.next(), None);
-        line
+    fn one(line: &[u8]) -> LogLine<'_> {
+        let opener: &'static mut Opener = Box::leak(Box::default());
+        let line = line.strip_suffix(b"\n").unwrap_or(line);
+        assert!(opener.take(1, line));
+        opener.message(line)
     }
 
     #[test]
@@ -199,40 +195,9 @@ mod tests {
     }
 
     #[test]
-    fn lines_without_a_stamp_that_begin_with_blanks_continue() {
-        let log = b"[    1.000000] anon 1\n                file 2\nplain\n";
-        let told: Vec<_> = Lines::new(log).map(|l| (l.number, l.continues)).collect();
-        assert_eq!(told, [(1, false), (2, true), (3, false)]);
-    }
-
-    #[test]
-    fn records_come_without_their_device_lines() {
-        let log = b"6,1,2,-;a\n SUBSYSTEM=x\n DEVICE=y\n6,2,3,+;b\n";
-        let told: Vec<_> = Lines::new(log).map(|l| (l.number, l.seq, l.continues)).collect();
-        assert_eq!(told, [(1, Some(1), false), (4, Some(2), true)]);
-    }
-
-    #[test]
-    fn skipping_keeps_the_count() {
-        let log = b"one\ntwo\nthree\nfour";
-        let mut lines = Lines::new(log);
-        lines.skip_to(|rest| memchr::memmem::find(rest, b"ree"));
-        assert_eq!(lines.next().map(|l| (l.number, l.text)), Some((3, &b"three"[..])));
-        lines.skip_to(|_| None);
-        assert_eq!(lines.next().map(|l| l.number), Some(4));
-    }
-
-    #[test]
     fn a_moment_needs_a_zone() {
         assert!(one(b"2026-04-27T08:47:12+0200 host kernel: x").wall.is_some());
         assert_eq!(one(b"Apr 27 08:47:12 host kernel: x").wall, None);
         assert_eq!(one(b"[Mon Apr 27 08:47:12 2026] x").wall, None);
-    }
-
-    #[test]
-    fn garbage_is_a_line_like_any_other() {
-        for log in [&b"\xff\xfe\x00"[..], b"[", b"<", b"<6", b"1,", b"> ", b">>>", b"[.]", b"\r"] {
-            assert!(Lines::new(log).count() <= 1);
-        }
     }
 }
