@@ -15,6 +15,7 @@ mod capture;
 mod clock;
 mod corpus;
 mod e2e;
+mod kills;
 mod layers;
 mod repo;
 mod tidy;
@@ -48,6 +49,8 @@ enum Chore {
     Bench(bench::Bench),
     /// Copy what a recorder reads of this machine, as a fixture tree.
     Capture(capture::Capture),
+    /// Have real kernels kill, and keep what they say about it.
+    CaptureOom(kills::CaptureOom),
     /// Leak memory (a victim of the tests).
     #[command(hide = true)]
     Leak(victim::Leak),
@@ -64,6 +67,7 @@ fn main() -> ExitCode {
         Chore::E2e(scenario) => scenario.run(),
         Chore::Bench(bench) => bench.run(),
         Chore::Capture(capture) => capture.run(),
+        Chore::CaptureOom(capture) => capture.run(),
         Chore::Leak(leak) => leak.run(),
         Chore::Idle(idle) => idle.run(),
     };

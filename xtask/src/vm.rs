@@ -13,5 +13,5 @@
 mod boot;
 mod image;
 
-pub(crate) use boot::{Payload, Vm, VmRun};
+pub(crate) use boot::{Hardware, Payload, Vm, VmRun};
 pub(crate) use image::Image;

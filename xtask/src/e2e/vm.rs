@@ -51,6 +51,8 @@ pub(crate) fn run(options: &Options, board: &mut Scoreboard) -> anyhow::Result<(
         board.check("why UNIT tells the same", why(&run.results, "why-unit.json"));
         board.check("why UNIT is readable", readable(&run.results));
         board.check("checkup answers", checkup(&run.results));
+        board.check("a unit that dies together is told whole", together(&run.results));
+        board.check("a kill by sysrq is told as one", by_hand(&run.results));
         board
             .check("the agent is ready, fed its watchdog, and is killed last", alive(&run.results));
         board.check("the agent ends cleanly", agent(&run.results));
@@ -69,21 +71,21 @@ fn read(results: &Path, name: &str) -> anyhow::Result<String> {
     Ok(String::from_utf8_lossy(&content).trim().to_owned())
 }
 
-fn pid(results: &Path) -> anyhow::Result<u64> {
-    read(results, "pid")?.parse().context("the unit had no pid")
+fn pid(results: &Path, name: &str) -> anyhow::Result<u64> {
+    read(results, name)?.parse().with_context(|| format!("{name} has no pid"))
 }
 
 fn kernel(results: &Path) -> anyhow::Result<String> {
     let result = read(results, "hog.result")?;
     ensure!(result == "oom-kill", "systemd says {result}");
-    let wanted = format!("Killed process {} (leak)", pid(results)?);
+    let wanted = format!("Killed process {} (leak)", pid(results, "pid")?);
     let said = read(results, "dmesg.txt")?;
     let line = said.lines().find(|line| line.contains(&wanted));
     line.map(str::to_owned).with_context(|| format!("no line with: {wanted}"))
 }
 
 fn why(results: &Path, name: &str) -> anyhow::Result<String> {
-    let pid = pid(results)?;
+    let pid = pid(results, "pid")?;
     let expected = Expected {
         pid,
         comm: "leak".into(),
@@ -91,12 +93,46 @@ fn why(results: &Path, name: &str) -> anyhow::Result<String> {
         limit_owner: "/system.slice/hog.service".into(),
         points: POINTS,
     };
-    let answer: Value = serde_json::from_str(&read(results, name)?)
-        .with_context(|| format!("{name} is not JSON"))?;
-    let deaths = answer.get("deaths").and_then(Value::as_array).context("no deaths")?;
+    let deaths = deaths(results, name)?;
     ensure!(deaths.len() == 1, "{} deaths instead of one", deaths.len());
     let death = deaths.iter().find(|death| victim(death) == Some(pid));
     expected.judge(death.context("another death")?)
+}
+
+fn deaths(results: &Path, name: &str) -> anyhow::Result<Vec<Value>> {
+    let mut answer: Value = serde_json::from_str(&read(results, name)?)
+        .with_context(|| format!("{name} is not JSON"))?;
+    let deaths = answer.get_mut("deaths").and_then(Value::as_array_mut).context("no deaths")?;
+    Ok(std::mem::take(deaths))
+}
+
+/// What a death calls its victim, and its cause.
+fn named(death: &Value) -> (&str, &str) {
+    let text = |pointer| death.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+    (text("/victim/comm"), text("/cause"))
+}
+
+/// The one that went over the limit, and the one that only shared it.
+fn together(results: &Path) -> anyhow::Result<String> {
+    let pid = pid(results, "group.pid")?;
+    let deaths = deaths(results, "why-group.json")?;
+    let mut told: Vec<_> = deaths.iter().map(named).collect();
+    told.sort_unstable();
+    let wanted = ["leak", "sleep"].map(|comm| (comm, "kernel-oom-memcg"));
+    ensure!(told == wanted, "told are {told:?}");
+    ensure!(deaths.iter().any(|death| victim(death) == Some(pid)), "none has pid {pid}");
+    Ok(format!("pid {pid} and its sibling"))
+}
+
+/// No limit and no shortage: the cause is the person.
+fn by_hand(results: &Path) -> anyhow::Result<String> {
+    let pid = pid(results, "quiet.pid")?;
+    let deaths = deaths(results, "why-quiet.json")?;
+    let death = deaths.iter().find(|death| victim(death) == Some(pid));
+    let death =
+        death.with_context(|| format!("pid {pid} is in none of {} deaths", deaths.len()))?;
+    ensure!(named(death) == ("leak", "kernel-oom-sysrq"), "told is {:?}", named(death));
+    Ok(format!("pid {pid}, the machine having room"))
 }
 
 fn readable(results: &Path) -> anyhow::Result<String> {

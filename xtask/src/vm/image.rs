@@ -25,12 +25,12 @@ pub(crate) struct Image {
 }
 
 impl Image {
-    /// The image of this recipe; builds it if this is the first time.
-    pub(crate) fn ready() -> anyhow::Result<Self> {
+    /// The image of this recipe with these packages more; builds it if this is the first time.
+    pub(crate) fn ready(packages: &[&str]) -> anyhow::Result<Self> {
         let images = repo::target().join("vm");
-        let folder = images.join(format!("{:016x}", fingerprint()));
+        let folder = images.join(format!("{:016x}", fingerprint(packages)));
         if !folder.join("root.raw").is_file() {
-            build(&images, &folder)?;
+            build(&images, &folder, packages)?;
         }
         Ok(Self { folder })
     }
@@ -48,14 +48,14 @@ impl Image {
     }
 }
 
-fn fingerprint() -> u64 {
+fn fingerprint(packages: &[&str]) -> u64 {
     let mut hasher = DefaultHasher::new();
-    (RECIPE, RUN, UNIT).hash(&mut hasher);
+    (RECIPE, RUN, UNIT, packages).hash(&mut hasher);
     hasher.finish()
 }
 
 /// Builds beside the final place and moves: an image that was cut short is not an image.
-fn build(images: &Path, folder: &Path) -> anyhow::Result<()> {
+fn build(images: &Path, folder: &Path, packages: &[&str]) -> anyhow::Result<()> {
     if !rustix::process::geteuid().is_root() {
         bail!("the image is made by debootstrap, which needs root");
     }
@@ -70,7 +70,9 @@ fn build(images: &Path, folder: &Path) -> anyhow::Result<()> {
     fs::write(guest.join("highwater-e2e.service"), UNIT)?;
     println!("building the guest's image (once per recipe)");
     let begun = clock::now();
-    let made = repo::succeed(Command::new("bash").arg(script).arg(&part).arg(mirror).arg(&guest));
+    let mut recipe = Command::new("bash");
+    recipe.arg(script).arg(&part).arg(mirror).arg(&guest).arg(packages.join(","));
+    let made = repo::succeed(&mut recipe);
     let moved = made.and_then(|_| {
         fs::rename(&part, folder).with_context(|| format!("cannot make {}", folder.display()))
     });

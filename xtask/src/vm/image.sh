@@ -1,18 +1,20 @@
 #!/usr/bin/env bash
-# Builds the guest of the VM tests: image.sh FOLDER MIRROR GUEST
-#   FOLDER  gets root.raw (an ext4 file system), vmlinuz and initrd
-#   MIRROR  a Debian mirror, as the sources list of this machine names it
-#   GUEST   the folder with what the guest runs
+# Builds the guest of the VM tests: image.sh FOLDER MIRROR GUEST PACKAGES
+#   FOLDER    gets root.raw (an ext4 file system), vmlinuz and initrd
+#   MIRROR    a Debian mirror, as the sources list of this machine names it
+#   GUEST     the folder with what the guest runs
+#   PACKAGES  what is installed beside the least, with commas; their daemons start when a test says so
 # It is Debian 12 as anybody installs it, with one unit more; the whole text is part of the cache key.
 set -euo pipefail
-folder=$1 mirror=$2 guest=$3
+folder=$1 mirror=$2 guest=$3 packages=$4
 suite=bookworm
 size=900M # the tree is about 250 MB; the rest is room for a test's history, sparse on the host
 
 root=$folder/root
 rm -rf "$root"
 mkdir -p "$root"
-debootstrap --variant=minbase --include=systemd-sysv,dbus,linux-image-cloud-amd64 \
+debootstrap --variant=minbase \
+    --include="systemd-sysv,dbus,linux-image-cloud-amd64${packages:+,$packages}" \
     "$suite" "$root" "$mirror"
 
 # One unit that runs whatever the payload disk brings, then powers off.
@@ -30,6 +32,10 @@ for unit in apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub
     systemd-timesyncd.service systemd-update-utmp.service systemd-pstore.service; do
     ln -sf /dev/null "$root/etc/systemd/system/$unit"
 done
+
+# A daemon that a package brings is there to be started, not to run.
+find "$root/etc/systemd/system" -type l \( -name 'earlyoom*' -o -name 'nohang*' -o -name '*oomd*' \) \
+    -delete
 
 # Kernel messages belong to the test: none is dropped for speed.
 install -d "$root/etc/systemd/journald.conf.d"

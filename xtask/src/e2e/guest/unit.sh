@@ -42,6 +42,27 @@ if [ -x "$highwater" ]; then
     "$highwater" why hog --data-dir "$data" >"$RESULTS/why.txt" 2>&1
     "$highwater" checkup --data-dir "$data" >"$RESULTS/checkup.txt" 2>&1
     echo $? >"$RESULTS/checkup.code"
+
+    # Two deaths of other kinds: a unit whose processes die together, and whom a person's sysrq
+    # finds. The latter is no limit's doing: the one with the highest adjustment dies.
+    systemd-run -q --unit=group -p OOMPolicy=kill -p MemoryMax=64M -p MemorySwapMax=0 \
+        bash -c "sleep 900 & exec '$leak' leak --step-mib 8 --every-ms 200"
+    systemctl show -P MainPID group >"$RESULTS/group.pid"
+    while systemctl -q is-active group; do sleep 0.3; done
+    systemd-run -q --unit=quiet -p OOMScoreAdjust=900 \
+        "$leak" leak --step-mib 8 --every-ms 200 --until-mib 48
+    systemctl show -P MainPID quiet >"$RESULTS/quiet.pid"
+    sleep 5
+    echo f >/proc/sysrq-trigger
+    while systemctl -q is-active quiet; do sleep 0.3; done
+    for unit in group quiet; do
+        for _ in {1..20}; do
+            "$highwater" why "$unit.service" --json --data-dir "$data" >"$RESULTS/why-$unit.json"
+            grep -q '"pid"' "$RESULTS/why-$unit.json" && break
+            sleep 0.5
+        done
+    done
+
     systemctl show -P ActiveState highwater >"$RESULTS/agent.state"
     systemctl stop highwater
     systemctl show -P Result highwater >"$RESULTS/agent.result"
