@@ -32,9 +32,8 @@ pub(crate) struct Progress {
     /// The kill lines of the report in progress whose deaths were handed out.
     told: Vec<LineNumber>,
     events: Vec<Event>,
-    /// The last message read, and the first of the report in progress.
+    /// The last message read.
     last_seq: Option<u64>,
-    report_from: Option<u64>,
 }
 
 impl Progress {
@@ -47,7 +46,6 @@ impl Progress {
             told: Vec::new(),
             events: Vec::new(),
             last_seq: after,
-            report_from: None,
         }
     }
 
@@ -68,7 +66,6 @@ impl Progress {
             self.finish(&report, wall);
         }
         let Some(report) = self.assembler.current() else { return };
-        self.report_from = self.report_from.or(line.seq);
         if pushed.new_kill
             && let Some(kill) = report.kills.last()
         {
@@ -91,19 +88,22 @@ impl Progress {
     /// The events that waited long enough by `now`, all of them with `all`; and up to where the
     /// messages are dealt with thereby.
     pub(crate) fn settled(&mut self, now: BootTime, all: bool) -> (Vec<Event>, Option<u64>) {
-        if self.pending.iter().any(|pending| all || pending.due <= now)
-            && let Some(report) = self.assembler.current()
-        {
+        if self.pending.iter().any(|pending| all || pending.due <= now) {
             for pending in self.pending.drain(..) {
-                let kill = report.kills.iter().find(|kill| kill.line == pending.kill_line);
-                self.events.extend(kill.and_then(|k| death(report, k, pending.wall, self.boot)));
+                let told = self.assembler.open().find_map(|report| {
+                    let kill = report.kills.iter().find(|kill| kill.line == pending.kill_line)?;
+                    Some(death(report, kill, pending.wall, self.boot))
+                });
+                self.events.extend(told.flatten());
                 self.told.push(pending.kill_line);
             }
         }
-        // A report that goes on is read again from its first line after a restart.
+        // A report that goes on is read again from its first line after a restart. Of the kernel's
+        // log, the number of a line is that of its message.
+        let first = |report: &OomReport| report.lines.first().map(|line| line.number);
         let open = !self.pending.is_empty()
-            || self.assembler.current().is_some_and(|report| report.kills.is_empty());
-        let dealt_with = match self.report_from {
+            || self.assembler.open().any(|report| report.kills.is_empty());
+        let dealt_with = match self.assembler.open().filter_map(first).min() {
             Some(from) if open => from.checked_sub(1),
             _ => self.last_seq,
         };
@@ -117,9 +117,9 @@ impl Progress {
             let wall = pending.map_or(wall, |pending| pending.wall);
             self.events.extend(death(report, kill, wall, self.boot));
         }
-        self.pending.clear();
-        self.told.clear();
-        self.report_from = None;
+        let is_of = |line: &LineNumber| report.kills.iter().any(|kill| kill.line == *line);
+        self.pending.retain(|pending| !is_of(&pending.kill_line));
+        self.told.retain(|line| !is_of(line));
     }
 }
 

@@ -101,12 +101,36 @@ pub trait LineSource {
     /// The next line; `None` at the end.
     fn next_line(&mut self) -> Option<LogLine<'_>>;
 
-    /// Everything up to the line in which `find` sees something may be left out. `find` is given
-    /// stretches of the input as it stands there and answers with an offset.
+    /// Everything up to the line in which `find` sees something may be left out.
     ///
     /// A source may ignore this, and it may give some lines before that one: what `find` sees need
     /// not be where an episode begins.
-    fn skip_to(&mut self, _find: &mut dyn FnMut(&[u8]) -> Option<usize>) {}
+    fn skip_to(&mut self, _find: Find) {}
+}
+
+/// Lent, so that it can be asked afterwards how it went.
+impl<L: LineSource + ?Sized> LineSource for &mut L {
+    fn next_line(&mut self) -> Option<LogLine<'_>> {
+        (**self).next_line()
+    }
+
+    fn skip_to(&mut self, find: Find) {
+        (**self).skip_to(find);
+    }
+}
+
+/// Looks through a stretch of the input as it stands there. The stretch may begin and end within a
+/// line: what is in such a line and may be worth reading counts. A plain function, so that a source
+/// may let another thread look ahead.
+pub type Find = fn(&[u8]) -> Seen;
+
+/// What was seen in a stretch of the input.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Seen {
+    /// How many lines end in it.
+    pub ends: u64,
+    /// Where the first thing worth reading is.
+    pub mark: Option<usize>,
 }
 
 /// Lines that are in memory already: those recorded with a death.

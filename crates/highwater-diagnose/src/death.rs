@@ -14,7 +14,9 @@ mod growth;
 mod makeup;
 mod missing;
 mod ranking;
+mod reason;
 mod remembered;
+mod repeats;
 mod scene;
 mod summary;
 mod zones;
@@ -24,7 +26,7 @@ use highwater_core::evidence::Claim;
 use highwater_core::series::{Selection, Series, SeriesSource, SourceError};
 use highwater_core::time::{BootTime, WallTime};
 use highwater_core::units::PageSize;
-use highwater_oom::report::{Kill, OomReport};
+use highwater_oom::report::{Kill, OomReport, Trust};
 
 pub use advice::Advice;
 pub use cause::Confidence;
@@ -32,6 +34,10 @@ pub use growth::{Growth, Recorded, Window};
 pub use highwater_oom::Cause;
 pub use makeup::{Kind, Makeup, Part};
 pub use ranking::RankedTask;
+pub use reason::{Ground, Reason, Role};
+pub use repeats::repeats;
+
+pub use zones::ZoneState;
 
 use scene::Scene;
 
@@ -86,8 +92,15 @@ pub struct Diagnosis {
     pub usage: Option<highwater_core::units::Bytes>,
     /// Its limit, from the report or from the record.
     pub limit: Option<highwater_core::limit::Limit>,
-    /// What follows, most important first.
+    /// Whether the kernel's own transport vouches for the lines.
+    pub trust: Trust,
+    /// Why it came to this: the primary reason first, then what contributed; never empty.
+    pub grounds: Vec<Ground>,
+    /// What follows, most important first; the statements of the grounds are among them.
     pub claims: Vec<Claim>,
+    /// The memory zones as the request found them; empty where they are not printed, or where a
+    /// cgroup's limit was reached and they say nothing.
+    pub zones: Vec<ZoneState>,
     /// What memory was made of.
     pub makeup: Option<Makeup>,
     /// Who could have been chosen, the likeliest first.
@@ -105,6 +118,7 @@ pub struct Diagnosis {
 /// Explains one death, or one episode without a death.
 pub fn explain(case: &Case<'_>, history: &dyn SeriesSource) -> Diagnosis {
     let scene = Scene::of(case, history);
+    let (claims, grounds) = claims::of(&scene);
     Diagnosis {
         time: scene.time,
         boot: scene.boot,
@@ -116,7 +130,14 @@ pub fn explain(case: &Case<'_>, history: &dyn SeriesSource) -> Diagnosis {
         task_cgroup: scene.task_cgroup.as_ref().map(|told| told.value.clone()),
         usage: scene.usage.as_ref().map(|told| told.value),
         limit: scene.limit.as_ref().map(|told| told.value),
-        claims: claims::of(&scene),
+        trust: case.report.trust,
+        grounds,
+        claims,
+        zones: if scene.is_memcg() {
+            Vec::new()
+        } else {
+            zones::states(case.report, scene.page_size)
+        },
         advice: advice::of(&scene),
         oddities: oddities(case.report),
         makeup: scene.makeup,

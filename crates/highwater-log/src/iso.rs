@@ -6,19 +6,41 @@ use highwater_core::time::WallTime;
 
 use crate::scan;
 
+/// A stamp, taken apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Stamp<'a> {
+    /// The moment, if the stamp has a zone.
+    pub(crate) wall: Option<WallTime>,
+    /// A comma stands before the fraction, as `dmesg` writes it.
+    pub(crate) is_comma: bool,
+    /// How many digits the fraction has.
+    pub(crate) fraction: usize,
+    /// What stands right behind it.
+    pub(crate) rest: &'a [u8],
+}
+
 /// Takes the stamp off: the moment, if it has a zone, and what follows the blank behind it.
 pub(crate) fn strip(line: &[u8]) -> Option<(Option<WallTime>, &[u8])> {
+    let Stamp { wall, rest, .. } = stamp(line)?;
+    let text = rest.strip_prefix(b" ").or(rest.is_empty().then_some(rest))?;
+    Some((wall, text))
+}
+
+/// The stamp at the front.
+pub(crate) fn stamp(line: &[u8]) -> Option<Stamp<'_>> {
     let (days, rest) = date(line)?;
     let rest = rest.strip_prefix(b"T").or_else(|| rest.strip_prefix(b" "))?;
-    let (day_us, rest) = scan::clock(rest)?;
-    let zone = offset(rest);
-    let rest = zone.map_or(rest, |(_, rest)| rest);
+    let (day_us, after) = scan::clock(rest)?;
+    // `08:47:12` takes eight bytes, the fraction what is left.
+    let fraction = rest.get(8..rest.len() - after.len()).unwrap_or_default();
+    let zone = offset(after);
+    let rest = zone.map_or(after, |(_, rest)| rest);
     let wall = zone.and_then(|(offset_s, _)| {
         let us = i64::try_from(day_us).ok()?;
         Some(WallTime::from_millis(days * 86_400_000 + us / 1000 - offset_s * 1000))
     });
-    let text = rest.strip_prefix(b" ").or(rest.is_empty().then_some(rest))?;
-    Some((wall, text))
+    let is_comma = fraction.starts_with(b",");
+    Some(Stamp { wall, is_comma, fraction: fraction.len().saturating_sub(1), rest })
 }
 
 /// `2026-04-27` as days after 1970-01-01, and what follows.

@@ -9,10 +9,13 @@
 //! └ priority: facility * 8 + level
 //! ```
 
-use highwater_core::line::{LogLine, Origin};
+use highwater_core::line::{Caller, LogLine, Origin};
 use highwater_core::time::BootTime;
 
-use crate::{scan, syslog};
+use crate::{dmesg, scan, syslog};
+
+/// A kernel's release (`utsname`) is no longer than this.
+const RELEASE_BYTES: usize = 65;
 
 /// One record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +30,8 @@ pub struct Record<'a> {
     pub boot: BootTime,
     /// It carries on the record before it.
     pub continues: bool,
+    /// Which task or processor printed it (`CONFIG_PRINTK_CALLER`).
+    pub caller: Option<Caller>,
     /// The message, unescaped; a line end in it separates parts of one message.
     pub text: &'a [u8],
 }
@@ -44,7 +49,7 @@ impl<'a> Record<'a> {
             ident: Some(writer(self.facility, self.text)),
             continues: self.continues,
             origin: origin(self.facility),
-            caller: None,
+            caller: self.caller,
         }
     }
 }
@@ -58,7 +63,7 @@ pub(crate) fn origin(facility: u32) -> Origin {
 pub(crate) fn writer(facility: u32, text: &[u8]) -> &[u8] {
     match facility {
         0 => b"kernel",
-        _ => syslog::writer(text).map_or(b"user", |(ident, _)| ident),
+        _ => syslog::writer(text).map_or(b"user", |writer| writer.ident),
     }
 }
 
@@ -77,7 +82,10 @@ pub fn record<'a>(bytes: &'a [u8], scratch: &'a mut Vec<u8>) -> Option<Record<'a
 
 /// The record on one line, its message as it stands there.
 pub(crate) fn head(line: &[u8]) -> Option<Record<'_>> {
-    let (priority, rest) = scan::number(line)?;
+    if !line.first()?.is_ascii_digit() {
+        return None;
+    }
+    let (priority, rest) = scan::number(unreleased(line))?;
     let (seq, rest) = scan::number(rest.strip_prefix(b",")?)?;
     let (boot, rest) = scan::number(rest.strip_prefix(b",")?)?;
     let flags = rest.strip_prefix(b",")?;
@@ -88,8 +96,23 @@ pub(crate) fn head(line: &[u8]) -> Option<Record<'_>> {
         seq,
         boot: BootTime::from_micros(boot),
         continues: flags.starts_with(b"+"),
+        caller: caller(flags),
         text: text.strip_prefix(b";")?,
     })
+}
+
+/// Without the kernel's release that `netconsole` puts first if asked to: `6.18.0,`.
+fn unreleased(line: &[u8]) -> &[u8] {
+    let end = line.iter().take(RELEASE_BYTES).position(|b| *b == b',');
+    let released = end.and_then(|at| line.split_at_checked(at)).filter(|(r, _)| r.contains(&b'.'));
+    released.and_then(|(_, rest)| rest.strip_prefix(b",")).unwrap_or(line)
+}
+
+/// `caller=T9185` among the fields behind the flag.
+fn caller(flags: &[u8]) -> Option<Caller> {
+    let mut fields = flags.split(|b| *b == b',').skip(1);
+    let printer = fields.find_map(|field| field.strip_prefix(b"caller="))?;
+    dmesg::printer(printer).map(|(caller, _)| caller)
 }
 
 /// A ` KEY=value` line below a record: what device it is about, not part of the message.
@@ -138,6 +161,14 @@ mod tests {
         let ident = |bytes| head(bytes).unwrap().as_line().ident.unwrap();
         assert_eq!(ident(b"6,1,2,-;systemd[1]: x"), b"kernel");
         assert_eq!(ident(b"30,1,2,-;systemd[1]: x"), b"systemd");
+    }
+
+    #[test]
+    fn the_caller_and_the_release_are_understood() {
+        let caller = |bytes| head(bytes).unwrap().caller;
+        assert_eq!(caller(b"6,1,2,-,caller=T7;x"), Some(Caller::Task(7)));
+        assert_eq!(caller(b"6.18.0-rc1,6,1,2,-,ncfrag=0/33,caller=C0;x"), Some(Caller::Cpu(0)));
+        assert_eq!(caller(b"6,1,2,-,caller=x;x"), None);
     }
 
     #[test]

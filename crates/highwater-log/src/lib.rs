@@ -3,14 +3,27 @@
 //! Nothing here reads files, and nothing here knows what a message means: this room takes the
 //! stamps, hosts and names off, line by line, since logs are mixed.
 
+mod container;
+mod decode;
 mod dmesg;
+mod entry;
+mod envelope;
+mod export;
+mod fields;
 mod iso;
+mod json;
 pub mod kmsg;
+mod layers;
+mod logcat;
 mod open;
 mod paste;
+mod peel;
+mod prefix;
+mod rfc5424;
 mod scan;
 mod stream;
 mod syslog;
 
+pub use decode::{Decoded, decoded};
 pub use open::Opener;
-pub use stream::Stream;
+pub use stream::{Stream, Tail};

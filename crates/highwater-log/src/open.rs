@@ -1,162 +1,240 @@
 //! One line after the other out of its envelope.
 
-use highwater_core::line::{Caller, LogLine, Origin};
-use highwater_core::time::{BootTime, WallTime};
+use std::borrow::Cow;
+use std::collections::VecDeque;
+use std::ops::Range;
 
-use crate::{dmesg, kmsg, paste, scan, syslog};
+use highwater_core::line::{LogLine, Origin};
+
+use crate::entry::Whole;
+use crate::envelope::{Facts, is_kernel};
+use crate::peel::{Message, Name, Peeled, Peeler};
+use crate::{kmsg, paste};
 
 /// The byte order mark that some editors put first.
 const BOM: &[u8] = b"\xef\xbb\xbf";
 
 /// Takes lines out of their envelopes.
 ///
-/// The envelope is found line by line, so mixed logs are read. Empty lines, `grep`'s separators and
-/// the device lines of `/dev/kmsg` records give nothing.
+/// The envelope is found line by line, so mixed logs are read; entries of several lines and lines
+/// in several parts are put together. Empty lines, `grep`'s separators and the device lines of
+/// `/dev/kmsg` records give nothing.
 ///
 /// In two steps, so that a message can be lent both from the line and from what was kept of those
 /// before: [`take`](Self::take) says whether the line completes a message,
 /// [`message`](Self::message) gives it.
+///
+/// An input vouches for the kernel if its first message stands in an envelope that can: a
+/// `/dev/kmsg` record, an entry of the journal. In all others such a line is somebody's text.
 #[derive(Debug, Default)]
 pub struct Opener {
-    number: u64,
+    peeler: Peeler,
     below_record: bool,
-    /// The line at hand without colours and escapes, if it had any.
-    scratch: Vec<u8>,
-    is_cleaned: bool,
+    /// Does this input vouch? Its first message decides.
+    vouches: Option<bool>,
+    /// Lines that were taken and not yet read: one stands behind an entry that it completed.
+    held: VecDeque<(u64, Vec<u8>)>,
+    given: Given,
+    /// What holds the message, if it is not the line as it stands.
+    base: Option<Vec<u8>>,
+    /// The line or entry as it stood in the input, if it is not the line taken last.
+    raw: Option<Vec<u8>>,
+}
+
+/// The message that is lent.
+#[derive(Debug, Default)]
+struct Given {
+    number: u64,
+    facts: Facts,
+    text: Range<usize>,
+    ident: Option<Name>,
 }
 
 impl Opener {
     /// Takes the line `raw`, which stands at `number` and is without its line end. `true` if it
-    /// completes a message.
+    /// completes a message, or an earlier line that was held back does.
     pub fn take(&mut self, number: u64, raw: &[u8]) -> bool {
-        self.number = number;
-        let raw = self.bare(raw);
-        let skip = raw.trim_ascii().is_empty()
-            || paste::is_separator(raw)
-            || (self.below_record && kmsg::is_dictionary(raw));
-        if skip {
-            return false;
+        if self.held.is_empty() {
+            return self.read(number, raw);
         }
-        self.is_cleaned = !paste::is_plain(raw);
-        if self.is_cleaned {
-            paste::clean(raw, &mut self.scratch);
-        }
-        self.below_record = kmsg::head(paste::unwrap(raw)).is_some();
-        true
+        self.held.push_back((number, raw.to_vec()));
+        self.take_held()
     }
 
     /// The message that the line `raw`, taken last, completed.
     pub fn message<'a>(&'a self, raw: &'a [u8]) -> LogLine<'a> {
-        let raw = self.bare(raw);
-        opened(self.number, raw, if self.is_cleaned { &self.scratch } else { raw })
+        let Given { number, facts, text, ident } = &self.given;
+        let raw = self.raw.as_ref().map_or_else(|| bare(*number, raw), |raw| bare(*number, raw));
+        let base = self.base.as_deref().unwrap_or(raw);
+        let ident = match ident {
+            Some(Name::Known(name)) => Some(*name),
+            Some(Name::Here(range)) => base.get(range.clone()),
+            Some(Name::Kept(name)) => Some(name.as_slice()),
+            None => None,
+        };
+        let text = base.get(text.clone()).unwrap_or_default().trim_ascii_end();
+        let Facts { wall, boot, seq, continues, origin, caller } = *facts;
+        let number = *number;
+        LogLine { number, text, raw, wall, boot, seq, ident, continues, origin, caller }
     }
 
     /// The input is over. `true` if a message was still in the making: `message(b"")` gives it.
     pub fn finish(&mut self) -> bool {
+        if self.take_held() {
+            return true;
+        }
+        if let Some(whole) = self.peeler.entry.finish()
+            && self.read_entry(whole)
+        {
+            return true;
+        }
+        while let Some(text) = self.peeler.glue.rest() {
+            let number = self.given.number;
+            let peeled = self.peeler.inner(number, text.clone(), Facts::default());
+            if self.give(number, peeled, Some(text)) {
+                return true;
+            }
+        }
         false
     }
 
     /// Lines were left out before the next one.
     pub fn skipped(&mut self) {
         self.below_record = false;
+        self.peeler.skipped();
     }
 
-    /// Without a carriage return, and on the first line without a byte order mark.
-    fn bare<'a>(&self, raw: &'a [u8]) -> &'a [u8] {
-        let raw = raw.strip_suffix(b"\r").unwrap_or(raw);
-        if self.number == 1 { raw.strip_prefix(BOM).unwrap_or(raw) } else { raw }
+    /// Reads lines that were held back until one gives a message.
+    fn take_held(&mut self) -> bool {
+        while let Some((number, raw)) = self.held.pop_front() {
+            if self.read(number, &raw) {
+                self.raw.get_or_insert(raw);
+                return true;
+            }
+        }
+        false
+    }
+
+    fn read(&mut self, number: u64, raw: &[u8]) -> bool {
+        if self.peeler.entry.wants_bytes() {
+            self.peeler.entry.take_bytes(number, raw);
+            return false;
+        }
+        let line = bare(number, raw);
+        if line.trim_ascii().is_empty() {
+            self.peeler.forget();
+            let whole = self.peeler.entry.take_blank();
+            return whole.is_some_and(|whole| self.read_entry(whole));
+        }
+        if paste::is_separator(line) || (self.below_record && kmsg::is_dictionary(line)) {
+            return false;
+        }
+        let peeled = self.peeler.line(number, line);
+        if let Peeled::EntryBefore(_) = peeled {
+            self.held.push_front((number, raw.to_vec()));
+        }
+        self.below_record = kmsg::head(line).is_some();
+        self.give(number, peeled, None)
+    }
+
+    /// Keeps the message to be lent, if there is one.
+    fn give(&mut self, number: u64, peeled: Peeled<'_>, raw: Option<Vec<u8>>) -> bool {
+        match peeled {
+            Peeled::Nothing => false,
+            Peeled::Entry(whole) | Peeled::EntryBefore(whole) => self.read_entry(whole),
+            Peeled::Message(message) => {
+                self.lend(number, message);
+                self.raw = raw;
+                true
+            }
+        }
+    }
+
+    /// Opens what an entry of several lines says.
+    fn read_entry(&mut self, whole: Whole) -> bool {
+        let Whole { mut fields, raw, is_lost } = whole;
+        let (number, mut facts) = (fields.number, fields.facts());
+        let text = fields.take_message().unwrap_or_default();
+        if facts.origin == Origin::Unsaid && fields.ident().is_none_or(is_kernel) {
+            let peeled = self.peeler.inner(number, text, facts);
+            return self.give(number, peeled, Some(raw));
+        }
+        if is_lost && facts.origin == Origin::Kernel {
+            facts.origin = Origin::Unsaid;
+        }
+        let ident = fields.ident().map(|ident| Name::Kept(ident.to_vec()));
+        let range = 0..text.len();
+        let base = Cow::Owned(text);
+        self.lend(number, Message { base, text: range, ident, facts, is_vouched: true });
+        self.raw = Some(raw);
+        true
+    }
+
+    fn lend(&mut self, number: u64, message: Message<'_>) {
+        let named = message.ident().is_some_and(|ident| !is_kernel(ident));
+        let Message { base, text, mut ident, mut facts, is_vouched } = message;
+        let vouches = *self.vouches.get_or_insert(is_vouched);
+        match facts.origin {
+            Origin::Kernel if !(vouches && is_vouched) => facts.origin = Origin::Unsaid,
+            // A program that gives no name, or the kernel's, goes by its facility's.
+            Origin::Program if !named => ident = Some(Name::Known(b"user")),
+            _ => {}
+        }
+        self.base = match base {
+            Cow::Owned(base) => Some(base),
+            Cow::Borrowed(_) => None,
+        };
+        self.given = Given { number, facts, text, ident };
     }
 }
 
-/// What an envelope said.
-#[derive(Default)]
-struct Envelope<'a> {
-    wall: Option<WallTime>,
-    boot: Option<BootTime>,
-    seq: Option<u64>,
-    ident: Option<&'a [u8]>,
-    continues: bool,
-    origin: Origin,
-    caller: Option<Caller>,
-}
-
-/// One line out of its envelope.
-fn opened<'a>(number: u64, raw: &'a [u8], line: &'a [u8]) -> LogLine<'a> {
-    let inner = paste::unwrap(line);
-    let (envelope, text) = record(inner).unwrap_or_else(|| layers(inner));
-    let Envelope { wall, boot, seq, ident, continues, origin, caller } = envelope;
-    let text = text.trim_ascii_end();
-    LogLine { number, text, raw, wall, boot, seq, ident, continues, origin, caller }
-}
-
-/// A `/dev/kmsg` record.
-fn record(line: &[u8]) -> Option<(Envelope<'_>, &[u8])> {
-    let record = kmsg::head(line)?;
-    let envelope = Envelope {
-        boot: Some(record.boot),
-        seq: Some(record.seq),
-        ident: Some(kmsg::writer(record.facility, record.text)),
-        continues: record.continues,
-        origin: kmsg::origin(record.facility),
-        ..Envelope::default()
-    };
-    Some((envelope, record.text))
-}
-
-/// The layers of the other envelopes, outermost first: time, then writer, then the kernel's stamp.
-fn layers(line: &[u8]) -> (Envelope<'_>, &[u8]) {
-    let mut envelope = Envelope::default();
-    let timed = syslog::time(line);
-    let mut text = line;
-    if let Some((wall, rest)) = timed {
-        envelope.wall = wall;
-        text = rest;
-    }
-    let mut stamped = take_stamp(&mut envelope, &mut text);
-    // `short-monotonic` has the stamp before the host, all others behind the writer.
-    let named = if timed.is_some() || stamped { syslog::writer(text) } else { alone(text) };
-    if let Some((ident, rest)) =
-        named.filter(|(ident, _)| timed.is_some() || is_certain(text, ident))
-    {
-        envelope.ident = Some(ident);
-        text = rest;
-        stamped |= take_stamp(&mut envelope, &mut text);
-    } else if timed.is_some() && stamped {
-        text = syslog::android_cpu(text);
-    }
-    let bare = timed.is_none() && !stamped && envelope.ident.is_none();
-    envelope.continues = bare && line.first().is_some_and(|b| matches!(b, b' ' | b'\t'));
-    (envelope, text)
-}
-
-/// Takes the kernel's stamp off, if there is one.
-fn take_stamp(envelope: &mut Envelope<'_>, text: &mut &[u8]) -> bool {
-    let Some((stamp, rest)) = dmesg::strip(text) else { return false };
-    envelope.boot = envelope.boot.or(stamp.boot);
-    *text = rest;
-    true
-}
-
-/// A writer on a line without a time: only one that cannot be the message's own first word.
-fn alone(text: &[u8]) -> Option<(&[u8], &[u8])> {
-    let (first, _) = scan::first_word(text);
-    first.ends_with(b":").then(|| syslog::writer(text))?
-}
-
-/// Behind a kernel stamp alone, `host kernel:` is a writer; the `name:` of a driver is not.
-fn is_certain(text: &[u8], ident: &[u8]) -> bool {
-    let (first, _) = scan::first_word(text);
-    ident == b"kernel" || first.ends_with(b"]:")
+/// Without line ends and padding, and on the first line without a byte order mark.
+fn bare(number: u64, raw: &[u8]) -> &[u8] {
+    let raw = paste::bare(raw);
+    if number == 1 { raw.strip_prefix(BOM).unwrap_or(raw) } else { raw }
 }
 
 #[cfg(test)]
 mod tests {
+    use highwater_core::time::BootTime;
+
     use super::*;
+
+    /// What is told of a message.
+    #[derive(Debug, PartialEq)]
+    struct Told {
+        number: u64,
+        text: String,
+        ident: Option<String>,
+        origin: Origin,
+    }
+
+    /// All messages of a log.
+    fn read(log: &[u8]) -> Vec<Told> {
+        let (mut opener, mut all) = (Opener::default(), Vec::new());
+        let mut add = |line: LogLine<'_>| {
+            let own = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+            let (number, origin) = (line.number, line.origin);
+            all.push(Told { number, text: own(line.text), ident: line.ident.map(own), origin });
+        };
+        for (number, line) in (1..).zip(log.split(|b| *b == b'\n')) {
+            if opener.take(number, line) {
+                add(opener.message(line));
+            }
+        }
+        while opener.finish() {
+            add(opener.message(b""));
+        }
+        all
+    }
+
+    fn texts(log: &[u8]) -> Vec<String> {
+        read(log).into_iter().map(|told| told.text).collect()
+    }
 
     fn one(line: &[u8]) -> LogLine<'_> {
         let opener: &'static mut Opener = Box::leak(Box::default());
-        let line = line.strip_suffix(b"\n").unwrap_or(line);
-        assert!(opener.take(1, line));
+        assert!(opener.take(1, line), "{}", line.escape_ascii());
         opener.message(line)
     }
 
@@ -166,18 +244,36 @@ mod tests {
         for line in [
             "[12345.678901] hello",
             "<6>[12345.678901] hello",
-            "\u{feff}[12345.678901] hello\r\n",
+            "\u{feff}[12345.678901] hello\r",
             "> [12345.678901] hello",
+            "    [12345.678901] hello",
+            "| [12345.678901] hello",
             "kern.log-12-[12345.678901] hello",
+            "host1: [12345.678901] hello",
+            "&lt;6&gt;[12345.678901] hello",
+            "\u{1b}[32m[12345.678901] \u{1b}[0mhello\u{1b}(B",
             "kern  :info  : [12345.678901] hello",
             "Apr 27 08:47:12 host kernel: [12345.678901] hello",
             "2026-04-27T08:47:12+02:00 host kernel: [12345.678901] hello",
             "[12345.678901] host kernel: hello",
             "6,22743,12345678901,-;hello",
             "09-22 15:36:44.117 <4>[12345.678901] c2 hello",
+            "68 <6>1 2026-04-27T08:47:12Z host kernel - - - [12345.678901] hello",
+            r#"{"log":"[12345.678901] hello\n","stream":"stderr","time":"2026-04-27T08:47:12Z"}"#,
+            r#"{"log":"Apr 27 08:47:12 h kernel: [12345.678901] hello\r\n","stream":"stdout"}"#,
+            "2026-04-27T08:47:12.123456789Z stderr F <6>[12345.678901] hello",
+            "2026-04-27T08:47:12.123456789Z Apr 27 08:47:12 h kernel: [12345.678901] hello",
+            "2026-04-27T08:47:12.123000+00:00 i-1 Apr 27 08:47:12 h kernel: [12345.678901] hello",
+            "web-1  | Apr 27 08:47:12 h kernel: [12345.678901] hello",
+            "2026-04-27T08:47:12.123Z| vcpu-0| I125: Guest: <6>[12345.678901] hello",
+            "Apr 27 08:47:12.123: vcpu-0| Guest: <6>[12345.678901] hello",
+            r#"{"message":"<6>1 2026-04-27T08:47:12Z h kernel - - - [12345.678901] hello"}"#,
+            "\0\0\0[12345.678901] hello\0",
+            "`[12345.678901] hello`",
         ] {
             let line = one(line.as_bytes());
             assert_eq!((line.text, line.boot), (&b"hello"[..], stamped), "{line:?}");
+            assert_eq!(line.raw.first().copied().filter(|b| *b == 0), None);
         }
         for line in ["hello", "kernel: hello", "systemd[1]: hello", "Sep 03 07:18:33 kernel: hello"]
         {
@@ -188,6 +284,8 @@ mod tests {
     #[test]
     fn the_writer_is_named_where_the_envelope_names_it() {
         assert_eq!(one(b"kernel: hello").ident, Some(&b"kernel"[..]));
+        assert_eq!(one(b"6,1,2,-;hello").ident, Some(&b"kernel"[..]));
+        assert_eq!(one(b"30,1,2,-;hello").ident, Some(&b"user"[..]));
         assert_eq!(one(b"Apr 27 08:47:12 h earlyoom[7]: x").ident, Some(&b"earlyoom"[..]));
         assert_eq!(one(b"[    1.000000] usb 1-1: new device").ident, None);
         assert_eq!(one(b"[    1.000000] usb 1-1: new device").text, b"usb 1-1: new device");
@@ -199,5 +297,142 @@ mod tests {
         assert!(one(b"2026-04-27T08:47:12+0200 host kernel: x").wall.is_some());
         assert_eq!(one(b"Apr 27 08:47:12 host kernel: x").wall, None);
         assert_eq!(one(b"[Mon Apr 27 08:47:12 2026] x").wall, None);
+        let docker = br#"{"log":"x\n","stream":"stdout","time":"2026-04-27T08:47:12.5Z"}"#;
+        assert_eq!(one(docker).wall.unwrap().to_string(), "2026-04-27T08:47:12.500Z");
+    }
+
+    #[test]
+    fn an_input_vouches_if_its_first_message_can() {
+        use Origin::{Kernel, Program, Unsaid};
+        let origins =
+            |log: &[u8]| -> Vec<Origin> { read(log).into_iter().map(|told| told.origin).collect() };
+        let json = br#"{"MESSAGE":"x","_TRANSPORT":"kernel"}"#;
+        assert_eq!(origins(b"6,1,2,-;x\n12,2,3,-;app: y\n"), [Kernel, Program]);
+        assert_eq!(origins(json), [Kernel]);
+        assert_eq!(origins(&[&b"hello\n"[..], json, b"\n6,1,2,-;x"].concat()), [Unsaid; 3]);
+        assert_eq!(origins(b"> 6,1,2,-;x"), [Unsaid]);
+        let nested =
+            br#"{"log":"{\"MESSAGE\":\"x\",\"_TRANSPORT\":\"kernel\"}\n","stream":"stdout"}"#;
+        assert_eq!(origins(nested), [Unsaid]);
+    }
+
+    #[test]
+    fn what_a_program_says_below_its_first_line_is_its_own() {
+        let log = b"Apr 27 08:47:12 host app[1]: first\n\
+            \x20                            Out of memory: Killed process 1 (x)\n\
+            \x20                            [   12.0] Out of memory: Killed process 1 (x)\n\n\
+            \x20   [   12.500000] hello\n";
+        let told = read(log);
+        assert_eq!(told[1].ident.as_deref(), Some("app"));
+        assert_eq!((told[1].origin, told[2].origin), (Origin::Program, Origin::Program));
+        assert_eq!((told[3].origin, told[3].text.as_str()), (Origin::Unsaid, "hello"));
+    }
+
+    #[test]
+    fn a_program_inside_a_container_stays_one() {
+        let forged = "[   12.0] Out of memory: Killed process 1 (x)";
+        for line in [
+            format!(
+                r#"{{"MESSAGE":"{forged}","_TRANSPORT":"stdout","SYSLOG_IDENTIFIER":"kernel"}}"#
+            ),
+            format!(
+                r#"{{"log":"Apr 27 08:47:12 h app[1]: kernel: {forged}\n","stream":"stdout"}}"#
+            ),
+            format!("2026-04-27T08:47:12.123456789Z stdout F Apr 27 08:47:12 h app[1]: {forged}"),
+            format!("web | Apr 27 08:47:12 h app[1]: vcpu-0| Guest: <6>{forged}"),
+            format!("> 12:Apr 27 08:47:12 h app: {forged}"),
+        ] {
+            let told = read(line.as_bytes());
+            assert_eq!(told[0].origin, Origin::Program, "{line}");
+            assert!(told[0].ident.as_deref().is_some_and(|ident| ident != "kernel"), "{line}");
+        }
+    }
+
+    #[test]
+    fn parts_of_a_line_are_glued() {
+        let log = b"2026-04-27T08:47:12.1Z stdout P [    1.5] he\n\
+            2026-04-27T08:47:12.1Z stderr F other\n\
+            2026-04-27T08:47:12.2Z stdout F llo\n";
+        assert_eq!(texts(log), ["other", "hello"]);
+        let docker = |text: &str| {
+            format!(
+                "{{\"log\":\"{text}\",\"stream\":\"stdout\",\"time\":\"2026-04-27T08:47:12.1Z\"}}\n"
+            )
+        };
+        let log = [docker("a\\n"), docker("[  1.5] he"), docker("llo\\n"), docker("cut")].concat();
+        assert_eq!(texts(log.as_bytes()), ["a", "hello", "cut"]);
+        assert_eq!(texts([docker("a"), docker("b")].concat().as_bytes()), ["a", "b"]);
+    }
+
+    #[test]
+    fn several_messages_on_a_line_are_one_of_several_lines() {
+        assert_eq!(texts(b"[1.5] a\r[1.6] b\r\r[1.7] c\r"), ["a\nb\nc"]);
+        assert_eq!(texts(br#"[{"message":"[1.5] a"},{"message":"[1.6] b\n"}]"#), ["a\nb"]);
+        assert_eq!(texts(br#"{"MESSAGE":"a\nb","_TRANSPORT":"kernel"}"#), ["a\nb"]);
+        assert_eq!(texts(b"10 <6>[1.5] a10 <6>[1.6] b"), ["a\nb"]);
+        assert_eq!(texts(b"13 <30>app[1]: x10 <6>[1.5] a"), ["a"]);
+        let forged = b"Apr 27 08:47:12 h app[1]: x\rApr 27 08:47:12 h kernel: y\r";
+        assert_eq!(read(forged)[0].ident.as_deref(), Some("app"));
+        assert_eq!(read(forged)[0].text, "x");
+    }
+
+    #[test]
+    fn a_line_right_behind_an_entry_waits_its_turn() {
+        let log = b"_TRANSPORT=kernel\nMESSAGE=a\n[    1.5] b\n[    1.6] c\n--\n[    1.7] d";
+        let told = read(log);
+        let both: Vec<_> = told.iter().map(|told| (told.number, told.text.as_str())).collect();
+        assert_eq!(both, [(2, "a"), (3, "b"), (4, "c"), (6, "d")]);
+        assert_eq!(texts(b"MESSAGE=a\n10 <6>[1.5] b"), ["a", "b"]);
+        assert_eq!(texts(b"\"msg\" : \"a\"\n[1.5] b\r[1.6] c"), ["a", "b\nc"]);
+    }
+
+    #[test]
+    fn entries_tell_where_their_message_stands_and_what_they_looked_like() {
+        let log = b"x\n{\n\t\"PRIORITY\" : \"6\",\n\t\"MESSAGE\" : \"a\"\n}\ny\n";
+        let numbers: Vec<_> = read(log).iter().map(|told| told.number).collect();
+        assert_eq!(numbers, [1, 4, 6]);
+        let mut opener = Opener::default();
+        assert!(!opener.take(1, b"MESSAGE=a"));
+        assert!(!opener.take(2, b"_TRANSPORT=kernel") && opener.take(3, b""));
+        assert_eq!(opener.message(b"").raw, b"MESSAGE=a\n_TRANSPORT=kernel");
+    }
+
+    #[test]
+    fn what_was_left_out_is_not_glued() {
+        let mut opener = Opener::default();
+        assert!(!opener.take(1, b"2026-04-27T08:47:12.1Z stdout P he"));
+        opener.skipped();
+        assert!(opener.take(9, b"2026-04-27T08:47:12.1Z stdout F llo"));
+        assert_eq!(opener.message(b"2026-04-27T08:47:12.1Z stdout F llo").text, b"llo");
+    }
+
+    #[test]
+    fn garbage_is_a_line_like_any_other() {
+        let silent = br#"{"MESSAGE":null,"_TRANSPORT":"stdout","X":"Killed process 1 (x)"}"#;
+        assert!(texts(silent).is_empty());
+        for log in [
+            &b"\xff\xfe\x00"[..],
+            b"[",
+            b"<",
+            b"<6",
+            b"1,",
+            b"> ",
+            b">>>",
+            b"[.]",
+            b"\r",
+            b"{\"",
+            b"{",
+            b"[{",
+            b"data: {",
+            b"\x1e",
+            b"1 <",
+            b"&;",
+            b"\x1b]",
+            b"`",
+            b"I/(0)",
+            b"\xc2",
+        ] {
+            assert!(texts(log).len() <= 1, "{}", log.escape_ascii());
+        }
     }
 }

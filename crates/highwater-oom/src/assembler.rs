@@ -1,23 +1,36 @@
-//! Lines in, reports out: where one episode ends and the next begins.
+//! Lines in, reports out: where one episode ends and the next begins, and which lines belong to
+//! which when several processors print at once.
+//!
+//! ```text
+//! line ─ put together if wrapped, taken apart if joined ─ what does it say? ─ which lane? ─ episode
+//!                                                                     │
+//!              a lane for each caller that the log tells apart ───────┤
+//!              suspended: waits for the line that names its victim ───┘
+//! ```
 
-use std::collections::{HashSet, VecDeque};
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::collections::VecDeque;
 
 use highwater_core::id::Pid;
-use highwater_core::line::{LineSource, LogLine};
+use highwater_core::line::{Caller, LineSource, LogLine, Origin};
 
+use crate::ending;
 use crate::episode::Episode;
-use crate::relevant::{Sweep, is_relevant};
-use crate::report::{Kill, LineNumber, OomReport};
-use crate::said::{self, Said};
+use crate::lines::{self, Held, Record};
+use crate::relevant::{find, is_relevant};
+use crate::report::{Kill, LineNumber, OomReport, Writer};
+use crate::said::{self, Hold, Said};
+use crate::seen::Seen;
 
 /// So many lines in a row that say nothing of the episode end it: a stack trace has 100 at most,
 /// two processors may print side by side.
 const FOREIGN_LINES: u32 = 400;
 
-/// So many lines are remembered to know one that is printed twice: the marking lines of some
-/// hundred episodes.
-const REMEMBERED: usize = 2048;
+/// So many lines an episode waits that another one has pushed aside: a table of a busy machine.
+const SUSPENDED_LINES: u32 = 4096;
+
+/// The most episodes in progress: processors that print at once. The one that was silent longest
+/// ends for a new one.
+const LANES: usize = 8;
 
 /// The most parts one line is taken apart into: `Mem-Info` has about 15, cgroup statistics 70.
 const PARTS: usize = 256;
@@ -40,17 +53,37 @@ const PARTS: usize = 256;
 /// ```
 #[derive(Debug, Default)]
 pub struct Assembler {
-    current: Option<Episode>,
+    /// The episodes in progress, that of the last line at the end.
+    lanes: Vec<Lane>,
+    /// Reports that are over and not handed out.
+    done: VecDeque<OomReport>,
     seen: Seen,
+    held: Option<Held>,
+    /// So many blanks the last line with an envelope began with.
+    indent: usize,
     /// The memory dump that is being printed is not an OOM report's.
-    foreign_dump: bool,
+    other_dump: bool,
+}
+
+/// An episode and who prints it.
+#[derive(Debug)]
+struct Lane {
+    episode: Episode,
+    caller: Option<Caller>,
+    writer: Writer,
+    is_vouched: bool,
+    /// So many lines were not its own since its last.
+    age: u32,
+    /// Another one has begun where this one stood: only what names its victim still belongs to it.
+    is_suspended: bool,
 }
 
 /// What a line did.
 #[derive(Debug, Default, PartialEq)]
 pub struct Pushed {
     /// The episode before it is over. Its last kill may be one that no kill line named: where only
-    /// the line is left that chose the victim.
+    /// the line is left that chose the victim. If several are over, the others come with the next
+    /// lines.
     pub finished: Option<OomReport>,
     /// The line names a death: the last of [`Assembler::kills`].
     pub new_kill: bool,
@@ -88,26 +121,32 @@ impl Assembler {
     /// Reads the next line of the log.
     pub fn push(&mut self, line: &LogLine<'_>) -> Pushed {
         let mut pushed = Pushed::default();
-        if self.current.as_ref().is_some_and(|episode| episode.is_far(line)) {
-            pushed.finished = self.finish();
+        let indent = line.raw.iter().take_while(|b| **b == b' ').count();
+        let is_hanging = line.origin == Origin::Unsaid && indent >= self.indent + HANGING_BLANKS;
+        if is_hanging {
+            self.take_in(&hanging(line), &mut pushed);
+        } else {
+            self.indent = if line.raw.len() > line.text.len() { indent } else { self.indent };
+            self.take_in(line, &mut pushed);
         }
-        if self.current.is_none() && !is_relevant(line.text) {
-            return pushed;
-        }
-        for part in parts(line.text).take(PARTS) {
-            self.push_part(line, part, &mut pushed);
-        }
+        pushed.finished = self.done.pop_front();
         pushed
     }
 
-    /// The episode in progress.
+    /// The episode in progress that the last line was about.
     pub fn current(&self) -> Option<&OomReport> {
-        self.current.as_ref().map(|episode| &episode.report)
+        self.lanes.last().map(|lane| &lane.episode.report)
+    }
+
+    /// All reports that were not handed out: episodes in progress, the newest line's last, and
+    /// before them those that are over.
+    pub fn open(&self) -> impl Iterator<Item = &OomReport> {
+        self.done.iter().chain(self.lanes.iter().map(|lane| &lane.episode.report))
     }
 
     /// No episode is in progress: lines that are not [relevant](is_relevant) need not be pushed.
     pub fn is_idle(&self) -> bool {
-        self.current.is_none()
+        self.lanes.is_empty() && self.held.is_none() && self.done.is_empty()
     }
 
     /// The deaths of the episode in progress, in the order of the log.
@@ -115,34 +154,171 @@ impl Assembler {
         self.current().map_or(&[], |report| &report.kills)
     }
 
-    /// Ends the episode in progress: at the end of the log, or when the kernel has been silent.
-    /// Lines may be pushed again afterwards.
+    /// Ends what is in progress: at the end of the log, or when the kernel has been silent. Several
+    /// episodes may be: each call gives one, `None` when there is none left. Lines may be pushed
+    /// again afterwards.
     pub fn finish(&mut self) -> Option<OomReport> {
-        self.current.take().map(Episode::finish)
+        if let Some(held) = self.held.take() {
+            self.read(&held.as_line(), &mut Pushed::default());
+        }
+        let lanes = std::mem::take(&mut self.lanes);
+        self.done.extend(lanes.into_iter().filter_map(|lane| lane.episode.finish()));
+        self.done.pop_front()
+    }
+
+    /// Puts lines together that were wrapped; whatever is whole is read.
+    fn take_in(&mut self, line: &LogLine<'_>, pushed: &mut Pushed) {
+        if let Some(held) = self.held.take() {
+            let columns = self.lanes.last().and_then(|lane| lane.episode.columns());
+            match lines::join(&held, line, columns) {
+                Some(whole) if lines::hold(&whole.as_line(), columns).is_some() => {
+                    self.held = Some(whole);
+                    return;
+                }
+                Some(whole) => return self.read_held(&whole, pushed),
+                None => self.read_held(&held, pushed),
+            }
+        }
+        let columns = self.lanes.last().and_then(|lane| lane.episode.columns());
+        if self.lanes.is_empty() && !is_relevant(line.text) {
+            return;
+        }
+        self.held = lines::hold(line, columns);
+        if self.held.is_none() {
+            self.read(line, pushed);
+        }
+    }
+
+    fn read_held(&mut self, held: &Held, pushed: &mut Pushed) {
+        let line = held.as_line();
+        self.read(&line, pushed);
+        if held.was_wrapped()
+            && let Some(lane) = self.lanes.last_mut()
+            && lane.age == 0
+        {
+            let what = format!("{} lines are read as one: it was wrapped", held.lines);
+            lane.episode.odd(line.number, what);
+        }
+    }
+
+    /// Reads a whole line.
+    fn read(&mut self, line: &LogLine<'_>, pushed: &mut Pushed) {
+        self.expire(line);
+        if self.lanes.is_empty() && !is_relevant(line.text) {
+            return;
+        }
+        if let Some(text) = ending::repeated(line.text) {
+            self.read_parts(line, text, pushed);
+            let what = "the log says that this line was repeated".to_owned();
+            self.place(Said::Notice(what), line, text, Vec::new(), pushed);
+        } else {
+            self.read_parts(line, line.text, pushed);
+        }
+    }
+
+    /// Ends what was silent for too long.
+    fn expire(&mut self, line: &LogLine<'_>) {
+        let mut at = 0;
+        while let Some(lane) = self.lanes.get_mut(at) {
+            lane.age = lane.age.saturating_add(1);
+            let limit = if lane.is_suspended { SUSPENDED_LINES } else { FOREIGN_LINES };
+            if lane.age > limit || lane.episode.is_far(line) {
+                self.end(at);
+            } else {
+                at += 1;
+            }
+        }
+    }
+
+    fn end(&mut self, at: usize) {
+        let lane = self.lanes.remove(at);
+        self.done.extend(lane.episode.finish());
+    }
+
+    /// The lines of a record, the messages of a line.
+    fn read_parts(&mut self, line: &LogLine<'_>, text: &[u8], pushed: &mut Pushed) {
+        let record = Record::of(text, line.origin);
+        let inner = record.inner;
+        for (number, part) in record.take(PARTS).enumerate() {
+            if inner && number > 0 {
+                self.push_inner(line, part, pushed);
+                continue;
+            }
+            let mut part = part;
+            while let Some((end, begin)) = lines::seam(part) {
+                self.push_part(line, part.get(..end).unwrap_or_default(), pushed);
+                let what = "two messages stand on one line".to_owned();
+                self.place(Said::Notice(what), line, part, Vec::new(), pushed);
+                part = part.get(begin..).unwrap_or_default();
+            }
+            self.push_part(line, part, pushed);
+        }
+    }
+
+    /// A further line of a record that is a block of counts.
+    fn push_inner(&mut self, line: &LogLine<'_>, part: &[u8], pushed: &mut Pushed) {
+        if self.lane_of(None, line).is_some_and(|at| self.take_inner(at, line, part)) {
+            return;
+        }
+        let said = said::kernel(part, Hold::of(line), &mut Vec::new());
+        if let Some(said @ Said::Counts(_)) = said
+            && is_kernel(line)
+        {
+            self.place(said, line, part, Vec::new(), pushed);
+        }
+    }
+
+    fn take_inner(&mut self, at: usize, line: &LogLine<'_>, part: &[u8]) -> bool {
+        let taken = self.lanes.get_mut(at).is_some_and(|lane| lane.episode.take_inner(line, part));
+        if taken {
+            self.touch(at);
+        }
+        taken
     }
 
     fn push_part(&mut self, line: &LogLine<'_>, part: &[u8], pushed: &mut Pushed) {
         if is_kernel(line)
-            && let Some(episode) = &mut self.current
-            && episode.take_inner(line, part)
+            && let Some(at) = self.lane_of(Some(Writer::Kernel), line)
+            && self.take_inner(at, line, part)
         {
             return;
         }
         let mut odd = Vec::new();
-        let said = if is_kernel(line) { said::kernel(part, &mut odd) } else { None };
-        let said = said.or_else(|| is_killer(line).then(|| said::program(part))?);
-        match said {
-            Some(said) => self.place(said, line, part, odd, pushed),
-            None => self.pass_over(pushed),
+        let said =
+            if is_kernel(line) { said::kernel(part, Hold::of(line), &mut odd) } else { None };
+        let said = said.or_else(|| {
+            (line.origin != Origin::Kernel).then(|| said::program(part, line.ident))?
+        });
+        if let Some(said) = said {
+            self.place(said, line, part, odd, pushed);
         }
     }
 
-    /// A line that has nothing to do with the episode.
-    fn pass_over(&mut self, pushed: &mut Pushed) {
-        let Some(episode) = &mut self.current else { return };
-        episode.foreign += 1;
-        if episode.foreign > FOREIGN_LINES {
-            keep_first(pushed, self.finish());
+    /// The lane that a line of this kind of episode goes to; `None` as writer for any.
+    fn lane_of(&self, writer: Option<Writer>, line: &LogLine<'_>) -> Option<usize> {
+        let is_vouched = line.origin == Origin::Kernel;
+        self.lanes.iter().rposition(|lane| {
+            lane.is_vouched == is_vouched
+                && !lane.is_suspended
+                && writer.is_none_or(|writer| writer == lane.writer)
+                && (line.caller.is_none() || line.caller == lane.caller)
+        })
+    }
+
+    /// The lane whose episode named the victim that this is about.
+    fn claimed_by(&self, said: &Said, line: &LogLine<'_>) -> Option<usize> {
+        let is_vouched = line.origin == Origin::Kernel;
+        self.lanes
+            .iter()
+            .rposition(|lane| lane.is_vouched == is_vouched && lane.episode.claims(said))
+    }
+
+    /// The line was this lane's.
+    fn touch(&mut self, at: usize) {
+        if at < self.lanes.len() {
+            let mut lane = self.lanes.remove(at);
+            lane.age = 0;
+            self.lanes.push(lane);
         }
     }
 
@@ -155,88 +331,95 @@ impl Assembler {
         odd: Vec<String>,
         pushed: &mut Pushed,
     ) {
-        if is_mark(&said) && self.seen.is_repeated(&said, line) {
+        if said.is_mark() && self.seen.is_repeated(&said, line, part) {
             return;
         }
         self.follow_dumps(&said);
+        let claimed = self.claimed_by(&said, line);
         if let Some(reaped) = reaped(&said, line.number)
-            && !self.current.as_ref().is_some_and(|episode| episode.knows(reaped.pid))
+            && claimed.is_none()
         {
             pushed.reaped = Some(reaped);
             return;
         }
-        if self.current.as_ref().is_some_and(|episode| !episode.fits(&said)) {
-            keep_first(pushed, self.finish());
-        }
-        if self.current.is_none() && !self.begins(&said) {
-            return;
-        }
-        let episode = self.current.get_or_insert_default();
+        let Some(at) = claimed.or_else(|| self.room_for(&said, line)) else { return };
+        self.touch(at);
+        let Some(Lane { episode, .. }) = self.lanes.last_mut() else { return };
         pushed.new_kill |= episode.take(said, line, part);
         for what in odd {
             episode.odd(line.number, what);
         }
     }
 
+    /// The lane that takes the line, if need be a new one.
+    fn room_for(&mut self, said: &Said, line: &LogLine<'_>) -> Option<usize> {
+        let writer = said.writer();
+        let found = self.lane_of(writer, line);
+        let fits = |at: &usize| self.lanes.get(*at).is_some_and(|lane| lane.episode.fits(said));
+        if let Some(at) = found.filter(fits) {
+            return Some(at);
+        }
+        let is_foreign = said.is_dump() && self.other_dump;
+        if !Episode::can_begin(said) || is_foreign {
+            return None;
+        }
+        if let Some(at) = found {
+            let is_complete = self.lanes.get(at).is_none_or(|lane| lane.episode.is_complete());
+            if is_complete {
+                self.end(at);
+            } else if let Some(lane) = self.lanes.get_mut(at) {
+                lane.is_suspended = true;
+            }
+        }
+        if self.lanes.len() >= LANES {
+            self.end(0);
+        }
+        self.lanes.push(Lane {
+            episode: Episode::default(),
+            caller: line.caller,
+            writer: writer.unwrap_or_default(),
+            is_vouched: line.origin == Origin::Kernel,
+            age: 0,
+            is_suspended: false,
+        });
+        Some(self.lanes.len().saturating_sub(1))
+    }
+
     /// A failed allocation prints the same memory dump as an OOM report.
     fn follow_dumps(&mut self, said: &Said) {
         match said {
-            Said::AllocationFailure => self.foreign_dump = true,
-            Said::Trigger(_) | Said::Summary(_) | Said::Killed(..) => self.foreign_dump = false,
+            Said::OtherDump => self.other_dump = true,
+            Said::Trigger(_) | Said::Summary(_) | Said::Killed(..) => self.other_dump = false,
             _ => {}
         }
     }
-
-    fn begins(&self, said: &Said) -> bool {
-        let is_dump = matches!(
-            said,
-            Said::MemInfo
-                | Said::Zone(_)
-                | Said::FreeList(..)
-                | Said::SwapFree(_)
-                | Said::SwapTotal(_)
-                | Said::Ram(_)
-                | Said::Reserved(_)
-        );
-        Episode::can_begin(said) && !(is_dump && self.foreign_dump)
-    }
 }
 
-/// One line can end one episode at most, since it can begin one at most; parts of a line that was
-/// put together wrongly could end more, and the first, which is the largest, is kept.
-fn keep_first(pushed: &mut Pushed, finished: Option<OomReport>) {
-    if pushed.finished.is_none() {
-        pushed.finished = finished;
-    }
-}
+/// A line that hangs so far below the one above carries it on, whatever it looks like: `dmesg`
+/// indents the rest of a message with a line end in it by the width of a stamp.
+const HANGING_BLANKS: usize = 12;
 
-/// The lines inside one record: `/dev/kmsg` gives a line end as itself, a file of its records as
-/// `\x0a`, rsyslog as `#012`.
-fn parts(text: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let mut rest = Some(text);
-    std::iter::from_fn(move || {
-        let text = rest?;
-        let ends: [&[u8]; 3] = [b"\n", b"#012", br"\x0a"];
-        let found =
-            ends.iter().filter_map(|e| Some((memchr::memmem::find(text, e)?, e.len()))).min();
-        let (part, left) = match found {
-            Some((at, len)) => (text.get(..at)?, text.get(at + len..)),
-            None => (text, None),
-        };
-        rest = left;
-        Some(part)
-    })
+/// The same line without what was taken for an envelope.
+fn hanging<'a>(line: &LogLine<'a>) -> LogLine<'a> {
+    LogLine {
+        text: line.raw.trim_ascii(),
+        wall: None,
+        boot: None,
+        ident: None,
+        caller: None,
+        continues: true,
+        ..*line
+    }
 }
 
 /// The kernel wrote it, or nobody says who did. A program may print any words: what it writes is
 /// not the kernel's.
 fn is_kernel(line: &LogLine<'_>) -> bool {
-    line.ident.is_none_or(|ident| matches!(ident, b"kernel" | b"vmunix"))
-}
-
-/// A program that kills for memory wrote it, or nobody says who did.
-fn is_killer(line: &LogLine<'_>) -> bool {
-    line.ident.is_none_or(|ident| matches!(ident, b"earlyoom" | b"systemd-oomd" | b"systemd"))
+    match line.origin {
+        Origin::Kernel => true,
+        Origin::Program => false,
+        Origin::Unsaid => line.ident.is_none_or(|ident| matches!(ident, b"kernel" | b"vmunix")),
+    }
 }
 
 fn reaped(said: &Said, line: LineNumber) -> Option<Reaped> {
@@ -244,62 +427,6 @@ fn reaped(said: &Said, line: LineNumber) -> Option<Reaped> {
         Said::Reaped(pid) => Some(Reaped { pid: *pid, line, freed: true }),
         Said::ReaperFailed(pid) => Some(Reaped { pid: *pid, line, freed: false }),
         _ => None,
-    }
-}
-
-/// Lines that decide where an episode begins: of these a repetition matters.
-fn is_mark(said: &Said) -> bool {
-    matches!(
-        said,
-        Said::Trigger(_)
-            | Said::TaskIn { .. }
-            | Said::Counter(..)
-            | Said::Stats { .. }
-            | Said::MemInfo
-            | Said::Table(_)
-            | Said::Summary(_)
-            | Said::Selected(..)
-            | Said::Killed(..)
-            | Said::Earlyoom(_)
-            | Said::Oomd { .. }
-    )
-}
-
-/// The marking lines that were read last.
-#[derive(Debug, Default)]
-struct Seen {
-    order: VecDeque<u64>,
-    known: HashSet<u64>,
-}
-
-impl Seen {
-    /// Has the same line been read before? Only a stamp in µs tells a repetition from the same
-    /// words said twice, unless the line names a victim.
-    fn is_repeated(&mut self, said: &Said, line: &LogLine<'_>) -> bool {
-        let names_victim = matches!(
-            said,
-            Said::Summary(_) | Said::Selected(..) | Said::Killed(..) | Said::Oomd { .. }
-        );
-        let coarse = names_victim && line.raw.len() > line.text.len();
-        if line.boot.is_none() && !coarse {
-            return false;
-        }
-        let mut hasher = DefaultHasher::new();
-        (line.boot, line.wall, line.text).hash(&mut hasher);
-        if line.boot.is_none() {
-            line.raw.hash(&mut hasher);
-        }
-        let mark = hasher.finish();
-        if !self.known.insert(mark) {
-            return true;
-        }
-        self.order.push_back(mark);
-        if self.order.len() > REMEMBERED
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.known.remove(&oldest);
-        }
-        false
     }
 }
 
@@ -314,10 +441,10 @@ pub fn read(mut lines: impl LineSource) -> Vec<OomReport> {
 
 /// All reports of a log; between episodes, what cannot begin one is passed over quickly.
 pub fn skim(mut lines: impl LineSource) -> Vec<OomReport> {
-    let (mut reading, mut sweep) = (Reading::default(), Sweep::default());
+    let mut reading = Reading::default();
     loop {
         if reading.is_idle() {
-            lines.skip_to(&mut |rest| sweep.find(rest));
+            lines.skip_to(find);
         }
         match lines.next_line() {
             Some(line) => reading.push(&line),
@@ -353,7 +480,14 @@ impl Reading {
 
     /// The reports, in the order of the log.
     pub fn finish(mut self) -> Vec<OomReport> {
-        self.reports.extend(self.assembler.finish());
+        while let Some(report) = self.assembler.finish() {
+            self.reports.push(report);
+        }
+        // Episodes that were printed side by side end in any order: deaths come as the log has them.
+        self.reports.sort_by_key(|report| {
+            let death = report.kills.first().map(|kill| kill.line);
+            death.or_else(|| report.lines.first().map(|line| line.number))
+        });
         self.reports
     }
 }

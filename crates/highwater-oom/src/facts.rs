@@ -6,7 +6,7 @@ use highwater_core::limit::Limit;
 use highwater_core::units::Bytes;
 use serde::Serialize;
 
-use crate::badness::{self, Standing};
+use crate::badness::{Between, Certainty, Choice, Counterfactual, Standing};
 use crate::cause::Cause;
 use crate::report::{Constraint, Kill, OomReport, Task};
 
@@ -38,6 +38,8 @@ pub struct DeathFacts {
     pub also_killed: Vec<Pid>,
     /// The task table.
     pub tasks: Vec<TaskFacts>,
+    /// Why the kernel chose whom it chose; null where the log has no task table.
+    pub choice: Option<ChoiceFacts>,
     /// What looked damaged.
     pub oddities: Vec<String>,
 }
@@ -105,9 +107,78 @@ pub struct TaskFacts {
     pub rank: Option<usize>,
 }
 
+/// The kernel's choice, computed again.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ChoiceFacts {
+    /// `exponential` (≤ 2.6.35), `resident-only` (2.6.36 to 3.5), `bonus` (3.6 to 4.14),
+    /// `bonus-possible` (4.15 to 4.18), `plain` (≥ 4.17), `unknown`.
+    pub rule: &'static str,
+    /// The memory that could be had, of which scores are thousandths; null unless exactly known.
+    pub total_bytes: Option<Bytes>,
+    /// It was at least so much.
+    pub total_at_least_bytes: Option<Bytes>,
+    /// It was at most so much.
+    pub total_at_most_bytes: Option<Bytes>,
+    /// How the chosen one came to be chosen: `first`, `tied`, `within-doubt`, `allocating`,
+    /// `first-was-dying`, `unexplained`, `not-listed`, `not-ranked`.
+    pub outcome: &'static str,
+    /// Of the outcome: `certain`, `likely`, `unknown`.
+    pub certainty: &'static str,
+    /// What the log would have to show for the outcome to be certain.
+    pub missing: Vec<String>,
+    /// Of the scores.
+    pub score_certainty: &'static str,
+    /// Whom the kernel chose; a child or a whole cgroup may have died for it.
+    pub chosen: Option<CandidateFacts>,
+    /// Who would have been next.
+    pub runner_up: Option<CandidateFacts>,
+    /// The score that the kernel printed for the chosen one.
+    pub printed_score: Option<i64>,
+    /// Whether the reckoning gives the same; null if it cannot be reckoned without it.
+    pub printed_score_agrees: Option<bool>,
+    /// What other adjustments would have changed.
+    pub counterfactual: Vec<CounterfactualFacts>,
+}
+
+/// One that could have died.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct CandidateFacts {
+    /// The process.
+    pub pid: Pid,
+    /// Its name.
+    pub comm: String,
+    /// Thousandths of the memory that could be had; null where that is not exactly known.
+    pub badness: Option<i64>,
+}
+
+/// With another adjustment, another had died.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct CounterfactualFacts {
+    /// `victim-at-zero`, `larger-at-zero`, `saving`.
+    pub question: &'static str,
+    /// Whose adjustment.
+    pub pid: Pid,
+    /// What it was.
+    pub oom_score_adj: i32,
+    /// What it would have been.
+    pub oom_score_adj_instead: i32,
+    /// Who would have died.
+    pub dies: Pid,
+}
+
+/// So many killed before are remembered: what is dying is gone a few episodes later.
+const DYING: usize = 64;
+
 /// The facts of all reports of a log.
 pub fn facts(reports: &[OomReport]) -> Facts {
-    Facts { deaths: reports.iter().flat_map(of_report).collect() }
+    let mut deaths = Vec::new();
+    let mut dying: Vec<Pid> = Vec::new();
+    for report in reports {
+        deaths.extend(of_report(report, &dying));
+        dying.extend(report.kills.iter().filter_map(|kill| kill.pid));
+        dying.drain(..dying.len().saturating_sub(DYING));
+    }
+    Facts { deaths }
 }
 
 /// Each death with the report it stands in, in the order of the log.
@@ -115,13 +186,24 @@ pub fn deaths(reports: &[OomReport]) -> impl Iterator<Item = (&OomReport, &Kill)
     reports.iter().flat_map(|report| report.kills.iter().map(move |kill| (report, kill)))
 }
 
-fn of_report(report: &OomReport) -> impl Iterator<Item = DeathFacts> {
-    let tasks = tasks(report);
-    report.kills.iter().map(move |kill| of_kill(report, kill, tasks.clone()))
+fn of_report(report: &OomReport, dying: &[Pid]) -> impl Iterator<Item = DeathFacts> {
+    let choice = Choice::after(report, None, dying);
+    let (tasks, choice) = (listed(report, &choice), of_choice(report, &choice));
+    report.kills.iter().map(move |kill| of_death(report, kill, tasks.clone(), choice.clone()))
 }
 
 /// The facts of one death of `report`.
 pub fn of_kill(report: &OomReport, kill: &Kill, tasks: Vec<TaskFacts>) -> DeathFacts {
+    let choice = Choice::of(report, None);
+    of_death(report, kill, tasks, of_choice(report, &choice))
+}
+
+fn of_death(
+    report: &OomReport,
+    kill: &Kill,
+    tasks: Vec<TaskFacts>,
+    choice: Option<ChoiceFacts>,
+) -> DeathFacts {
     let others = report.kills.iter().filter_map(|other| other.pid);
     DeathFacts {
         time: kill.wall.map(|wall| wall.to_string()),
@@ -138,6 +220,7 @@ pub fn of_kill(report: &OomReport, kill: &Kill, tasks: Vec<TaskFacts>) -> DeathF
         memcg: memcg(report),
         also_killed: others.filter(|pid| Some(*pid) != kill.pid).collect(),
         tasks,
+        choice,
         oddities: report.oddities.iter().map(|odd| odd.what.clone()).collect(),
     }
 }
@@ -183,13 +266,63 @@ fn memcg(report: &OomReport) -> Option<MemcgFacts> {
     (facts != MemcgFacts::default()).then_some(facts)
 }
 
-/// The task table, in the order printed.
-pub fn tasks(report: &OomReport) -> Vec<TaskFacts> {
-    let standings = badness::standings(report);
-    report.tasks.rows.iter().zip(standings).map(|(row, s)| task(report, row, s)).collect()
+/// The choice, where there is a table to choose from.
+pub fn of_choice(report: &OomReport, choice: &Choice) -> Option<ChoiceFacts> {
+    report.tasks.rows.first()?;
+    let bytes = |pages: i64| {
+        let pages = u64::try_from(pages).ok()?;
+        Some(highwater_core::units::Pages::new(pages).bytes(choice.page.value?))
+    };
+    let total = choice.total.value;
+    let candidate = |standing: &Standing| CandidateFacts {
+        pid: standing.pid,
+        comm: comm(report, standing),
+        badness: standing.permille,
+    };
+    let reasons = |certainty: &Certainty| certainty.reasons().to_vec();
+    Some(ChoiceFacts {
+        rule: choice.rule.generation.as_str(),
+        total_bytes: total.and_then(Between::exact).and_then(bytes),
+        total_at_least_bytes: total.and_then(|total| bytes(total.least)),
+        total_at_most_bytes: total.and_then(|total| bytes(total.most?)),
+        outcome: choice.outcome.as_str(),
+        certainty: choice.certainty.as_str(),
+        missing: reasons(&choice.certainty),
+        score_certainty: choice.score_certainty().as_str(),
+        chosen: choice.chosen.as_ref().map(candidate),
+        runner_up: choice.runner_up.as_ref().map(candidate),
+        printed_score: choice.printed.map(|printed| printed.score),
+        printed_score_agrees: choice.printed.and_then(|printed| printed.agrees),
+        counterfactual: choice.counterfactuals.iter().map(counterfactual).collect(),
+    })
 }
 
-fn task(report: &OomReport, row: &Task, standing: Standing) -> TaskFacts {
+fn comm(report: &OomReport, standing: &Standing) -> String {
+    let row = report.tasks.rows.iter().find(|row| row.line == standing.line);
+    row.map(|row| row.comm.clone()).unwrap_or_default()
+}
+
+const fn counterfactual(told: &Counterfactual) -> CounterfactualFacts {
+    CounterfactualFacts {
+        question: told.kind.as_str(),
+        pid: told.whose.pid,
+        oom_score_adj: told.from,
+        oom_score_adj_instead: told.to,
+        dies: told.instead.pid,
+    }
+}
+
+/// The task table, in the order printed.
+pub fn tasks(report: &OomReport) -> Vec<TaskFacts> {
+    listed(report, &Choice::of(report, None))
+}
+
+fn listed(report: &OomReport, choice: &Choice) -> Vec<TaskFacts> {
+    let rows = report.tasks.rows.iter();
+    rows.zip(&choice.standings).map(|(row, standing)| task(report, row, standing)).collect()
+}
+
+fn task(report: &OomReport, row: &Task, standing: &Standing) -> TaskFacts {
     let size = report.machine.page_size.map(|size| size.value);
     TaskFacts {
         pid: row.pid,

@@ -3,7 +3,7 @@
 use highwater_core::id::Pid;
 
 use crate::report::Trigger;
-use crate::said::Said;
+use crate::said::{Hold, Said};
 use crate::scan;
 
 /// Who was running when a dump was printed.
@@ -14,24 +14,41 @@ pub(crate) struct Asker {
     pub(crate) kernel: Option<String>,
 }
 
-pub(crate) fn read(line: &[u8], odd: &mut Vec<String>) -> Option<Said> {
-    trigger(line, odd)
-        .map(Said::Trigger)
-        .or_else(|| asker(line).map(Said::Asker))
-        .or_else(|| is_sysrq(line).then_some(Said::Sysrq))
-        .or_else(|| {
-            scan::has(line, b": page allocation failure").then_some(Said::AllocationFailure)
-        })
+pub(crate) fn read(line: &[u8], hold: Hold, odd: &mut Vec<String>) -> Option<Said> {
+    cpuset(line)
+        .or_else(|| trigger(line, hold, odd).map(Said::Trigger))
+        .or_else(|| asker(within(line, hold)).map(Said::Asker))
+        .or_else(|| is_sysrq(line, b"Manual OOM execution").then_some(Said::Sysrq))
+        .or_else(|| is_other_dump(line).then_some(Said::OtherDump))
 }
 
 /// `sysrq: Manual OOM execution`, old `SysRq : Manual OOM execution`.
-fn is_sysrq(line: &[u8]) -> bool {
-    line.get(..5).is_some_and(|head| head.eq_ignore_ascii_case(b"sysrq"))
-        && scan::has(line, b"Manual OOM execution")
+fn is_sysrq(line: &[u8], what: &[u8]) -> bool {
+    line.get(..5).is_some_and(|head| head.eq_ignore_ascii_case(b"sysrq")) && scan::has(line, what)
+}
+
+/// What prints the same memory dump as an OOM report and is none.
+fn is_other_dump(line: &[u8]) -> bool {
+    scan::has(line, b": page allocation failure")
+        || scan::has(line, b": page allocation stalls for ")
+        || is_sysrq(line, b"Show Memory")
+}
+
+/// `NAME cpuset=/ mems_allowed=0-1` (2.6.29 to 4.20). Its path may hold anything.
+fn cpuset(line: &[u8]) -> Option<Said> {
+    let (rest, mems) = scan::cut_last(line, b" mems_allowed=")?;
+    let (comm, path) = scan::cut(rest, b" cpuset=")?;
+    let is_list = |b: &u8| b.is_ascii_digit() || matches!(b, b',' | b'-');
+    let list = !mems.is_empty() && mems.iter().all(is_list) && !scan::has(comm, b" invoked ");
+    list.then(|| Said::Cpuset {
+        comm: scan::owned(comm),
+        cpuset: scan::owned(path),
+        mems_allowed: scan::owned(mems),
+    })
 }
 
 /// `NAME invoked oom-killer: gfp_mask=…, order=0, oom_score_adj=0`; before 2.6.18 without NAME.
-fn trigger(line: &[u8], odd: &mut Vec<String>) -> Option<Trigger> {
+fn trigger(line: &[u8], hold: Hold, odd: &mut Vec<String>) -> Option<Trigger> {
     let (comm, fields) = match scan::cut(line, b" invoked oom-killer") {
         Some((comm, fields)) => (Some(comm), fields),
         None => (None, line.strip_prefix(b"oom-killer:")?),
@@ -42,13 +59,26 @@ fn trigger(line: &[u8], odd: &mut Vec<String>) -> Option<Trigger> {
         odd.push("the trigger line has lost the commas between its fields".to_owned());
     }
     Some(Trigger {
-        comm: comm.map(|comm| scan::owned(without_prefix(comm))),
+        comm: comm.map(|comm| match hold {
+            Hold::Whole => scan::owned(comm),
+            Hold::Loose => scan::owned(without_prefix(comm)),
+        }),
         pid: None,
         gfp_mask: scan::after(fields, b"gfp_mask=").map(gfp_mask),
         order: order.and_then(|(value, _)| i32::try_from(value).ok()),
         oom_score_adj: adjustment.and_then(|(value, _)| i32::try_from(value).ok()),
+        nodemask: scan::after(fields, b"nodemask=").and_then(nodemask),
         ..Trigger::default()
     })
+}
+
+/// `0-1,3, order=…`: a list of nodes has commas of its own. `(null)` and 0 say nothing.
+fn nodemask(value: &[u8]) -> Option<String> {
+    let is_list = |b: &&u8| b.is_ascii_digit() || matches!(b, b',' | b'-');
+    let len = value.iter().take_while(is_list).count();
+    let list = value.get(..len).unwrap_or_default();
+    let list = list.strip_suffix(b",").unwrap_or(list);
+    (!list.is_empty() && list != b"0").then(|| scan::owned(list))
 }
 
 /// A name has 15 bytes, a kernel worker's up to 63: what is longer has an envelope before it that
@@ -71,6 +101,15 @@ fn gfp_mask(value: &[u8]) -> String {
     let end = memchr::memchr2(b',', b' ', value).unwrap_or(value.len());
     let value = value.get(..end).unwrap_or(value);
     scan::owned(scan::cut(value, b"order=").map_or(value, |(mask, _)| mask))
+}
+
+/// The message behind an envelope that is not known.
+fn within(line: &[u8], hold: Hold) -> &[u8] {
+    if hold == Hold::Whole || !scan::has(line, b" Comm: ") {
+        return line;
+    }
+    let at = scan::find(line, b"CPU: ").filter(|at| *at > 0);
+    at.and_then(|at| line.get(at..)).unwrap_or(line)
 }
 
 /// `CPU: 5 PID: 13536 Comm: x Not tainted V #N`, `Pid: 2376, comm: x Not tainted V #N`,
@@ -122,7 +161,7 @@ mod tests {
 
     #[test]
     fn triggers_of_all_ages() {
-        let read = |line: &str| trigger(line.as_bytes(), &mut Vec::new()).unwrap();
+        let read = |line: &str| trigger(line.as_bytes(), Hold::Loose, &mut Vec::new()).unwrap();
         let new = read(
             "npm start invoked oom-killer: gfp_mask=0xcc0(GFP_KERNEL), order=-1, oom_score_adj=-5",
         );
@@ -138,10 +177,43 @@ mod tests {
     }
 
     #[test]
+    fn nodes_and_the_cpuset() {
+        let read =
+            |line: &str| trigger(line.as_bytes(), Hold::Loose, &mut Vec::new()).unwrap().nodemask;
+        let line = |mask| {
+            format!(
+                "x invoked oom-killer: gfp_mask=0xd0(GFP_KERNEL), nodemask={mask}, order=0, oom_score_adj=0"
+            )
+        };
+        assert_eq!(read(&line("0-1,3")).as_deref(), Some("0-1,3"));
+        assert_eq!((read(&line("(null)")), read(&line("0"))), (None, None));
+        let said =
+            super::read(b"npm start cpuset=/a b mems_allowed=0-1,3", Hold::Loose, &mut Vec::new());
+        let want = Said::Cpuset {
+            comm: "npm start".into(),
+            cpuset: "/a b".into(),
+            mems_allowed: "0-1,3".into(),
+        };
+        assert_eq!(said, Some(want));
+    }
+
+    #[test]
+    fn other_dumps_are_told_apart() {
+        for line in [
+            &b"x: page allocation failure: order:1, mode:0x20"[..],
+            b"x: page allocation failure. order:1, mode:0x20",
+            b"x: page allocation stalls for 10004ms, order:0",
+            b"sysrq: Show Memory",
+        ] {
+            assert_eq!(super::read(line, Hold::Loose, &mut Vec::new()), Some(Said::OtherDump));
+        }
+    }
+
+    #[test]
     fn lost_commas_are_read_over_and_told() {
         let mut odd = Vec::new();
         let line = b"x invoked oom-killer: gfp_mask=0x800d0order=0oom_score_adj=0";
-        let read = trigger(line, &mut odd).unwrap();
+        let read = trigger(line, Hold::Loose, &mut odd).unwrap();
         assert_eq!(read.gfp_mask.as_deref(), Some("0x800d0"));
         assert_eq!((read.order, read.oom_score_adj, odd.len()), (Some(0), Some(0), 1));
     }

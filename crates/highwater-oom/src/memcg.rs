@@ -4,7 +4,7 @@ use highwater_core::limit::Limit;
 use highwater_core::units::Bytes;
 
 use crate::report::Counter;
-use crate::said::Said;
+use crate::said::{Hold, Said};
 use crate::scan::{self, Amount};
 
 /// `hierarchical_memsw_limit` and its like print 2^63 less a page where there is no limit.
@@ -19,8 +19,8 @@ pub(crate) enum Which {
     Kmem,
 }
 
-pub(crate) fn read(line: &[u8], odd: &mut Vec<String>) -> Option<Said> {
-    counter(line, odd).or_else(|| task_in(line)).or_else(|| stats(line))
+pub(crate) fn read(line: &[u8], hold: Hold, odd: &mut Vec<String>) -> Option<Said> {
+    task_in(line).or_else(|| stats(line)).or_else(|| counter(line, hold, odd))
 }
 
 /// `Task in A killed as a result of limit of B` (v1, ≤ 4.20).
@@ -31,9 +31,13 @@ fn task_in(line: &[u8]) -> Option<Said> {
 }
 
 /// `memory: usage 980kB, limit 980kB, failcnt 4152239`.
-fn counter(line: &[u8], odd: &mut Vec<String>) -> Option<Said> {
+fn counter(line: &[u8], hold: Hold, odd: &mut Vec<String>) -> Option<Said> {
     let (name, rest) = scan::cut(line, b": usage ")?;
-    let which = match name.rsplit(|b| *b == b' ').next()? {
+    let name = match hold {
+        Hold::Whole => name,
+        Hold::Loose => name.rsplit(|b| *b == b' ').next()?,
+    };
+    let which = match name {
         b"memory" => Which::Memory,
         b"memory+swap" => Which::Memsw,
         b"swap" => Which::Swap,
@@ -70,31 +74,45 @@ fn v1_entry(word: &[u8]) -> Option<(String, Bytes)> {
     Some((scan::owned(name), scan::kib(value)?.0.known()?))
 }
 
+/// What stands behind a name in `memory.stat`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Entry {
+    Amount(Bytes),
+    Events(u64),
+    /// No limit.
+    Nothing,
+}
+
 /// `anon 528056320`: the name, and bytes unless the number counts events.
-pub(crate) fn v2_entry(line: &[u8]) -> Option<(String, Option<Bytes>)> {
+pub(crate) fn v2_entry(line: &[u8]) -> Option<(String, Entry)> {
     let (name, value) = scan::cut(line.trim_ascii(), b" ")?;
     let is_name = |b: &u8| b.is_ascii_lowercase() || b.is_ascii_digit() || *b == b'_';
     if name.is_empty() || !name.iter().all(is_name) {
         return None;
     }
     let value = scan::whole(value)?;
-    let is_amount = !counts_events(name) && value < UNLIMITED;
-    Some((scan::owned(name), is_amount.then_some(Bytes::new(value))))
+    let entry = match value {
+        _ if counts_events(name) => Entry::Events(value),
+        UNLIMITED.. => Entry::Nothing,
+        _ => Entry::Amount(Bytes::new(value)),
+    };
+    Some((scan::owned(name), entry))
 }
 
 /// Names in `memory.stat` whose number is a count (Documentation/admin-guide/cgroup-v2.rst).
 fn counts_events(name: &[u8]) -> bool {
     const COUNTERS: [&[u8]; 9] = [
         b"pg",
+        b"pswp",
         b"workingset_",
         b"thp_",
         b"numa_",
         b"zswpin",
         b"zswpout",
         b"zswpwb",
-        b"swpin",
-        b"swpout",
+        b"swp",
     ];
+    let name = name.strip_prefix(b"total_").unwrap_or(name);
     COUNTERS.iter().any(|counter| name.starts_with(counter)) && name != b"pgtables"
 }
 
@@ -107,20 +125,24 @@ mod tests {
         let mut odd = Vec::new();
         let line = b"memory: usage 18446744073709537436kB, limit 9007199254740988kB, failcnt 44";
         let counter = Counter { usage: None, limit: Some(Limit::Unlimited), failcnt: Some(44) };
-        assert_eq!(read(line, &mut odd), Some(Said::Counter(Which::Memory, counter)));
+        assert_eq!(read(line, Hold::Whole, &mut odd), Some(Said::Counter(Which::Memory, counter)));
         assert_eq!(odd.len(), 1);
     }
 
     #[test]
     fn both_forms_of_statistics() {
         let mut odd = Vec::new();
-        let v1 = read(b"Memory cgroup stats for /a b: cache:0KB rss:980KB odd", &mut odd);
+        let v1 =
+            read(b"Memory cgroup stats for /a b: cache:0KB rss:980KB odd", Hold::Whole, &mut odd);
         let entries = vec![("cache".into(), Bytes::ZERO), ("rss".into(), Bytes::from_kib(980))];
         assert_eq!(v1, Some(Said::Stats { path: Some("/a b".into()), entries }));
-        let v2 = read(b"Memory cgroup stats for /x:", &mut odd);
+        let v2 = read(b"Memory cgroup stats for /x:", Hold::Whole, &mut odd);
         assert_eq!(v2, Some(Said::Stats { path: Some("/x".into()), entries: vec![] }));
-        assert_eq!(v2_entry(b"   anon 5"), Some(("anon".into(), Some(Bytes::new(5)))));
-        assert_eq!(v2_entry(b"pgfault 5"), Some(("pgfault".into(), None)));
+        assert_eq!(v2_entry(b"   anon 5"), Some(("anon".into(), Entry::Amount(Bytes::new(5)))));
+        assert_eq!(v2_entry(b"pgfault 5"), Some(("pgfault".into(), Entry::Events(5))));
+        assert_eq!(v2_entry(b"total_pgpgin 5"), Some(("total_pgpgin".into(), Entry::Events(5))));
+        let unlimited = v2_entry(b"hierarchical_memory_limit 9223372036854771712");
+        assert_eq!(unlimited.unwrap().1, Entry::Nothing);
         assert_eq!(v2_entry(b"usb 1-1: new"), None);
     }
 

@@ -1,63 +1,142 @@
-//! The cheap look: is a line worth reading at all?
+//! The cheap look: is a line worth reading at all, and where in a large log is the next one?
+//!
+//! Three nets. [`is_relevant`] is the finest: a line that it holds may begin an episode or bears on
+//! one. [`find`] draws a whole log through the coarsest at the speed of memory (`sweep`), what that
+//! holds through one of five words, and the lines that those stand in through the finest. Every
+//! report has a line that stays: a kill, the line that names killer or victim in lower case, or one
+//! of the many amounts in `kB`. The rest of a report stands within the stretch before that a reader
+//! of logs goes back anyway.
 
+use std::ops::Range;
 use std::sync::LazyLock;
 
+use highwater_core::line::Seen;
 use memchr::memmem::Finder;
 
+use crate::sweep;
+
 /// Words of which every line that can begin an episode has at least one, and other lines rarely.
-const WORDS: [&str; 12] = [
-    "oom",
+const WORDS: &[&str] = &[
+    "oom-k",
+    "oom_reaper",
+    "oomd",
+    "nohang",
+    "lowmemorykiller",
     "Kill",
+    "kill process",
     "ut of memory",
     "ut of Memory",
     "as a result of limit",
+    "going to be killed",
+    "killable",
+    "sigkill",
     "Mem-Info",
+    "total_vm",
     "Mem-info",
     ": usage ",
-    "sending SIG",
+    "SIGTERM",
+    "SIGKILL",
     "Manual OOM",
     "page allocation",
+    "Show Memory",
+    // What `nohang`, `systemd-oomd` and old page faults say.
+    "highest badness",
+    "ictim status",
+    "for killing",
+    "VM: killing",
     // The free lists, where the head of a report is cut off; every page size has it.
     "*64kB",
+    " min:",
+    "Free swap",
 ];
 
-static FINDERS: LazyLock<[Finder<'static>; WORDS.len()]> = LazyLock::new(|| WORDS.map(Finder::new));
+/// The words of the wide-meshed net. Of every report that is more than a lone heading some line has
+/// one of them.
+const MARKS: [&str; 5] = [
+    // `Killed process`, `Kill process`, `Killing process`, `Killed /a.slice due to`.
+    "Kill",
+    // `oom-killer`, `oom-kill:`, `Task in /a killed`, `no killable processes`, `systemd-oomd killed`.
+    "kill",
+    // `usage 4kB, limit 4kB`, `1*64kB`, `anon-rss:4kB`: all that is left of a report in pieces.
+    "kB",  // `sending SIGTERM to process`: what early killers say.
+    "SIG", // The header of a table of tasks, which may be long and has no other mark.
+    "l_vm",
+];
+
+/// What colours begin with: one may stand inside a word, so a line that has one is worth reading.
+const ESCAPE: u8 = 0x1b;
+
+/// How far before and behind a mark the ends of its line are sought: the head of a longer line has
+/// been read, and of what is behind it nothing matters here.
+const REACH_BYTES: usize = 4096;
+
+static WORD_FINDERS: LazyLock<Vec<Finder<'static>>> =
+    LazyLock::new(|| WORDS.iter().map(Finder::new).collect());
+static MARK_FINDERS: LazyLock<[Finder<'static>; MARKS.len()]> =
+    LazyLock::new(|| MARKS.map(Finder::new));
 
 /// May this line begin an episode? Few lines that may not are let through; none that may is not.
 pub fn is_relevant(text: &[u8]) -> bool {
-    FINDERS.iter().any(|finder| finder.find(text).is_some())
+    WORD_FINDERS.iter().any(|finder| finder.find(text).is_some())
 }
 
-/// Where in `log` the next line that may begin an episode has its mark; in one sweep for each word,
-/// remembered from call to call.
-#[derive(Clone, Debug)]
-pub struct Sweep {
-    next: [Option<usize>; WORDS.len()],
-    base: usize,
-    len: Option<usize>,
-}
-
-impl Default for Sweep {
-    fn default() -> Self {
-        Self { next: [Some(0); WORDS.len()], base: 0, len: None }
-    }
-}
-
-impl Sweep {
-    /// The offset in `rest` of the next mark. `rest` must be what is left of the same log each
-    /// time, or less than before.
-    pub fn find(&mut self, rest: &[u8]) -> Option<usize> {
-        let len = *self.len.get_or_insert(rest.len());
-        self.base = len.saturating_sub(rest.len());
-        for (next, finder) in self.next.iter_mut().zip(FINDERS.iter()) {
-            let stale = next.is_some_and(|at| at <= self.base);
-            if stale {
-                *next = finder.find(rest).map(|at| self.base.saturating_add(at));
-            }
+/// How many lines end in a stretch of a log, and where the first mark is that stands in a line worth
+/// reading. A line that the stretch cuts off is, if a mark stands in it.
+pub fn find(stretch: &[u8]) -> Seen {
+    let mut ends = 0;
+    for from in (0..stretch.len()).step_by(sweep::PIECE_BYTES) {
+        let rest = stretch.get(from..).unwrap_or_default();
+        let piece = sweep::piece(rest);
+        if piece.is_suspect
+            && let Some(mark) = mark(stretch, from)
+        {
+            return Seen { ends: ends + sweep::ends(rest), mark: Some(mark) };
         }
-        let first = self.next.iter().flatten().min()?;
-        Some(first.saturating_sub(self.base))
+        ends += piece.ends;
     }
+    Seen { ends, mark: None }
+}
+
+/// The first mark worth reading that begins in the piece at `from`.
+fn mark(stretch: &[u8], from: usize) -> Option<usize> {
+    let piece = stretch.get(from..).unwrap_or_default();
+    let colour = memchr::memchr(ESCAPE, piece.get(..sweep::PIECE_BYTES).unwrap_or(piece));
+    let mut first = colour.map(|at| from + at);
+    for finder in MARK_FINDERS.iter() {
+        let end = first.unwrap_or(from + sweep::PIECE_BYTES);
+        first = in_relevant(stretch, from..end, finder).or(first);
+    }
+    first
+}
+
+/// The first place in `range` where `finder` sees its word begin in a line worth reading.
+fn in_relevant(stretch: &[u8], range: Range<usize>, finder: &Finder<'_>) -> Option<usize> {
+    let end = range.end.saturating_add(finder.needle().len() - 1).min(stretch.len());
+    let mut from = range.start;
+    loop {
+        let at = from + finder.find(stretch.get(from..end)?)?;
+        let (line, line_end) = line_around(stretch, at);
+        if line.is_none_or(is_relevant) {
+            return Some(at);
+        }
+        // Whatever else stands in this line is not worth reading, either.
+        from = line_end;
+    }
+}
+
+/// The line in which `at` is, unless the stretch cuts it off, and where it ends.
+fn line_around(stretch: &[u8], at: usize) -> (Option<&[u8]>, usize) {
+    let (before, behind) = stretch.split_at_checked(at).unwrap_or((stretch, &[]));
+    let low = before.len().saturating_sub(REACH_BYTES);
+    let begin = memchr::memrchr(b'\n', before.get(low..).unwrap_or_default());
+    let window = behind.get(..REACH_BYTES).unwrap_or(behind);
+    let end = memchr::memchr(b'\n', window);
+    let ends = at + end.unwrap_or(window.len());
+    let line = match (begin, end) {
+        (Some(begin), Some(_)) => stretch.get(low + begin + 1..ends),
+        _ => None,
+    };
+    (line, ends)
 }
 
 #[cfg(test)]
@@ -65,12 +144,30 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_sweep_finds_each_mark_once() {
-        let log = b"aaaa\nKilled\nbb\noom-kill:\ncc";
-        let mut sweep = Sweep::default();
-        assert_eq!(sweep.find(log), Some(5));
-        assert_eq!(sweep.find(&log[12..]), Some(3));
-        assert_eq!(sweep.find(&log[25..]), None);
+    fn the_first_mark_in_a_line_worth_reading_is_found() {
+        let mark = |log: &[u8]| find(log).mark;
+        let log = b"aaaa\nKilled process 1\nbb\noom-kill:\ncc\n";
+        assert_eq!(find(log), Seen { ends: 5, mark: Some(5) });
+        assert_eq!(mark(&log[22..]), Some(7));
+        assert_eq!(mark(&log[35..]), None);
+        assert_eq!(mark(b"x\nwrote 12 kB\nskilled\n"), None);
+        assert_eq!(mark(b"x\nwrote 12 kB\n[1.0] DMA: 1*4kB 0*64kB\n"), Some(28));
+        assert_eq!(mark(b"x\nK\x1b[31mill\n"), Some(3));
+    }
+
+    #[test]
+    fn a_line_that_is_cut_off_counts() {
+        assert_eq!(find(b"x\nwrote 12 kB").mark, Some(11));
+        assert_eq!(find(b"12 kB of\n").mark, Some(3));
+        assert_eq!(find(b""), Seen::default());
+    }
+
+    #[test]
+    fn marks_are_found_wherever_pieces_end() {
+        for before in sweep::PIECE_BYTES - 20..sweep::PIECE_BYTES + 4 {
+            let log = [vec![b'.'; before], b"\nKilled process 1\n".to_vec()].concat();
+            assert_eq!(find(&log), Seen { ends: 2, mark: Some(before + 1) });
+        }
     }
 
     #[test]

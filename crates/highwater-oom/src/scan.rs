@@ -63,6 +63,40 @@ pub(crate) fn cut_last<'a>(text: &'a [u8], needle: &[u8]) -> Option<(&'a [u8], &
     Some((text.get(..at)?, text.get(at + needle.len()..)?))
 }
 
+/// Could this precede a message as its envelope? Quotes and comment marks mean that somebody quotes
+/// a kernel line: in a program's source, in a question, in a rule that looks for one.
+/// What stands in closed square brackets may be anything; a line end is the end of an envelope.
+pub(crate) fn is_envelope(prefix: &[u8]) -> bool {
+    let mut quoted_inside = None;
+    for b in prefix {
+        match (b, quoted_inside) {
+            (b'[', _) => quoted_inside = quoted_inside.or(Some(false)),
+            (b']', _) => quoted_inside = None,
+            (b'"' | b'\'' | b'`' | b'#' | b'\\' | b'\n', None) => return false,
+            (b'"' | b'\'' | b'`' | b'#' | b'\\' | b'\n', _) => quoted_inside = Some(true),
+            _ => {}
+        }
+    }
+    // A sentence has none of the signs that stand in every envelope.
+    let sign = |b: &u8| b.is_ascii_digit() || matches!(b, b':' | b']' | b'|' | b'>' | b')');
+    let is_sentence = prefix.len() > 2 && !prefix.iter().any(sign);
+    quoted_inside != Some(true) && !is_sentence && !names_program(prefix)
+}
+
+/// `… app[5]:`: what follows is that program's.
+fn names_program(prefix: &[u8]) -> bool {
+    let prefix = prefix.trim_ascii_end();
+    let Some(front) = prefix.strip_suffix(b"]:") else { return false };
+    let digits = front.iter().rev().take_while(|b| b.is_ascii_digit()).count();
+    digits > 0 && front.get(..front.len() - digits).is_some_and(|name| name.ends_with(b"["))
+}
+
+/// A line that stands between quotes as a whole, without them.
+pub(crate) fn unquoted(line: &[u8]) -> &[u8] {
+    let inside = line.strip_prefix(b"\"").and_then(|line| line.strip_suffix(b"\""));
+    inside.filter(|inside| memchr::memchr(b'"', inside).is_none()).unwrap_or(line)
+}
+
 /// The words of a line.
 pub(crate) fn words(text: &[u8]) -> impl Iterator<Item = &[u8]> {
     text.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty())
@@ -117,6 +151,25 @@ mod tests {
         assert_eq!(kib(b"18446744073709537436kB"), Some((Amount::Sentinel, &b""[..])));
         assert_eq!(kib(b"980"), None);
         assert_eq!(kib(b"kB"), None);
+    }
+
+    #[test]
+    fn quotations_are_no_envelopes() {
+        for prefix in
+            [&b"vm-1 | console: [1.0]"[..], b"[COLOR=\"Red\"]", b"Apr 27 08:47:12 h kernel:"]
+        {
+            assert!(is_envelope(prefix), "{prefix:?}");
+        }
+        for prefix in [
+            &b"There are "[..],
+            b"xApr 27 08:47:12 h app[5]: ",
+            b"# ",
+            b"re.compile(\"",
+            b"positive: ['kernel: ",
+            b"x\n",
+        ] {
+            assert!(!is_envelope(prefix), "{prefix:?}");
+        }
     }
 
     #[test]

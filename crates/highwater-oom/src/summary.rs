@@ -3,7 +3,7 @@
 use highwater_core::id::Pid;
 
 use crate::report::Constraint;
-use crate::said::{Said, Summarised};
+use crate::said::{Hold, Said, Summarised};
 use crate::scan;
 
 /// The fields a kernel prints.
@@ -20,35 +20,78 @@ const KNOWN: [&[u8]; 10] = [
     b"uid",
 ];
 
-pub(crate) fn read(line: &[u8], odd: &mut Vec<String>) -> Option<Said> {
-    let body = scan::after(line, b"oom-kill")?;
+pub(crate) fn read(line: &[u8], hold: Hold, odd: &mut Vec<String>) -> Option<Said> {
+    let body = match hold {
+        Hold::Whole => line.strip_prefix(b"oom-kill")?,
+        Hold::Loose => {
+            let (prefix, body) = scan::cut(line, b"oom-kill")?;
+            scan::is_envelope(prefix).then_some(body)?
+        }
+    };
     // The first 5.0 candidates had a comma here.
     let body = body.strip_prefix(b":").or_else(|| body.strip_prefix(b","))?;
     if !scan::has(body, b"constraint=") {
         return None;
     }
     let mut said = Summarised::default();
+    let body = match victim(body) {
+        Some((front, task, pid, uid)) => {
+            said.summary.task = Some(scan::owned(task));
+            (said.summary.pid, said.summary.uid) = (Some(Pid::new(pid)), Some(uid));
+            front
+        }
+        None => body,
+    };
+    let named = said.summary.pid.is_some();
+    let mut last = None;
     for (key, value) in fields(body) {
-        field(&mut said, key, value, odd);
+        if !(named && matches!(key, b"task" | b"pid" | b"uid")) {
+            field(&mut said, key, value, odd);
+        }
+        last = Some(key);
+    }
+    if !named && last == Some(b"pid") && body.last().is_some_and(u8::is_ascii_digit) {
+        odd.push("the summary line ends in its pid: digits may be missing".to_owned());
+        said.summary.pid = None;
     }
     Some(Said::Summary(Box::new(said)))
 }
 
-/// One field into its place. A name may contain what looks like a field: what stands last wins.
+/// The whole end of a line, `,task=T,pid=N,uid=U`, and what precedes it. T is anybody's text of at
+/// most 15 bytes: it begins where the first `,task=` within reach stands.
+fn victim(body: &[u8]) -> Option<(&[u8], &[u8], u32, u32)> {
+    const NAME_BYTES: usize = 15;
+    const MARK: &[u8] = b",task=";
+    let (rest, uid) = scan::cut_last(body, b",uid=")?;
+    let (rest, pid) = scan::cut_last(rest, b",pid=")?;
+    let whole = |text: &[u8]| scan::whole(text.trim_ascii()).and_then(|n| u32::try_from(n).ok());
+    let (pid, uid) = (whole(pid)?, whole(uid)?);
+    let from = rest.len().saturating_sub(NAME_BYTES + MARK.len());
+    let at = rest.get(from..).and_then(|end| scan::find(end, MARK)).map(|at| from + at);
+    let at = at.or_else(|| memchr::memmem::rfind(rest, MARK))?;
+    Some((rest.get(..at)?, rest.get(at + MARK.len()..)?, pid, uid))
+}
+
+/// One field into its place. A path may contain what looks like a field: what stands before the
+/// paths counts where it stands first, the rest where it stands last.
 fn field(said: &mut Summarised, key: &[u8], value: &[u8], odd: &mut Vec<String>) {
     let summary = &mut said.summary;
     let some = || Some(scan::owned(value)).filter(|text| !text.is_empty());
     match key {
-        b"constraint" => said.constraint = constraint(value, odd),
-        b"nodemask" => summary.nodemask = some().filter(|text| text != "(null)"),
-        b"cpuset" => summary.cpuset = some(),
-        b"mems_allowed" => summary.mems_allowed = some(),
-        b"global_oom" => summary.global = true,
-        b"oom_memcg" => said.limit_owner = some(),
-        b"task_memcg" => said.task_memcg = some(),
+        b"constraint" if said.constraint.is_none() => said.constraint = constraint(value, odd),
+        b"nodemask" if summary.nodemask.is_none() => {
+            summary.nodemask = some().filter(|text| text != "(null)");
+        }
+        b"cpuset" if summary.cpuset.is_none() => summary.cpuset = some(),
+        b"mems_allowed" if summary.mems_allowed.is_none() => summary.mems_allowed = some(),
+        b"constraint" | b"nodemask" | b"cpuset" | b"mems_allowed" => {}
+        b"global_oom" => summary.global |= said.limit_owner.is_none(),
+        // The second of each pair is the first form, of the 4.19 development branch.
+        b"oom_memcg" | b"origin_memcg" => said.limit_owner = some(),
+        b"task_memcg" | b"kill_memcg" => said.task_memcg = some(),
         b"task" => summary.task = some(),
-        b"pid" => summary.pid = whole(key, value, odd).map(Pid::new),
-        b"uid" => summary.uid = whole(key, value, odd),
+        b"pid" => summary.pid = whole(key, value, odd).map(Pid::new).or(summary.pid),
+        b"uid" => summary.uid = whole(key, value, odd).or(summary.uid),
         _ => odd.push(format!(
             "the summary line has a field that no kernel prints: {}={}",
             scan::owned(key),
@@ -135,7 +178,9 @@ mod tests {
 
     fn said(line: &str) -> (Summarised, Vec<String>) {
         let mut odd = Vec::new();
-        let Some(Said::Summary(said)) = read(line.as_bytes(), &mut odd) else { panic!("{line}") };
+        let Some(Said::Summary(said)) = read(line.as_bytes(), Hold::Loose, &mut odd) else {
+            panic!("{line}")
+        };
         (*said, odd)
     }
 
@@ -165,6 +210,20 @@ mod tests {
     }
 
     #[test]
+    fn names_and_paths_that_look_like_fields_change_nothing_else() {
+        let (said, odd) = said(
+            "oom-kill:constraint=CONSTRAINT_MEMCG,nodemask=(null),cpuset=/,mems_allowed=0,\
+             oom_memcg=/a,constraint=CONSTRAINT_NONE,task_memcg=/a,task=q,pid=1,task=b,task=c,pid=77,uid=5",
+        );
+        assert_eq!(said.constraint, Some(Constraint::Memcg));
+        assert_eq!(said.summary.pid, Some(Pid::new(77)));
+        assert_eq!(said.summary.task.as_deref(), Some("b,task=c"));
+        assert!(odd.is_empty(), "{odd:?}");
+        let line = b"Task in /a oom-kill:constraint=X,task=x,pid=1,uid=0 killed";
+        assert_eq!(read(line, Hold::Whole, &mut Vec::new()), None);
+    }
+
+    #[test]
     fn damage_is_named() {
         let (said, odd) = said(
             "oom-kill:constraint=CONSTRAINT_MEMCG,oom_memcg=/s,task_memc=RSSanon:921600KB,task=node,uid=...",
@@ -177,9 +236,9 @@ mod tests {
 
     #[test]
     fn shortened_lines_are_read() {
-        let (said, _) = said("oom-kill:constraint=CONSTRAINT_MEMCG ... task=java,pid=1849");
+        let (said, odd) = said("oom-kill:constraint=CONSTRAINT_MEMCG ... task=java,pid=1849");
         assert_eq!(said.constraint, Some(Constraint::Memcg));
         assert_eq!(said.summary.task.as_deref(), Some("java"));
-        assert_eq!(said.summary.pid, Some(Pid::new(1849)));
+        assert_eq!((said.summary.pid, odd.len()), (None, 1), "digits may be missing");
     }
 }

@@ -66,25 +66,34 @@ pub(crate) enum Command {
 
 /// Explain why a process was killed for memory.
 ///
-/// An existing file or pipe is read as a log: dmesg, journalctl -k, syslog, a copy of /dev/kmsg; -
-/// is standard input. Any other TARGET is looked up in the deaths on record and in the kernel's log: a pid, a process name, a
-/// systemd unit, a container's id or name, a cgroup's path (also as below /sys/fs/cgroup). Without TARGET the recent deaths are
-/// listed and the newest is explained.
+/// Existing files and pipes are read as logs: dmesg, journalctl -k, syslog, a copy of /dev/kmsg, also
+/// compressed; - is standard input; a quoted pattern ('/var/log/kern.log*') stands for the files that
+/// match. A death that is told in several of them is one. Any other TARGET, one at most, says whom to
+/// explain: a pid, a process name, a systemd unit, a container's id or name, a cgroup's path (also as
+/// below /sys/fs/cgroup); without a log it is looked up in the deaths on record and in the kernel's
+/// log. Without anything the recent deaths are listed and the newest is explained.
 ///
-/// Exit status: 0 explained, or nothing found; 1 the input cannot be read; 64 usage.
-#[derive(Debug, clap::Args)]
+/// Exit status: 0 explained, or nothing found; 1 an input cannot be read, or not to its end (the rest
+/// is explained all the same); 64 usage.
+#[derive(Debug, Default, clap::Args)]
 pub(crate) struct WhyArgs {
-    /// A log file (- is standard input), or whom to explain: pid, name, unit, container, cgroup
-    pub(crate) target: Option<String>,
-    /// Read this log; - is standard input
+    /// Log files (- is standard input), and whom to explain: pid, name, unit, container, cgroup
+    pub(crate) target: Vec<String>,
+    /// Read this log; - is standard input. May be given several times
     #[arg(long, value_name = "FILE")]
-    pub(crate) file: Option<PathBuf>,
+    pub(crate) file: Vec<PathBuf>,
     /// Only deaths since then: 2h, 7d, 2026-11-20T08:00:00Z
     #[arg(long, value_name = "TIME", value_parser = since)]
     pub(crate) since: Option<Since>,
     /// Answer in JSON
     #[arg(long)]
     pub(crate) json: bool,
+    /// Mask the names of processes, units, containers, hosts and files, to share the answer
+    #[arg(long)]
+    pub(crate) anonymize: bool,
+    /// Also write each report to a file of its own in this directory; none is overwritten
+    #[arg(long, value_name = "DIR")]
+    pub(crate) split: Option<PathBuf>,
     /// Where the agent keeps its data
     #[arg(long, value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,

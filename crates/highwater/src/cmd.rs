@@ -3,8 +3,11 @@
 pub(crate) mod agent;
 pub(crate) mod checkup;
 mod history;
+mod inputs;
 mod kernel;
 mod logfile;
 pub(crate) mod manual;
+mod mask;
+mod progress;
 mod target;
 pub(crate) mod why;

@@ -5,7 +5,10 @@ pub(crate) mod checkup;
 pub(crate) mod death;
 mod draw;
 mod paint;
+mod ranking;
 pub(crate) mod why;
 pub(crate) mod wrap;
+pub(crate) mod written;
+mod zones;
 
 pub(crate) use paint::Page;

@@ -9,9 +9,10 @@ use highwater_core::owner::Owner;
 use highwater_core::units::Bytes;
 use highwater_oom::report::Counter;
 
-use super::Cause;
 use super::growth::Growth;
+use super::reason::Reason;
 use super::scene::Scene;
+use super::{Cause, claims};
 use crate::words;
 use limit::{Target, is_manageable};
 
@@ -61,12 +62,15 @@ pub(super) fn of(scene: &Scene<'_>) -> Vec<Advice> {
                 ),
             ]
         }
-        Cause::Earlyoom | Cause::Nohang | Cause::Oomd | Cause::Lowmemorykiller => Vec::new(),
+        Cause::Earlyoom | Cause::Nohang | Cause::Oomd | Cause::Lowmemorykiller => {
+            program(scene.verdict.0).into_iter().collect()
+        }
         Cause::Unknown => vec![Advice::new(
             "look for the lines around it in the kernel's log",
             Some("journalctl -k -g 'oom|Killed process'".to_owned()),
         )],
     };
+    advice.extend(holders(scene));
     advice.extend(runtime(scene));
     if scene.recorded.is_none() && scene.kill.is_some() {
         advice.push(Advice::new(
@@ -77,6 +81,56 @@ pub(super) fn of(scene: &Scene<'_>) -> Vec<Advice> {
     let names = scene.names();
     for one in &mut advice {
         one.text = words::sentence(&one.text, &names);
+    }
+    advice
+}
+
+/// Where each program says what it does, and is told what to leave alone.
+fn program(cause: Cause) -> Option<Advice> {
+    let (text, command) = match cause {
+        Cause::Earlyoom => (
+            "see its thresholds and whom it avoids (-m, -s, --avoid, --prefer in its options)",
+            "systemctl cat earlyoom; cat /etc/default/earlyoom",
+        ),
+        Cause::Nohang => (
+            "see its thresholds and whose badness it lowers",
+            "nohang --config /etc/nohang/nohang.conf --check",
+        ),
+        Cause::Oomd => (
+            "see which ruleset fired, and what it watches",
+            "journalctl -u oomd; cat /etc/oomd.json",
+        ),
+        Cause::Lowmemorykiller => (
+            "see at how much free memory each level of importance is killed",
+            "cat /sys/module/lowmemorykiller/parameters/{adj,minfree}; getprop | grep lmk",
+        ),
+        _ => return None,
+    };
+    Some(Advice::new(text, Some(command.to_owned())))
+}
+
+/// What the holders that no kill empties are told apart with.
+fn holders(scene: &Scene<'_>) -> Vec<Advice> {
+    let reasons = claims::holders_of(scene);
+    let has = |reason| reasons.contains(&reason);
+    let mut advice = Vec::new();
+    if has(Reason::KernelMemory) {
+        advice.push(Advice::new(
+            "see what the kernel holds, largest first, and whether it grows",
+            Some("slabtop -o -s c | head -20; grep -E 'Slab|Unreclaim|Vmalloc|Percpu|PageTables' /proc/meminfo".to_owned()),
+        ));
+    }
+    if has(Reason::SharedMemory) {
+        advice.push(Advice::new(
+            "find the files and segments that take it; a size limit on the mount keeps them small",
+            Some("df -h -t tmpfs; ipcs -mu; du -xsh /dev/shm /tmp".to_owned()),
+        ));
+    }
+    if has(Reason::HugePagePool) {
+        advice.push(Advice::new(
+            "give back the huge pages that nobody uses",
+            Some("grep -i huge /proc/meminfo; sysctl vm.nr_hugepages".to_owned()),
+        ));
     }
     advice
 }

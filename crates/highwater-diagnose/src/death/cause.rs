@@ -30,6 +30,18 @@ impl Confidence {
             Self::Unknown => "unknown",
         }
     }
+
+    /// This, or less sure: `other` if that is the less sure of the two.
+    #[must_use]
+    pub(super) fn at_most(self, other: Self) -> Self {
+        let doubt = |confidence| match confidence {
+            Self::Certain => 0,
+            Self::Likely => 1,
+            Self::Possible => 2,
+            Self::Unknown => 3,
+        };
+        if doubt(other) > doubt(self) { other } else { self }
+    }
 }
 
 /// From this share of its limit on, a recorded cgroup was about to reach it: samples are a few
@@ -45,6 +57,15 @@ pub(super) fn of(
     let cause = report.cause();
     let words = match cause {
         Cause::Unknown if is_full(report) => return (Cause::KernelOomMemcg, Confidence::Likely),
+        Cause::Unknown if !report.candidates.is_empty() => {
+            return (Cause::SystemdOomd, Confidence::Likely);
+        }
+        Cause::Unknown if report.trigger.is_some() && calls(report, "mem_cgroup_o") => {
+            return (Cause::KernelOomMemcg, Confidence::Likely);
+        }
+        Cause::Unknown if is_of_machine(report) => {
+            return (Cause::KernelOomGlobal, Confidence::Likely);
+        }
         Cause::Unknown => return from_record(known),
         Cause::KernelOomSysrq => None,
         cause if cause.is_program() => None,
@@ -66,6 +87,24 @@ fn is_full(report: &OomReport) -> bool {
         }
         _ => false,
     }
+}
+
+/// Somebody asked, and the kernel printed the machine's memory and not a word of any cgroup: that
+/// is how it reports a machine that ran out, or some of its nodes.
+fn is_of_machine(report: &OomReport) -> bool {
+    let (machine, memcg) = (&report.machine, &report.memcg);
+    let of_cgroup = memcg.memory.is_some() || memcg.task.is_some() || !memcg.stats.is_empty();
+    let of_machine = machine.line.is_some()
+        || !machine.zones.is_empty()
+        || !machine.free_lists.is_empty()
+        || calls(report, "__alloc_pages");
+    report.trigger.is_some() && of_machine && !of_cgroup
+}
+
+/// Whether the stack of whoever asked has a function of this name: `mem_cgroup_out_of_memory`
+/// (`mem_cgroup_oom_…` before 3.x) is called only for a cgroup, `__alloc_pages…` only for pages.
+fn calls(report: &OomReport, function: &str) -> bool {
+    report.lines.iter().any(|line| line.text.contains(function) && line.text.contains("+0x"))
 }
 
 /// A kill line that names no cause: the limit that was nearly reached when last sampled.

@@ -64,6 +64,7 @@ impl<'a> Scene<'a> {
         let known = whereabouts(case, kill, history);
         let verdict = cause::of(report, kill.map(|kill| kill.line), known.as_ref());
         let page_size = report.machine.page_size.map(|told| told.value).or(case.page_size);
+        let page_size = page_size.or_else(|| makeup::page_size(&report.machine));
         let mut scene = Self {
             report,
             kill,

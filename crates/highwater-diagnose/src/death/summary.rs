@@ -4,8 +4,9 @@ use highwater_core::limit::Limit;
 use highwater_core::units::Bytes;
 use highwater_oom::report::Chosen;
 
-use super::Cause;
+use super::reason::Reason;
 use super::scene::Scene;
+use super::{Cause, claims};
 use crate::words;
 
 /// What happened, in one sentence for somebody who was asleep a minute ago.
@@ -39,7 +40,7 @@ fn company(scene: &Scene<'_>) -> String {
 fn reason(scene: &Scene<'_>) -> String {
     let what = match scene.verdict.0 {
         Cause::KernelOomMemcg => limit_reached(scene),
-        Cause::KernelOomGlobal => scene.shortage().words(),
+        Cause::KernelOomGlobal => machine(scene),
         Cause::KernelOomCpuset => {
             "the memory nodes that a cpuset allows ran out, not the machine".to_owned()
         }
@@ -53,10 +54,15 @@ fn reason(scene: &Scene<'_>) -> String {
             Some(place) => format!("cgroup {} was under pressure", words::place(&place.value)),
             None => "it judged that memory was running out".to_owned(),
         },
-        Cause::Earlyoom | Cause::Nohang | Cause::Lowmemorykiller => {
-            "free memory fell below its threshold".to_owned()
+        Cause::Earlyoom => "free memory fell below its threshold".to_owned(),
+        Cause::Nohang => "memory, swap or pressure passed its threshold".to_owned(),
+        Cause::Oomd => match &scene.task_cgroup {
+            Some(place) => format!("its rules chose cgroup {}", words::place(&place.value)),
+            None => "one of its rules fired".to_owned(),
+        },
+        Cause::Lowmemorykiller => {
+            "it was the least important process when free memory fell below a threshold".to_owned()
         }
-        Cause::Oomd => "its rules said so".to_owned(),
         Cause::Unknown => {
             return format!(
                 "why is unknown, because the log has only the kill line{}",
@@ -65,6 +71,21 @@ fn reason(scene: &Scene<'_>) -> String {
         }
     };
     format!("{what}{}", held(scene))
+}
+
+/// Where one holder alone took most of the machine, that is half of the answer.
+fn machine(scene: &Scene<'_>) -> String {
+    let shortage = scene.shortage().words();
+    match claims::dominant(scene) {
+        Some(Reason::KernelMemory) => format!("{shortage}, most of it held by the kernel itself"),
+        Some(Reason::SharedMemory) => {
+            format!("{shortage}, most of it held by tmpfs and shared memory")
+        }
+        Some(Reason::HugePagePool) => {
+            format!("{shortage}, most of it kept in a pool of huge pages that nobody used")
+        }
+        _ => shortage,
+    }
 }
 
 fn limit_reached(scene: &Scene<'_>) -> String {
@@ -109,13 +130,19 @@ fn is_all(amount: Bytes, limit: Bytes) -> bool {
 }
 
 fn without_kill(scene: &Scene<'_>) -> String {
+    if let Some(first) = scene.report.candidates.first() {
+        return format!(
+            "systemd-oomd looked for a cgroup to kill, and {} came first; whether it killed is unknown, because no such line is here.",
+            words::place(&first.value.path)
+        );
+    }
     let place = match (scene.verdict.0, &scene.limit_owner) {
         (Cause::KernelOomMemcg, None) => {
             "a memory cgroup that the log does not name reached its limit".to_owned()
         }
         (Cause::KernelOomMemcg, _) => limit_reached(scene),
         (_, Some(owner)) => format!("cgroup {} ran out of memory", words::place(&owner.value)),
-        (Cause::KernelOomGlobal, None) => scene.shortage().words(),
+        (Cause::KernelOomGlobal, None) => machine(scene),
         (Cause::Unknown, None) if is_dump(scene) => {
             return "This log shows a memory report of the kernel; why it was printed is unknown, because no line says that memory ran out or that anything was killed.".to_owned();
         }
@@ -131,6 +158,9 @@ fn without_kill(scene: &Scene<'_>) -> String {
         }
         Some(ending) => {
             format!("{sentence}; it ended with \u{201c}{}\u{201d}.", ending.value.trim())
+        }
+        None if sentence.contains(", but ") => {
+            format!("{sentence}; no line says that anything was killed.")
         }
         None => format!("{sentence}, but no line says that anything was killed."),
     }

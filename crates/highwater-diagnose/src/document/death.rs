@@ -1,14 +1,17 @@
 //! One death: the facts of the log, and what the record and the verdict add.
 
-use highwater_core::evidence::Claim;
+use highwater_core::evidence::{Claim, Evidence};
 use highwater_core::limit::Limit;
 use highwater_core::units::Bytes;
 use highwater_oom::facts::{self, DeathFacts, MemcgFacts, TaskFacts};
-use highwater_oom::report::{Kill, OomReport};
+use highwater_oom::report::{Kill, OomReport, Trust};
 use serde::Serialize;
 
 use super::time;
-use crate::death::{Confidence, Diagnosis, Kind, Makeup, Part, RankedTask, Recorded};
+use crate::death::{
+    Confidence, Diagnosis, Ground, Kind, Makeup, Part, RankedTask, Reason, Recorded, Role,
+    ZoneState,
+};
 
 /// One killed process.
 #[derive(Clone, Debug, Serialize)]
@@ -31,11 +34,41 @@ pub struct EpisodeDocument {
 #[derive(Clone, Debug, Serialize)]
 struct Verdict {
     confidence: Confidence,
+    trust: &'static str,
+    reasons: Vec<ReasonDocument>,
+    zones: Vec<ZoneDocument>,
     makeup: Option<MakeupDocument>,
     recorded: RecordedDocument,
     summary: String,
     claims: Vec<Claim>,
     advice: Vec<String>,
+}
+
+/// Why it came to this.
+#[derive(Clone, Debug, Serialize)]
+struct ReasonDocument {
+    reason: Reason,
+    role: Role,
+    confidence: Confidence,
+    text: String,
+    evidence: Vec<Evidence>,
+}
+
+/// A zone as the request found it.
+#[derive(Clone, Debug, Serialize)]
+struct ZoneDocument {
+    node: Option<u32>,
+    name: String,
+    free_bytes: Option<Bytes>,
+    min_bytes: Option<Bytes>,
+    low_bytes: Option<Bytes>,
+    high_bytes: Option<Bytes>,
+    managed_bytes: Option<Bytes>,
+    reserve_bytes: Option<Bytes>,
+    reachable: bool,
+    short: Option<bool>,
+    fitting_bytes: Option<Bytes>,
+    largest_piece_bytes: Option<Bytes>,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -109,12 +142,49 @@ impl Verdict {
     fn of(diagnosis: &Diagnosis) -> Self {
         Self {
             confidence: diagnosis.confidence,
+            trust: trust(diagnosis.trust),
+            reasons: diagnosis.grounds.iter().map(reason).collect(),
+            zones: diagnosis.zones.iter().map(zone).collect(),
             makeup: diagnosis.makeup.as_ref().map(makeup),
             recorded: recorded(diagnosis.recorded),
             summary: diagnosis.summary.clone(),
             claims: diagnosis.claims.clone(),
             advice: diagnosis.advice.iter().map(ToString::to_string).collect(),
         }
+    }
+}
+
+const fn trust(trust: Trust) -> &'static str {
+    match trust {
+        Trust::Kernel => "kernel",
+        Trust::AsPasted => "as-pasted",
+    }
+}
+
+fn reason(ground: &Ground) -> ReasonDocument {
+    ReasonDocument {
+        reason: ground.reason,
+        role: ground.role,
+        confidence: ground.confidence,
+        text: ground.claim.text.clone(),
+        evidence: ground.claim.evidence.clone(),
+    }
+}
+
+fn zone(state: &ZoneState) -> ZoneDocument {
+    ZoneDocument {
+        node: state.node,
+        name: state.name.clone(),
+        free_bytes: state.free,
+        min_bytes: state.min,
+        low_bytes: state.low,
+        high_bytes: state.high,
+        managed_bytes: state.managed,
+        reserve_bytes: state.reserve,
+        reachable: state.reachable,
+        short: state.short,
+        fitting_bytes: state.fitting,
+        largest_piece_bytes: state.largest,
     }
 }
 

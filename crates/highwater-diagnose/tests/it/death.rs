@@ -119,9 +119,9 @@ fn a_victim_that_held_nothing_needs_no_limit_and_swap_is_part_of_what_is_held() 
 
 #[test]
 fn a_hostile_name_cannot_write_to_the_terminal() {
-    let log = b"[    1.000000] Out of memory: Killed process 7 (x\x1b]0;y\x07) total-vm:8kB, anon-rss:4kB, file-rss:0kB, shmem-rss:0kB";
+    let log = b"[    1.000000] Out of memory: Killed process 7 (x\x1b]0;y\x07\x01z) total-vm:8kB, anon-rss:4kB, file-rss:0kB, shmem-rss:0kB";
     let reports = highwater_oom::read(highwater_log::Stream::new(&log[..]));
     let text = told(&explained(&reports[0], Some(0), "evil"));
-    assert!(!text.contains(['\x1b', '\x07']), "{text:?}");
-    assert!(text.contains(r"\x1b"), "{text}");
+    assert!(!text.contains(['\x1b', '\x07', '\x01']), "{text:?}");
+    assert!(text.contains(r"\x01"), "{text}");
 }

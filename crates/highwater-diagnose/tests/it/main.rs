@@ -11,7 +11,10 @@
 
 mod checkup;
 mod death;
+mod real;
+mod reasons;
 mod recorded;
+mod repeats;
 mod seedlogs;
 
 use std::fmt::Write as _;
@@ -39,6 +42,10 @@ fn told(diagnosis: &Diagnosis) -> String {
     let mut out = format!("{}\n", diagnosis.summary);
     let verdict = (diagnosis.cause.as_str(), diagnosis.confidence.name());
     writeln!(out, "{verdict:?} at {:?}", diagnosis.time.map(|time| time.to_string())).unwrap();
+    for ground in &diagnosis.grounds {
+        let (reason, sure) = (ground.reason.name(), ground.confidence.name());
+        writeln!(out, "= {:?}: {reason}, {sure}", ground.role).unwrap();
+    }
     for claim in &diagnosis.claims {
         writeln!(out, "- {}", claim.text).unwrap();
         for at in &claim.evidence {

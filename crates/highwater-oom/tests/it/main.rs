@@ -8,12 +8,17 @@
     reason = "tests"
 )]
 
+mod choice;
 #[path = "../../../../xtask/src/corpus.rs"]
 mod corpus;
 mod episodes;
+mod formats;
+mod interleaved;
 mod live;
 mod mutations;
+mod skim;
 mod snapshots;
+mod trust;
 
 use std::path::{Path, PathBuf};
 

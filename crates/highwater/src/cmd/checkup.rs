@@ -1,11 +1,13 @@
 //! `highwater checkup`: one reading of this machine, judged.
 
 use std::io::Write as _;
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use highwater_agent::clock;
 use highwater_core::frame::Frame;
+use highwater_core::text::escape;
 use highwater_diagnose::checkup::{Checkup, PastDeath, PastDeaths, Severity, judge};
 use highwater_diagnose::document::CheckupDocument;
 use highwater_linux::facts::HostFacts;
@@ -46,7 +48,27 @@ fn check(args: &CheckupArgs) -> anyhow::Result<Checkup> {
     let mut sampler = Sampler::new(&root, facts, SamplerConfig::default())?;
     let mut frame = Frame::default();
     sampler.sample(clock::now(), &mut frame)?;
-    Ok(judge(&frame, &past_deaths(args, &frame)?))
+    let mut checkup = judge(&frame, &past_deaths(args, &frame)?);
+    if let Some(dir) = &args.data_dir {
+        name_recording(&mut checkup, dir);
+    }
+    Ok(checkup)
+}
+
+/// `highwater why` must look where the check-up looked.
+fn name_recording(checkup: &mut Checkup, dir: &Path) {
+    let dir = escape(dir.as_os_str().as_encoded_bytes());
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "_./+,:@%-".contains(c);
+    let dir = if dir.chars().all(is_plain) {
+        dir.into_owned()
+    } else {
+        format!("'{}'", dir.replace('\'', r"'\''"))
+    };
+    for finding in &mut checkup.urgent {
+        if finding.claim.text.ends_with(": highwater why") {
+            finding.claim.text.extend([" --data-dir ", &dir]);
+        }
+    }
 }
 
 /// The deaths of this boot; a check-up does without, if they cannot be had, unless they are to come
@@ -57,7 +79,7 @@ fn past_deaths(args: &CheckupArgs, frame: &Frame) -> anyhow::Result<PastDeaths> 
     let history = history::open(args.data_dir.as_deref())?;
     past.gap = history.remarks.first().filter(|_| history.reader.is_none()).cloned();
     let since = Some(Since::Ago(up));
-    let wanted = WhyArgs { target: None, file: None, since, json: false, data_dir: None };
+    let wanted = WhyArgs { since, ..WhyArgs::default() };
     match why::gather(history.reader.as_ref(), &wanted) {
         Ok(found) => {
             past.gap = found.sight.blind.clone().or(past.gap);
@@ -94,4 +116,33 @@ fn show(args: &CheckupArgs, checkup: &Checkup) -> anyhow::Result<()> {
     out.write_all(view::checkup::page(Page::of_terminal(), checkup).as_bytes())?;
     out.flush()?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use highwater_core::time::WallTime;
+
+    use super::*;
+
+    #[test]
+    fn the_command_names_the_recording_that_was_looked_at() {
+        let wall = WallTime::from_millis(1_714_207_632_000);
+        let death =
+            PastDeath { wall: Some(wall), victim: "x (pid 7)".to_owned(), limit_owner: None };
+        let mut frame = Frame::default();
+        frame.stamp.wall = wall;
+        frame.machine = Some(highwater_core::frame::MachineSample::default());
+        let mut checkup =
+            judge(&frame, &PastDeaths { deaths: vec![death], ..PastDeaths::default() });
+        name_recording(&mut checkup, Path::new("/var/my data"));
+        let said = |finding: &highwater_diagnose::checkup::Finding| {
+            finding.claim.text.ends_with(": highwater why --data-dir '/var/my data'")
+        };
+        assert_eq!(
+            checkup.urgent.iter().filter(|finding| said(finding)).count(),
+            1,
+            "{:?}",
+            checkup.urgent
+        );
+    }
 }

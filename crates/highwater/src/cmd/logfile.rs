@@ -1,22 +1,29 @@
-//! Reading a log: from a file, or from standard input.
+//! Reading a log as it streams by: from a file, or from standard input.
+//!
+//! ```text
+//! bytes ─ counted ─ decompressed ─ lines ─ watched ─ reports
+//!         progress                         deaths so far
+//! ```
 
 use std::fs::File;
-use std::io::{self, Read, Write as _};
+use std::io::{self, Read};
 use std::path::Path;
 
 use anyhow::{Context as _, bail};
-use highwater_core::line::LineSource as _;
+use highwater_core::evidence::Claim;
+use highwater_core::line::{Find, LineSource, LogLine};
 use highwater_core::text::escape;
 use highwater_diagnose::hint::Hints;
-use highwater_log::Stream;
+use highwater_log::{Stream, decoded};
 use highwater_oom::OomReport;
 
-/// The largest log that is read: it is held in memory, and a machine that asks why it ran out has
-/// none to spare.
-const MOST_BYTES: u64 = 1 << 30;
+use super::progress::Progress;
 
-/// From this size on, reading takes long enough to say that it goes on.
-const SLOW_BYTES: usize = 200 << 20;
+/// What standard input is called where it is cited.
+pub(crate) const STANDARD_INPUT: &str = "standard input";
+
+/// How systemd's journal files begin.
+const JOURNAL: &[u8] = b"LPKSHHRH";
 
 /// A log, and what was found in it.
 #[derive(Debug)]
@@ -25,82 +32,153 @@ pub(crate) struct Log {
     pub(crate) source: String,
     /// Its OOM reports.
     pub(crate) reports: Vec<OomReport>,
-    /// What else its lines tell.
-    pub(crate) hints: Hints,
+    /// What else its lines tell, if it has no report.
+    pub(crate) hints: Vec<Claim>,
     /// How many lines it has.
-    pub(crate) lines: usize,
-    /// It does not look like text.
-    pub(crate) is_binary: bool,
+    pub(crate) lines: u64,
+    /// What it looks like.
+    pub(crate) looks: Looks,
+    /// Why it was not read to its end.
+    pub(crate) fault: Option<String>,
 }
 
-/// Reads the log at `path`; `-` is standard input.
-pub(crate) fn read(path: &Path) -> anyhow::Result<Log> {
-    let (source, bytes) = if path == Path::new("-") {
-        ("standard input".to_owned(), bounded(io::stdin().lock(), "standard input")?)
-    } else {
-        let name = escape(path.as_os_str().as_encoded_bytes()).into_owned();
-        let file = File::open(path).with_context(|| format!("cannot open {name}"))?;
-        let bytes = bounded(file, &name)?;
-        (name, bytes)
-    };
-    if bytes.len() >= SLOW_BYTES {
-        let size = highwater_core::units::Bytes::new(u64::try_from(bytes.len()).unwrap_or(0));
-        let _unheard = writeln!(anstream::stderr(), "reading {size} of {source} …");
+/// What the beginning of a log looks like.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Looks {
+    /// Text.
+    #[default]
+    Text,
+    /// A program, an archive, a picture.
+    Binary,
+    /// A file of systemd's journal, which only `journalctl` reads.
+    Journal,
+}
+
+/// What the log at `path` is called.
+pub(crate) fn name(path: &Path) -> String {
+    if path == Path::new("-") {
+        return STANDARD_INPUT.to_owned();
     }
-    Ok(found(source, &bytes))
+    escape(path.as_os_str().as_encoded_bytes()).into_owned()
 }
 
-fn bounded(input: impl Read, name: &str) -> anyhow::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    let mut input = input.take(MOST_BYTES + 1);
-    input.read_to_end(&mut bytes).with_context(|| format!("cannot read {name}"))?;
-    if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > MOST_BYTES {
-        bail!(
-            "{name} is larger than 1 GiB; take the kernel's lines out of it first: grep -aiE -A400 'oom|killed process' {name} | highwater why -"
-        );
+/// Reads the log at `path`; `-` is standard input. An error if nothing of it could be read.
+pub(crate) fn read(path: &Path, progress: &Progress) -> anyhow::Result<Log> {
+    let source = name(path);
+    if path == Path::new("-") {
+        return found(source, progress.of(io::stdin()), progress);
     }
-    Ok(bytes)
+    let file = File::open(path).with_context(|| format!("cannot open {source}"))?;
+    if file.metadata().is_ok_and(|file| file.is_dir()) {
+        bail!(super::target::directory(path));
+    }
+    found(source, progress.of(file), progress)
 }
 
-fn found(source: String, bytes: &[u8]) -> Log {
-    let reports = highwater_oom::skim(Stream::new(bytes));
-    let mut hints = Hints::default();
-    if reports.is_empty() {
-        let mut lines = Stream::new(bytes);
-        while let Some(line) = lines.next_line() {
-            hints.look(&line);
+fn found<R>(source: String, input: R, progress: &Progress) -> anyhow::Result<Log>
+where
+    R: Read + Send + 'static,
+{
+    let input = decoded(input).with_context(|| format!("cannot read {source}"))?;
+    let mut stream = Stream::ahead(input);
+    let reports = highwater_oom::skim(Watched { lines: &mut stream, progress });
+    let fault = stream.fault().map(|error| escape(error.to_string().as_bytes()).into_owned());
+    if let Some(fault) = fault.as_ref().filter(|_| stream.bytes() == 0) {
+        bail!("cannot read {source}: {fault}");
+    }
+    let hints = if reports.is_empty() { hints(&source, &stream) } else { Vec::new() };
+    Ok(Log { reports, hints, lines: stream.lines(), looks: looks(&stream), fault, source })
+}
+
+/// Lines on their way to the reader of reports.
+struct Watched<'a, L> {
+    lines: &'a mut L,
+    progress: &'a Progress,
+}
+
+impl<L: LineSource> LineSource for Watched<'_, L> {
+    fn next_line(&mut self) -> Option<LogLine<'_>> {
+        let line = self.lines.next_line()?;
+        if memchr::memmem::find(line.text, b"Killed process ").is_some() {
+            self.progress.death();
         }
+        Some(line)
     }
-    let lines = bytes.split(|byte| *byte == b'\n').count();
-    let lines = lines.saturating_sub(usize::from(bytes.is_empty() || bytes.ends_with(b"\n")));
-    Log { source, reports, hints, lines, is_binary: is_binary(bytes) }
+
+    fn skip_to(&mut self, find: Find) {
+        self.lines.skip_to(find);
+    }
 }
 
-/// As grep has it: text has no NUL near its beginning.
-fn is_binary(bytes: &[u8]) -> bool {
-    const LOOKED_AT: usize = 32 << 10;
-    bytes.get(..LOOKED_AT).unwrap_or(bytes).contains(&0)
+/// What the beginning of a log shows.
+fn looks<R: Read>(stream: &Stream<R>) -> Looks {
+    if stream.head().starts_with(JOURNAL) {
+        Looks::Journal
+    } else if stream.looks_binary() {
+        Looks::Binary
+    } else {
+        Looks::Text
+    }
+}
+
+/// What the last lines tell: a log's end is what a reader asks about, and its beginning cannot be
+/// had again from a pipe.
+fn hints<R: Read>(source: &str, stream: &Stream<R>) -> Vec<Claim> {
+    let tail = stream.tail();
+    let before = tail.first_line.saturating_sub(1);
+    let mut hints = Hints::default();
+    let mut lines = Stream::new(tail.bytes.as_slice());
+    while let Some(mut line) = lines.next_line() {
+        line.number = line.number.saturating_add(before);
+        hints.look(&line);
+    }
+    hints.claims(source)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn garbage_has_lines_and_no_reports() {
-        let log = found("x".to_owned(), b"\x00\xff\n\x1b[31mhello\n\n");
-        assert_eq!((log.lines, log.reports.len()), (3, 0));
-        assert_eq!(found("x".to_owned(), b"").lines, 0);
-        assert_eq!(found("x".to_owned(), b"one").lines, 1);
+    fn log(bytes: &[u8]) -> Log {
+        found("x".to_owned(), io::Cursor::new(bytes.to_vec()), &Progress::new(None)).unwrap()
     }
 
     #[test]
-    fn sweeping_finds_what_reading_each_line_finds() {
-        let quiet = "Nov 20 10:00:00 host app[1]: nothing to see\n".repeat(50);
-        let kill = "[    5.000000] Out of memory: Killed process 7 (x) total-vm:8kB, anon-rss:4kB, file-rss:0kB, shmem-rss:0kB\n";
-        let text = format!("{quiet}{kill}{quiet}{kill}");
-        let swept = highwater_oom::skim(Stream::new(text.as_bytes()));
-        assert_eq!(swept, highwater_oom::read(Stream::new(text.as_bytes())));
-        assert_eq!(swept[0].kills[0].line, 51);
+    fn garbage_has_lines_and_no_reports() {
+        let garbage = log(b"\x00\xff\n\x1b[31mhello\n\n");
+        assert_eq!((garbage.lines, garbage.reports.len()), (3, 0));
+        assert_eq!(garbage.looks, Looks::Binary);
+        assert_eq!(log(b"").lines, 0);
+        assert_eq!(log(b"one").lines, 1);
+        assert_eq!(log(b"LPKSHHRH\x00\x00").looks, Looks::Journal);
+    }
+
+    #[test]
+    fn the_end_of_a_long_log_keeps_its_line_numbers() {
+        let quiet = "Nov 20 10:00:00 host app[1]: nothing to see\n";
+        let count = (3 << 20) / quiet.len();
+        let text = quiet.repeat(count) + "Nov 20 10:00:00 host watch[1]: restarted, new pid 7\n";
+        let claims = log(text.as_bytes()).hints;
+        let line = u64::try_from(count + 1).unwrap();
+        assert_eq!(claims[0].evidence[0].line, Some(line));
+    }
+
+    #[test]
+    fn what_breaks_off_is_told_and_what_was_read_is_kept() {
+        struct Broken(&'static [u8]);
+        impl Read for Broken {
+            fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+                match self.0.read(buffer)? {
+                    0 => Err(io::Error::other("the disk is gone")),
+                    count => Ok(count),
+                }
+            }
+        }
+        let kill = b"[    5.000000] Out of memory: Killed process 7 (x) total-vm:8kB, anon-rss:4kB, file-rss:0kB, shmem-rss:0kB\n";
+        let progress = Progress::new(None);
+        let log = found("x".to_owned(), Broken(kill), &progress).unwrap();
+        assert_eq!(log.reports[0].kills.len(), 1);
+        assert_eq!(log.fault.as_deref(), Some("the disk is gone"));
+        assert!(found("x".to_owned(), Broken(b""), &progress).is_err());
     }
 }

@@ -93,8 +93,7 @@ pub(crate) fn cgroup_at(name: &str) -> Option<String> {
 pub(crate) fn no_such_log(name: &str) -> anyhow::Result<()> {
     let shown = escape(name.as_bytes());
     let path = Path::new(name);
-    let like_file = name.contains('/')
-        || [".log", ".txt", ".gz"].iter().any(|end| name.to_ascii_lowercase().ends_with(end));
+    let like_file = name.contains('/') || has_log_ending(name);
     let is_cgroup = cgroup_at(name).is_some()
         || ["", "/memory", "/unified"].iter().any(|at| {
             name.starts_with('/') && Path::new(&format!("{CGROUP_DIR}{at}{name}")).is_dir()
@@ -102,9 +101,7 @@ pub(crate) fn no_such_log(name: &str) -> anyhow::Result<()> {
     match path.metadata() {
         _ if is_cgroup => Ok(()),
         Ok(file) if file.is_dir() => {
-            bail!(
-                "{shown} is a directory, not a log, and no death on record is its; name a file in it"
-            )
+            bail!(directory(path))
         }
         Ok(_) => bail!(
             "{shown} is a device or socket, not a log; without TARGET, the kernel's log is read"
@@ -117,6 +114,39 @@ pub(crate) fn no_such_log(name: &str) -> anyhow::Result<()> {
         }
         Err(error) => Err(error).with_context(|| format!("cannot read {shown}")),
     }
+}
+
+/// `kern.log`, `syslog.1`, `messages-20261120.gz`: as logs and their older parts are called.
+fn has_log_ending(name: &str) -> bool {
+    /// What logs and compressed files end in.
+    const ENDINGS: [&str; 9] =
+        [".log", ".txt", ".gz", ".xz", ".zst", ".bz2", ".lz4", ".json", ".journal"];
+    let name = name.to_ascii_lowercase();
+    let stem = name.trim_end_matches(|c: char| c.is_ascii_digit());
+    let is_rotated = stem.len() < name.len()
+        && [".log.", ".log-", "syslog.", "messages.", "messages-", "dmesg."]
+            .iter()
+            .any(|part| stem.ends_with(part));
+    is_rotated || ENDINGS.iter().any(|end| name.ends_with(end))
+}
+
+/// That a directory is no log, and which of its files are.
+pub(crate) fn directory(path: &Path) -> String {
+    /// How the kernel's log is called, the surest first.
+    const LOGS: [&str; 5] = ["kern.log*", "messages*", "syslog*", "dmesg*", "*.log*"];
+    let has = |pattern: &&&str| {
+        let pattern = path.join(pattern);
+        let found = pattern.to_str().and_then(|pattern| glob::glob(pattern).ok());
+        found.is_some_and(|mut files| files.any(|file| file.is_ok_and(|file| file.is_file())))
+    };
+    let shown = escape(path.as_os_str().as_encoded_bytes());
+    let way = match LOGS.iter().find(has) {
+        Some(pattern) => {
+            format!("name its files: highwater why '{}/{pattern}'", shown.trim_end_matches('/'))
+        }
+        None => "name a file in it".to_owned(),
+    };
+    format!("{shown} is a directory, not a log, and no death on record is its; {way}")
 }
 
 /// `also like it: python3.11 (2)`, the most frequent first.
@@ -166,7 +196,15 @@ mod tests {
 
     #[test]
     fn what_looks_like_a_file_must_be_one() {
-        for wrong in ["/etc", "/dev/null", "gone.log", "./gone", "gone.TXT"] {
+        for wrong in [
+            "/etc",
+            "/dev/null",
+            "gone.log",
+            "./gone",
+            "gone.TXT",
+            "kern.log.1",
+            "messages-20261120",
+        ] {
             let error = no_such_log(wrong).unwrap_err().to_string();
             assert!(error.contains(wrong), "{error}");
         }

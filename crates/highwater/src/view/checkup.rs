@@ -63,16 +63,29 @@ fn verdict(page: Page, checkup: &Checkup) -> String {
 }
 
 /// At most two lines, of which the end says what to do; long names are shortened, and whole in the
-/// JSON.
+/// JSON. A command that names a directory is there to be copied, if need be on a third line.
 fn point(page: Page, finding: &Finding) -> String {
     const LINES: usize = 2;
     let mark = Page::paint(style(finding.severity), "■");
-    let lines = wrap::within(&finding.claim.text, page.width.saturating_sub(4), LINES);
+    let room = page.width.saturating_sub(4);
+    let text = finding.claim.text.as_str();
+    let at = text.find(": highwater why --data-dir ").map_or(text.len(), |at| at + 1);
+    let (said, command) = text.split_at_checked(at).unwrap_or((text, ""));
+    let mut lines = wrap::within(said, room, LINES);
+    if lines.len() > LINES {
+        lines.truncate(LINES);
+        if let Some(last) = lines.last_mut() {
+            last.push('…');
+        }
+    }
+    match lines.last_mut() {
+        Some(last) if wrap::width(last) + wrap::width(command) <= room => last.push_str(command),
+        _ => lines.push(command.trim_start().to_owned()),
+    }
     let mut out = String::new();
-    for (at, line) in lines.iter().take(LINES).enumerate() {
-        let last = at + 1 == LINES && lines.len() > LINES;
+    for (at, line) in lines.iter().enumerate() {
         let before = if at == 0 { format!("  {mark} ") } else { "    ".to_owned() };
-        put(&mut out, &format!("{before}{line}{}\n", if last { "…" } else { "" }));
+        put(&mut out, &format!("{before}{line}\n"));
     }
     out
 }
@@ -430,6 +443,20 @@ mod tests {
         let told =
             checkup.urgent.iter().filter(|finding| finding.claim.text.contains(": highwater"));
         assert_eq!(text.matches("highwater why").count(), told.count(), "{text}");
+    }
+
+    #[test]
+    fn a_command_with_a_directory_stays_whole() {
+        let mut checkup = usual();
+        let finding = checkup
+            .urgent
+            .iter_mut()
+            .find(|finding| finding.claim.text.ends_with(": highwater why"))
+            .unwrap();
+        let dir = format!("/srv/{}", "long/".repeat(14));
+        finding.claim.text.extend([" --data-dir ", &dir]);
+        let text = anstream::adapter::strip_str(&page(Page { width: 80 }, &checkup)).to_string();
+        assert!(text.contains(&format!("\n    highwater why --data-dir {dir}\n")), "{text}");
     }
 
     #[test]

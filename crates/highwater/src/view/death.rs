@@ -5,18 +5,17 @@ use highwater_core::evidence::{Claim, Evidence};
 use highwater_core::time::Span;
 use highwater_core::units::Bytes;
 use highwater_diagnose::death::{
-    Cause, Confidence, Diagnosis, Growth, Kind, Makeup, Part, RankedTask,
+    Cause, Confidence, Diagnosis, Ground, Growth, Kind, Makeup, Part, Reason,
 };
+use highwater_oom::report::Trust;
 
 use super::draw;
 use super::paint::{BLUE, BOLD, DIM, GREEN, HEAD, Page, RED, YELLOW, put};
-use super::wrap;
+use super::{ranking, wrap, zones};
 
 /// So many claims are shown, and always the one that lists what is unknown: the answer should fit
 /// on a screen and a half.
-const CLAIMS: usize = 8;
-/// The likeliest victims.
-const TASKS: usize = 5;
+const CLAIMS: usize = 10;
 /// Recorded curves.
 const CURVES: usize = 4;
 /// What looks odd in a log.
@@ -26,9 +25,12 @@ const ODDITIES: usize = 6;
 pub(crate) fn page(page: Page, diagnosis: &Diagnosis) -> String {
     let mut out = page.item("", &diagnosis.summary, BOLD);
     out += &line(page, diagnosis);
+    out += &reasons(page, &diagnosis.grounds);
+    out += &trust(page, diagnosis);
     out += &claims(page, &diagnosis.claims);
     out += &diagnosis.makeup.as_ref().map(|found| makeup(page, found)).unwrap_or_default();
-    out += &tasks(page, &diagnosis.tasks);
+    out += &zones::table(page, diagnosis);
+    out += &ranking::table(page, diagnosis);
     out += &growth(page, diagnosis);
     out += &next(page, diagnosis);
     out += &oddities(page, &diagnosis.oddities);
@@ -46,10 +48,46 @@ fn line(page: Page, diagnosis: &Diagnosis) -> String {
     } else {
         cause.to_owned()
     });
-    if diagnosis.confidence != Confidence::Unknown {
-        facts.push(diagnosis.confidence.name().to_owned());
+    match (diagnosis.confidence, diagnosis.trust) {
+        (Confidence::Unknown, _) => {}
+        (Confidence::Certain, Trust::AsPasted) => facts.push("as the pasted log says".to_owned()),
+        (confidence, _) => facts.push(confidence.name().to_owned()),
     }
     page.item("", &facts.join(" · "), DIM)
+}
+
+/// Why it came to this: the primary reason, and what contributed.
+fn reasons(page: Page, grounds: &[Ground]) -> String {
+    let Some(primary) = grounds.first() else { return String::new() };
+    if grounds.len() == 1 && primary.reason == Reason::Unknown {
+        return String::new();
+    }
+    // What the log says goes without saying; only doubt is worth a word.
+    let doubt = |ground: &Ground| match ground.confidence {
+        Confidence::Certain | Confidence::Unknown => String::new(),
+        confidence => format!(" ({})", confidence.name()),
+    };
+    let one = |ground: &Ground| format!("{}{}", ground.reason.words(), doubt(ground));
+    let others: Vec<String> = grounds.iter().skip(1).map(one).collect();
+    let also = match others.as_slice() {
+        [] => String::new(),
+        all => format!("; also: {}", all.join(", ")),
+    };
+    page.item("", &format!("Reason: {}{also}", one(primary)), Style::new())
+}
+
+/// What is pasted, anybody could have written.
+fn trust(page: Page, diagnosis: &Diagnosis) -> String {
+    if diagnosis.trust == Trust::Kernel {
+        return String::new();
+    }
+    let writer = match diagnosis.cause {
+        Cause::SystemdOomd | Cause::Earlyoom | Cause::Nohang | Cause::Oomd => {
+            diagnosis.cause.as_str()
+        }
+        _ => "the kernel",
+    };
+    page.item("", &format!("As pasted: nobody vouches that {writer} wrote these lines."), DIM)
 }
 
 fn claims(page: Page, all: &[Claim]) -> String {
@@ -98,29 +136,54 @@ fn makeup(page: Page, makeup: &Makeup) -> String {
     let mut out = page.head("What the memory was", &about);
     let mut parts: Vec<&Part> = makeup.parts.iter().collect();
     parts.sort_by_key(|part| std::cmp::Reverse(part.amount));
-    // Slivers say nothing; a thousandth of the whole is the least that is worth a line.
-    parts.retain(|part| part.amount.permille_of(makeup.total).is_none_or(|share| share.get() > 0));
-    for part in parts.iter().take(7) {
-        out += &bar_line(page, part, makeup.total);
+    // Slivers say nothing each; together they are what is missing to the whole.
+    let is_sliver = |part: &Part| {
+        part.amount.permille_of(makeup.total).is_some_and(|share| share.get() < SLIVER_PERMILLE)
+    };
+    let shown = parts.iter().take_while(|part| !is_sliver(part)).count().min(PARTS);
+    let (shown, slivers) = parts.split_at_checked(shown).unwrap_or((&parts, &[]));
+    for part in shown {
+        out += &bar_line(page, part.kind.name(), style(part.kind), part.amount, makeup.total);
+    }
+    let rest: Bytes = slivers.iter().map(|part| part.amount).sum();
+    if let [only] = slivers {
+        out += &bar_line(page, only.kind.name(), style(only.kind), only.amount, makeup.total);
+    } else if rest > Bytes::ZERO {
+        let name = format!("{} smaller parts", slivers.len());
+        out += &bar_line(page, &name, DIM, rest, makeup.total);
     }
     out += &makeup.swap.as_ref().map(beside).unwrap_or_default();
     out
 }
 
-fn bar_line(page: Page, part: &Part, whole: Bytes) -> String {
-    let room = page.width.saturating_sub(42).min(48);
-    let share = part.amount.permille_of(whole).map_or(String::new(), |share| share.to_string());
-    let style = match part.kind {
+/// The most parts that have a line of their own.
+const PARTS: usize = 9;
+
+/// Less than this share of the whole has none.
+const SLIVER_PERMILLE: u32 = 1;
+
+fn style(kind: Kind) -> Style {
+    match kind {
         Kind::Anon => RED,
-        Kind::Free | Kind::PageCache | Kind::SlabReclaimable => GREEN,
-        Kind::Unaccounted => DIM,
+        Kind::Free
+        | Kind::FreeCma
+        | Kind::FreePerCpu
+        | Kind::PageCache
+        | Kind::SlabReclaimable
+        | Kind::KernelReclaimable => GREEN,
+        Kind::Unaccounted | Kind::Reserved => DIM,
         _ => YELLOW,
-    };
+    }
+}
+
+fn bar_line(page: Page, name: &str, style: Style, amount: Bytes, whole: Bytes) -> String {
+    let room = page.width.saturating_sub(42).min(48);
+    let share = amount.permille_of(whole).map_or(String::new(), |share| share.to_string());
     format!(
         "  {} {} {} {}\n",
-        wrap::left(part.kind.name(), 19),
-        Page::paint(style, &draw::bar(part.amount, whole, room)),
-        wrap::right(&part.amount.to_string(), 9),
+        wrap::left(name, 19),
+        Page::paint(style, &draw::bar(amount, whole, room)),
+        wrap::right(&amount.to_string(), 9),
         wrap::right(&share, 6),
     )
 }
@@ -128,52 +191,6 @@ fn bar_line(page: Page, part: &Part, whole: Bytes) -> String {
 /// Swap is no part of the whole, so it has no bar.
 fn beside(swap: &Part) -> String {
     format!("  {} {} besides\n", wrap::left(swap.kind.name(), 19), swap.amount)
-}
-
-fn tasks(page: Page, tasks: &[RankedTask]) -> String {
-    if tasks.is_empty() {
-        return String::new();
-    }
-    let about = format!("{} in the kernel's table, the first to die first", tasks.len());
-    let mut out = page.head("Who could have died", &about);
-    let head = row(&["rank", "pid", "name", "memory", "swap", "adj", "score ‰"].map(str::to_owned));
-    put(&mut out, &format!("{}\n", Page::paint(DIM, &head)));
-    let shown = tasks.iter().enumerate().filter(|(at, task)| *at < TASKS || task.killed);
-    for (_, task) in shown.take(TASKS * 2) {
-        let text = row(&[
-            text(task.rank),
-            task.pid.to_string(),
-            task.comm.clone(),
-            text(task.rss),
-            task.swap
-                .filter(|swap| *swap > Bytes::ZERO)
-                .map(|swap| swap.to_string())
-                .unwrap_or_default(),
-            text(task.oom_score_adj),
-            text(task.badness),
-        ]);
-        let shown = if task.killed { Page::paint(RED, &(text + "  killed")) } else { text };
-        put(&mut out, &format!("{shown}\n"));
-    }
-    out
-}
-
-fn text(value: Option<impl ToString>) -> String {
-    value.map_or_else(|| "–".to_owned(), |value| value.to_string())
-}
-
-fn row(cells: &[String; 7]) -> String {
-    let [rank, pid, name, memory, swap, adj, score] = cells;
-    format!(
-        "  {} {} {} {} {} {} {}",
-        wrap::right(rank, 4),
-        wrap::right(pid, 8),
-        wrap::left(name, 18),
-        wrap::right(memory, 9),
-        wrap::right(swap, 9),
-        wrap::right(adj, 6),
-        wrap::right(score, 7),
-    )
 }
 
 fn growth(page: Page, diagnosis: &Diagnosis) -> String {

@@ -64,6 +64,19 @@ fn row(page: Page, cells: [&str; 6]) -> String {
     wrap::cut(&text, page.width)
 }
 
+/// What the deaths have in common, before the newest is explained.
+pub(crate) fn repeats(page: Page, claims: &[Claim]) -> String {
+    if claims.is_empty() {
+        return String::new();
+    }
+    let mut out = Page::paint(BOLD, "Again and again") + "\n";
+    for claim in claims {
+        out += &page.item("  • ", &claim.text, Style::new());
+        out += &evidence(page, &claim.evidence);
+    }
+    out + "\n"
+}
+
 /// What a log without a death is.
 pub(crate) fn empty_log(source: &str, lines: usize, is_binary: bool) -> String {
     let counted = if lines == 1 { "1 line".to_owned() } else { format!("{lines} lines") };

@@ -10,6 +10,8 @@
 
 mod checkup;
 mod exits;
+mod logs;
+mod share;
 
 /// What the manual shows is what the commands print.
 #[test]
@@ -22,5 +24,6 @@ fn the_manual_shows_real_output() {
         .case(format!("{CRATE}/tests/cmd/*.trycmd"))
         .case(format!("{CRATE}/../../docs/manual/why.md"))
         .case(format!("{CRATE}/../../docs/manual/json.md"))
+        .case(format!("{CRATE}/../../docs/manual/reading-an-oom-report.md"))
         .run();
 }

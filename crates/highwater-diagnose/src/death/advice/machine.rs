@@ -5,6 +5,7 @@ use highwater_core::units::Bytes;
 use highwater_oom::report::Chosen;
 
 use super::{Advice, is_manageable, mebibytes};
+use crate::death::claims;
 use crate::death::ranking::RankedTask;
 use crate::death::scene::Scene;
 use crate::death::zones::Shortage;
@@ -20,7 +21,7 @@ pub(super) fn advice(scene: &Scene<'_>) -> Vec<Advice> {
         ));
     }
     match scene.shortage() {
-        Shortage::Zones { plenty, .. } if plenty.value.name == "HighMem" => advice.push(Advice::new(
+        Shortage::Zones { plenty, .. } if plenty.name == "HighMem" => advice.push(Advice::new(
             "run a 64-bit kernel, which has no low memory to run out of; until then, see what takes it",
             Some("sort -rnk3 /proc/slabinfo | head; grep Low /proc/meminfo".to_owned()),
         )),
@@ -32,8 +33,10 @@ pub(super) fn advice(scene: &Scene<'_>) -> Vec<Advice> {
             "see how memory is split up; larger reserves keep larger pieces",
             Some("cat /proc/buddyinfo; sysctl vm.min_free_kbytes".to_owned()),
         )),
-        Shortage::Whole if is_blameless(scene) => advice.extend(look_elsewhere(scene)),
-        Shortage::Whole => advice.push(limit_victim(scene)),
+        // A limit on whoever died does not make the kernel, tmpfs or a pool give anything back.
+        Shortage::Whole if claims::dominant(scene).is_some() => {}
+        Shortage::Whole | Shortage::Unclear { .. } if is_blameless(scene) => advice.extend(look_elsewhere(scene)),
+        Shortage::Whole | Shortage::Unclear { .. } => advice.push(limit_victim(scene)),
     }
     if scene.report.machine.swap_total.is_some_and(|told| told.value == Bytes::ZERO) {
         advice.push(Advice::new(

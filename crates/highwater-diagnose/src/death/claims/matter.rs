@@ -1,15 +1,12 @@
 //! What memory was made of, and what that rules out.
 
 use highwater_core::evidence::Claim;
-use highwater_core::units::{Bytes, Permille};
+use highwater_core::units::Bytes;
 
 use super::claim;
 use crate::death::makeup::{Kind, Makeup};
 use crate::death::scene::Scene;
 use crate::words;
-
-/// A share of this size is worth a sentence.
-const WORTH: Permille = Permille::new(200);
 
 /// The victim's memory is exactly an amount that people choose as a limit.
 pub(super) fn round_limit(scene: &Scene<'_>) -> Option<Claim> {
@@ -49,37 +46,6 @@ pub(super) fn not_the_cache(scene: &Scene<'_>) -> Option<Claim> {
     claim(text, all)
 }
 
-/// Files in /dev/shm and tmpfs look like cache and cannot be dropped like it.
-pub(super) fn shared_memory(scene: &Scene<'_>) -> Option<Claim> {
-    let makeup = domain_makeup(scene)?;
-    let shmem = makeup.part(Kind::Shmem)?;
-    let share = shmem.amount.permille_of(makeup.total).filter(|share| *share >= WORTH)?;
-    let text = format!(
-        "{share} was shared memory or tmpfs ({}): it stays until the files in /dev/shm, /tmp or the segments are deleted, also when no process uses them",
-        shmem.amount
-    );
-    claim(text, vec![shmem.evidence.clone()])
-}
-
-/// Memory of the kernel itself, which no task table shows.
-pub(super) fn kernel_memory(scene: &Scene<'_>) -> Option<Claim> {
-    let makeup = domain_makeup(scene)?;
-    let of = [Kind::SlabUnreclaimable, Kind::PageTables, Kind::Kernel, Kind::Unaccounted];
-    let largest = of.iter().filter_map(|kind| makeup.part(*kind)).max_by_key(|part| part.amount)?;
-    let share = largest.amount.permille_of(makeup.total).filter(|share| *share >= WORTH)?;
-    let what = match largest.kind {
-        Kind::SlabUnreclaimable => "unreclaimable slab, objects of the kernel that no process owns",
-        Kind::PageTables => "page tables",
-        Kind::Unaccounted => {
-            "memory that no counter names (drivers, huge pages, balloons, vmalloc)"
-        }
-        _ => "memory of the kernel",
-    };
-    let text =
-        format!("{share} was {what} ({}): killing processes frees little of it", largest.amount);
-    claim(text, vec![largest.evidence.clone()])
-}
-
 /// RSS is what a process has mapped, charged to whichever cgroup touched it first.
 pub(super) fn beyond_limit(scene: &Scene<'_>) -> Option<Claim> {
     let limit = scene.limit.as_ref().filter(|_| scene.is_memcg())?.value.at()?;
@@ -92,7 +58,7 @@ pub(super) fn beyond_limit(scene: &Scene<'_>) -> Option<Claim> {
 }
 
 /// The make-up of what ran out; that of the victim alone says nothing about the rest.
-fn domain_makeup<'s>(scene: &'s Scene<'_>) -> Option<&'s Makeup> {
+pub(super) fn domain_makeup<'s>(scene: &'s Scene<'_>) -> Option<&'s Makeup> {
     let makeup = scene.makeup.as_ref()?;
     (makeup.of != scene.victim()).then_some(makeup)
 }

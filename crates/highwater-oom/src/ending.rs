@@ -1,0 +1,116 @@
+//! Lines that say how it ended without, or beyond, a kill, and lines about the log itself.
+
+use crate::said::{Hold, Said};
+use crate::scan;
+
+pub(crate) fn read(line: &[u8], hold: Hold) -> Option<Said> {
+    panic(line).or_else(|| ending(line, hold)).or_else(|| notice(line))
+}
+
+/// `Kernel panic - not syncing: Out of memory: compulsory panic_on_oom is enabled`.
+fn panic(line: &[u8]) -> Option<Said> {
+    if !line.starts_with(b"Kernel panic") {
+        return None;
+    }
+    let text = scan::owned(line);
+    let oom = scan::has(line, b"ut of memory")
+        || scan::has(line, b"panic_on_oom")
+        || scan::has(line, b"deadlocked on memory");
+    Some(if oom { Said::Ending(text) } else { Said::Panic(text) })
+}
+
+/// `Out of memory and no killable processes...`.
+fn ending(line: &[u8], hold: Hold) -> Option<Said> {
+    const HEADS: [&[u8]; 5] = [
+        b"out of memory",
+        b"memory cgroup out of memory",
+        b"system is deadlocked",
+        b"oom request",
+        b"sysrq",
+    ];
+    let lower = line.get(..40).unwrap_or(line).to_ascii_lowercase();
+    if hold == Hold::Whole && !HEADS.iter().any(|head| lower.starts_with(head)) {
+        return None;
+    }
+    let is = |needle: &[u8]| scan::has(line, needle);
+    let known = is(b"no killable processes")
+        || is(b"System is deadlocked on memory")
+        || (is(b"panic_on_oom is ") && is(b"ut of memory"))
+        || (is(b"OOM victim ") && is(b" is already exiting"))
+        || is(b"OOM request ignored");
+    known.then(|| Said::Ending(scan::owned(line)))
+}
+
+/// What the log says of its own gaps.
+fn notice(line: &[u8]) -> Option<Said> {
+    let is = |needle: &[u8]| scan::has(line, needle);
+    let lost = (is(b"messages dropped") && (is(b"printk") || line.starts_with(b"** ")))
+        || is(b"callbacks suppressed")
+        || (line.starts_with(b"Missed ") && is(b"kernel messages"))
+        || (is(b"imklog") && is(b"lost"))
+        || (is(b"messages lost due to rate-limiting"));
+    if lost {
+        return Some(Said::Notice(format!("lines are missing here: {}", scan::owned(line))));
+    }
+    let again = line.starts_with(b"last message repeated ");
+    if again {
+        return Some(Said::Notice(format!("lines were left out: {}", scan::owned(line))));
+    }
+    let broken = line.starts_with(b"------------[ cut here ]")
+        || line.starts_with(b"Huh VM_FAULT_OOM leaked out");
+    broken.then(|| Said::Notice(format!("amid the report: {}", scan::owned(line))))
+}
+
+/// `message repeated 3 times: [ TEXT]`, as rsyslog writes it: TEXT.
+pub(crate) fn repeated(line: &[u8]) -> Option<&[u8]> {
+    let rest = line.strip_prefix(b"message repeated ")?;
+    let (_, rest) = scan::number(rest)?;
+    let rest = rest.strip_prefix(b" times: [")?;
+    Some(rest.strip_suffix(b"]").unwrap_or(rest).trim_ascii())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn endings_of_all_ages() {
+        for line in [
+            "Out of memory and no killable processes...",
+            "Memory cgroup out of memory: OOM victim 7 (x) is already exiting. Skip killing the task",
+            "Kernel panic - not syncing: Out of memory: compulsory panic_on_oom is enabled",
+            "Kernel panic - not syncing: Out of memory and no killable processes...",
+            "Kernel panic - not syncing: System is deadlocked on memory",
+            "Kernel panic - not syncing: out of memory. panic_on_oom is selected",
+            "sysrq: OOM request ignored. No task eligible",
+        ] {
+            for hold in [Hold::Whole, Hold::Loose] {
+                assert!(matches!(read(line.as_bytes(), hold), Some(Said::Ending(_))), "{line}");
+            }
+        }
+        let other = b"Kernel panic - not syncing: Attempted to kill init!";
+        assert!(matches!(read(other, Hold::Whole), Some(Said::Panic(_))));
+        assert_eq!(read(b"app: no killable processes", Hold::Whole), None);
+    }
+
+    #[test]
+    fn gaps_are_told() {
+        for line in [
+            "printk: 12 messages dropped",
+            "** 12 printk messages dropped **",
+            "warn_alloc: 3 callbacks suppressed",
+            "Missed 36 kernel messages",
+            "last message repeated 3 times",
+            "------------[ cut here ]------------",
+        ] {
+            assert!(matches!(read(line.as_bytes(), Hold::Whole), Some(Said::Notice(_))), "{line}");
+        }
+        assert_eq!(read(b"usb 1-1: new", Hold::Loose), None);
+    }
+
+    #[test]
+    fn a_repeated_message_is_its_text() {
+        assert_eq!(repeated(b"message repeated 3 times: [ hello]"), Some(&b"hello"[..]));
+        assert_eq!(repeated(b"message repeated x"), None);
+    }
+}

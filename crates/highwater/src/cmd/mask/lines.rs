@@ -1,0 +1,286 @@
+//! One line of a report without names.
+//!
+//! Where the kernel's form of a line says that a name stands, it is masked whatever it is: a
+//! process may be called `memory`. Of the rest only numbers and known words stay.
+
+use std::ops::Range;
+
+use highwater_oom::OomReport;
+
+use super::{Kind, Masks, places, words};
+
+/// Somewhere a name stands.
+#[derive(Debug)]
+struct Slot {
+    at: Range<usize>,
+    what: What,
+}
+
+/// What kind of name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum What {
+    Process,
+    Place,
+    Hardware,
+}
+
+/// Gives the names that the report knows their masks, so that they have them in any line.
+pub(super) fn meet(masks: &mut Masks, report: &OomReport) {
+    let kills = report.kills.iter().filter_map(|kill| kill.comm.as_deref());
+    let trigger = report.trigger.iter().filter_map(|told| told.value.comm.as_deref());
+    let rows = report.tasks.rows.iter().map(|row| row.comm.as_str());
+    for comm in kills.chain(trigger).chain(rows) {
+        masks.process(comm);
+    }
+    let memcg = [&report.memcg.limit_owner, &report.memcg.task, &report.oom_group];
+    for path in memcg.into_iter().flatten() {
+        places::masked(masks, &path.value, Kind::Cgroup);
+    }
+}
+
+/// `text` without names. `row` is the name at its end, if it is a row of the task table.
+pub(super) fn masked(masks: &mut Masks, text: &str, row: Option<&str>) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut from = 0;
+    let part = |range: Range<usize>| text.get(range).unwrap_or_default();
+    for Slot { at, what } in slots(text, row) {
+        if at.start < from {
+            continue;
+        }
+        out += &loose(masks, part(from..at.start));
+        let name = part(at.clone());
+        out += &match what {
+            _ if name.trim().is_empty() => name.to_owned(),
+            What::Process => masks.process(name),
+            What::Place => places::masked(masks, name, Kind::Cgroup),
+            What::Hardware => masks.of(Kind::Hardware, name),
+        };
+        from = at.end;
+    }
+    out + &loose(masks, part(from..text.len()))
+}
+
+/// Where names stand in `text`, from left to right.
+fn slots(text: &str, row: Option<&str>) -> Vec<Slot> {
+    let end = text.trim_end().len();
+    let row = row.filter(|comm| text.trim_end().ends_with(comm.trim_end()) && !comm.is_empty());
+    if let Some(comm) = row {
+        let from = end.saturating_sub(comm.trim_end().len());
+        return vec![slot(from..end, What::Process)];
+    }
+    let mut slots = Vec::new();
+    if let Some(at) = text.rfind(" invoked oom-killer") {
+        slots.push(slot(0..at, What::Process));
+    } else if text.contains("constraint=") || text.starts_with("oom-kill") {
+        slots.extend(summary(text));
+    } else if let Some((at, _)) = text.match_indices(" cpuset=").last() {
+        slots.push(slot(0..at, What::Process));
+        slots.extend(between(text, " cpuset=", &[" mems_allowed="], What::Place));
+    }
+    slots.extend(between(text, "Comm: ", &[" Kdump:", " Not tainted", " Tainted:"], What::Process));
+    slots.extend(between(text, "comm: ", &[" Not tainted", " Tainted:"], What::Process));
+    slots.extend(between(text, "Hardware name: ", &[], What::Hardware));
+    slots.extend(between(text, "Task in ", &[" killed as a result"], What::Place));
+    slots.extend(between(text, "as a result of limit of ", &[], What::Place));
+    slots.extend(between(text, "cgroup stats for ", &[": cache:", ":"], What::Place));
+    slots.extend(between(text, "Tasks in ", &[" are going to be killed"], What::Place));
+    slots.extend(between(text, "name: ", &[", badness", ", state", ","], What::Process));
+    slots.extend(victim(text));
+    slots.sort_by_key(|slot| slot.at.start);
+    slots
+}
+
+fn slot(at: Range<usize>, what: What) -> Slot {
+    Slot { at, what }
+}
+
+/// What stands behind `head`, up to the last of the first of `ends` that is there, or the end.
+fn between(text: &str, head: &str, ends: &[&str], what: What) -> Option<Slot> {
+    let from = text.find(head)? + head.len();
+    let rest = text.get(from..)?;
+    let length = ends.iter().find_map(|end| rest.rfind(end)).unwrap_or(rest.trim_end().len());
+    Some(slot(from..from + length, what))
+}
+
+/// `oom-kill:constraint=…,cpuset=X,mems_allowed=0,oom_memcg=P,task_memcg=P,task=X,pid=7,uid=0`.
+fn summary(text: &str) -> Vec<Slot> {
+    const PLACES: [&str; 3] = ["cpuset=", "oom_memcg=", "task_memcg="];
+    const KEYS: [&str; 6] =
+        [",mems_allowed=", ",global_oom", ",oom_memcg=", ",task_memcg=", ",task=", ",pid="];
+    let ends_at = |from: usize| {
+        let rest = text.get(from..).unwrap_or_default();
+        from + KEYS.iter().filter_map(|key| rest.find(key)).min().unwrap_or(rest.trim_end().len())
+    };
+    let mut slots = Vec::new();
+    for key in PLACES {
+        let at = text
+            .match_indices(key)
+            .find(|(at, _)| text.get(..*at).is_some_and(|b| b.ends_with(',')));
+        let Some((at, _)) = at else { continue };
+        let from = at + key.len();
+        slots.push(slot(from..ends_at(from), What::Place));
+    }
+    slots.extend(between(text, ",task=", &[",pid=", ","], What::Process));
+    slots
+}
+
+/// `Killed process 7 (x) total-vm:…`, `Kill process 7 (x) score 5 or …`, `reaped process 7 (x), now`.
+fn victim(text: &str) -> Option<Slot> {
+    const TAILS: [&str; 6] = [") total-vm", ") vsz", ") score", "), now", ") or ", ")"];
+    let (at, word) = text.match_indices("rocess ").find(|(at, word)| {
+        let rest = text.get(at + word.len()..).unwrap_or_default();
+        rest.starts_with(|c: char| c.is_ascii_digit())
+    })?;
+    let from = at + word.len();
+    let from = from + text.get(from..)?.find('(')? + 1;
+    let rest = text.get(from..)?;
+    let length = TAILS.iter().find_map(|tail| rest.rfind(tail)).unwrap_or(rest.len());
+    Some(slot(from..from + length, What::Process))
+}
+
+/// Text in which names are not marked.
+fn loose(masks: &mut Masks, text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for piece in text.split_inclusive(is_border) {
+        let token = piece.trim_end_matches(is_border);
+        out += &whole(masks, token);
+        out += piece.get(token.len()..).unwrap_or_default();
+    }
+    out
+}
+
+fn is_border(c: char) -> bool {
+    c.is_whitespace()
+        || matches!(
+            c,
+            ',' | ';' | '(' | ')' | '[' | ']' | '{' | '}' | '<' | '>' | '"' | '\'' | '=' | '|'
+        )
+}
+
+/// What stands between two borders.
+fn whole(masks: &mut Masks, token: &str) -> String {
+    let name = token.trim_end_matches([':', '.']);
+    let rest = token.get(name.len()..).unwrap_or_default();
+    let name_of = if words::is_word(name) { None } else { masks.known(Kind::Process, name) };
+    if let Some(mask) = name_of {
+        return format!("{mask}{rest}");
+    }
+    if is_address(name) {
+        return masks.of(Kind::Address, name) + rest;
+    }
+    if name.len() > 1 && (name.starts_with('/') || places::is_unit(name)) {
+        return places::masked(masks, name, Kind::File) + rest;
+    }
+    if is_id(name) {
+        return masks.of(Kind::Word, name) + rest;
+    }
+    runs(masks, token)
+}
+
+/// Runs of letters and digits: those that are not known are masked, and what is between them stays.
+fn runs(masks: &mut Masks, token: &str) -> String {
+    let mut out = String::with_capacity(token.len());
+    let mut rest = token;
+    while let Some(first) = rest.chars().next() {
+        let end = rest.find(|c| is_wordy(c) != is_wordy(first)).unwrap_or(rest.len());
+        let (run, later) = rest.split_at_checked(end).unwrap_or((rest, ""));
+        let is_symbol = later.starts_with("+0x");
+        if !is_wordy(first) || is_symbol || words::is_word(run) {
+            out += run;
+        } else {
+            out += &masks.of(Kind::Word, run);
+        }
+        rest = later;
+    }
+    out
+}
+
+/// All that is not ASCII may be part of a name.
+fn is_wordy(c: char) -> bool {
+    c.is_ascii_alphanumeric() || c == '_' || !c.is_ascii()
+}
+
+/// An IP or MAC address. Times and versions look alike.
+fn is_address(name: &str) -> bool {
+    let bare = name.split('/').next().unwrap_or(name);
+    let host = bare.rsplit_once(':').map_or(bare, |(host, _)| host);
+    let is_v4 = |text: &str| text.parse::<std::net::Ipv4Addr>().is_ok();
+    let is_v6 = bare.matches(':').count() > 1 && bare.parse::<std::net::Ipv6Addr>().is_ok();
+    let is_mac = bare.split([':', '-']).count() == 6
+        && bare
+            .split([':', '-'])
+            .all(|part| part.len() == 2 && part.bytes().all(|b| b.is_ascii_hexdigit()));
+    is_v4(bare) || is_v4(host) || is_v6 || is_mac
+}
+
+/// A UUID, or as many hexadecimal digits as a container's short or long id or a hash has. An address
+/// in memory has 8 or 16.
+fn is_id(name: &str) -> bool {
+    const SHORT_ID: usize = 12;
+    const ADDRESS: usize = 16;
+    let is_hex = name.bytes().all(|b| b.is_ascii_hexdigit());
+    let has_letter = name.bytes().any(|b| b.is_ascii_alphabetic());
+    places::is_uuid(name)
+        || is_hex && (name.len() == SHORT_ID && has_letter || name.len() > ADDRESS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn one(text: &str) -> String {
+        masked(&mut Masks::default(), text, None)
+    }
+
+    #[test]
+    fn names_go_and_numbers_stay() {
+        for (line, masked) in [
+            (
+                "memory invoked oom-killer: gfp_mask=0xcc0(GFP_KERNEL), order=0, oom_score_adj=0",
+                "proc-1 invoked oom-killer: gfp_mask=0xcc0(GFP_KERNEL), order=0, oom_score_adj=0",
+            ),
+            (
+                "Memory cgroup out of memory: Killed process 7 (a) b) total-vm:8kB, anon-rss:4kB",
+                "Memory cgroup out of memory: Killed process 7 (proc-1) total-vm:8kB, anon-rss:4kB",
+            ),
+            (
+                "oom-kill:constraint=CONSTRAINT_MEMCG,nodemask=(null),cpuset=/,mems_allowed=0,oom_memcg=/a,task_memcg=/a/b,task=x,pid=1,pid=7,uid=0",
+                "oom-kill:constraint=CONSTRAINT_MEMCG,nodemask=(null),cpuset=/,mems_allowed=0,oom_memcg=/cgroup-1,task_memcg=/cgroup-1/cgroup-2,task=proc-1,pid=7,uid=0",
+            ),
+            (
+                "Memory cgroup stats for /a/b: cache:0KB rss:4KB",
+                "Memory cgroup stats for /cgroup-1/cgroup-2: cache:0KB rss:4KB",
+            ),
+            (
+                "Task in /a killed as a result of limit of /",
+                "Task in /cgroup-1 killed as a result of limit of /",
+            ),
+            (
+                "CPU: 3 PID: 910 Comm: java Not tainted 6.1.0-28-amd64 #1",
+                "CPU: 3 PID: 910 Comm: proc-1 Not tainted 6.1.0-28-amd64 #1",
+            ),
+        ] {
+            assert_eq!(one(line), masked);
+        }
+    }
+
+    #[test]
+    fn what_is_not_known_is_masked() {
+        for secret in [
+            "shop-db.corp.example",
+            "10.1.2.3",
+            "fe80::1",
+            "52:54:00:12:34:56",
+            "/home/ann/x.py",
+            "日本",
+            "3f2a9b1c0d4e",
+            "ann@corp",
+        ] {
+            let text = one(&format!("order {secret}: 7 kB at {secret}"));
+            assert!(
+                !text.contains(secret) && text.starts_with("order ") && text.contains(": 7 kB at "),
+                "{text}"
+            );
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! The answer: which deaths are wanted, and how they are given, as a page or as JSON.
+
+use std::io::Write as _;
+
+use highwater_core::evidence::Claim;
+use highwater_core::series::SeriesSource;
+use highwater_core::time::WallTime;
+use highwater_diagnose::death::{Diagnosis, NoHistory, Window, repeats};
+use highwater_diagnose::document::{DeathDocument, EpisodeDocument, WhyDocument};
+
+use super::episode::{Episode, Found, Subject, briefs, named};
+use super::split;
+use crate::args::{Since, WhyArgs};
+use crate::cmd::{mask, target};
+use crate::view::{self, Page};
+
+/// What is to be told.
+pub(crate) struct Answer<'a> {
+    /// The deaths to explain, oldest first.
+    pub(crate) subjects: Vec<Subject<'a>>,
+    /// What was recorded.
+    pub(crate) history: &'a dyn SeriesSource,
+    /// So many deaths are explained in full; of more, the newest, below a table of all.
+    pub(crate) in_full: usize,
+    /// What stands in the way of a complete answer, and what to know beside it.
+    pub(crate) remarks: Vec<String>,
+    /// What else the input tells.
+    pub(crate) notes: Vec<Claim>,
+    /// What to say without any death: the first sentence is the answer.
+    pub(crate) absent: Vec<String>,
+    /// The page in place of `absent`, where there is more to say.
+    pub(crate) empty_page: Option<String>,
+}
+
+impl Default for Answer<'_> {
+    fn default() -> Self {
+        Self {
+            subjects: Vec::new(),
+            history: &NoHistory,
+            in_full: 1,
+            remarks: Vec::new(),
+            notes: Vec::new(),
+            absent: Vec::new(),
+            empty_page: None,
+        }
+    }
+}
+
+impl Answer<'_> {
+    /// Writes the reports, if that was asked for, and prints the answer; without names, if that
+    /// was asked for.
+    pub(crate) fn give(self, args: &WhyArgs) -> anyhow::Result<()> {
+        if !args.anonymize {
+            return self.shown(args);
+        }
+        let masked = mask::episodes(&self.subjects);
+        let subjects = masked.iter().flat_map(Episode::subjects).collect();
+        Answer { subjects, ..self }.shown(args)
+    }
+
+    fn shown(self, args: &WhyArgs) -> anyhow::Result<()> {
+        let written = match &args.split {
+            Some(dir) => Some(split::write(dir, &self.subjects)?),
+            None => None,
+        };
+        if args.json {
+            return print(&self.json(written)?);
+        }
+        let page = Page::of_terminal();
+        let mut text = view::why::remarks(page, &self.remarks);
+        text += &self.text(page);
+        text += &written.map(|files| view::written::list(page, &files)).unwrap_or_default();
+        print(&text)
+    }
+
+    fn text(&self, page: Page) -> String {
+        let full = |subject: &Subject<'_>| {
+            view::death::page(page, &subject.explain(self.history, Window::Week))
+        };
+        let repeats = view::why::repeats(page, &self.repeats());
+        match self.subjects.as_slice() {
+            [] => self.empty_page.clone().unwrap_or(view::why::statement(page, &self.absent)),
+            few if few.len() <= self.in_full => {
+                repeats + &few.iter().map(full).collect::<Vec<_>>().join(&page.rule())
+            }
+            [.., newest] => table(page, &self.subjects) + &repeats + &full(newest),
+        }
+    }
+
+    /// What the deaths have in common.
+    fn repeats(&self) -> Vec<Claim> {
+        let cases = self.subjects.iter().map(|subject| subject.case(Window::Minutes));
+        repeats(&cases.collect::<Vec<_>>())
+    }
+
+    fn json(mut self, written: Option<Vec<String>>) -> anyhow::Result<String> {
+        let repeats = self.repeats();
+        let bare = |text| Claim { text, evidence: Vec::new() };
+        if !self.subjects.is_empty() {
+            self.absent.clear();
+        }
+        let absent = self.absent;
+        let (first, rest) = absent.split_at_checked(1).unwrap_or_default();
+        let mut notes: Vec<Claim> = Vec::new();
+        // The answer stands before what the lines tell, and behind what stood in its way.
+        notes.extend(self.remarks.into_iter().map(bare));
+        notes.extend(first.iter().cloned().map(bare));
+        notes.extend(self.notes);
+        notes.extend(repeats);
+        notes.extend(rest.iter().cloned().map(bare));
+        let mut document = WhyDocument::new(notes);
+        for subject in &self.subjects {
+            let diagnosis = subject.explain(self.history, Window::Minutes);
+            let report = &subject.episode.report;
+            match subject.kill {
+                Some(_) => document.deaths.push(DeathDocument::new(&diagnosis, report)),
+                None => document.episodes.push(EpisodeDocument::new(&diagnosis, report)),
+            }
+        }
+        Ok(serde_json::to_string_pretty(&Whole { document, written })? + "\n")
+    }
+}
+
+/// The document, and what was done besides.
+#[derive(serde::Serialize)]
+struct Whole {
+    #[serde(flatten)]
+    document: WhyDocument,
+    /// The files that `--split` wrote; only there if it was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    written: Option<Vec<String>>,
+}
+
+fn table(page: Page, subjects: &[Subject<'_>]) -> String {
+    if subjects.len() < 2 {
+        return String::new();
+    }
+    let newest = subjects.iter().rev().take(view::why::ROWS);
+    let rows: Vec<Diagnosis> = newest.map(Subject::brief).collect();
+    view::why::table(page, &rows, subjects.len())
+}
+
+/// Prints, with colours only where they are seen.
+fn print(text: &str) -> anyhow::Result<()> {
+    let mut out = anstream::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    out.flush()?;
+    Ok(())
+}
+
+/// The deaths that are wanted.
+pub(crate) struct Choice<'a> {
+    pub(crate) subjects: Vec<Subject<'a>>,
+    /// Deaths of names that are like the one that was asked for.
+    pub(crate) others: Vec<Subject<'a>>,
+}
+
+impl Choice<'_> {
+    /// `also like it: python3.11 (2)`. Names are not told where they are to be masked.
+    pub(crate) fn also(&self, args: &WhyArgs) -> Option<String> {
+        let others: Vec<Diagnosis> = self.others.iter().map(Subject::brief).collect();
+        target::also_like(&others).filter(|_| !args.anonymize)
+    }
+}
+
+/// The deaths that are wanted. A name that is wholly somebody's means only those.
+pub(crate) fn chosen<'a>(found: &'a Found, args: &WhyArgs, name: Option<&str>) -> Choice<'a> {
+    let now = highwater_agent::clock::now();
+    let since = args.since.map(|since| moment(since, now.wall));
+    let mut subjects: Vec<Subject<'_>> =
+        found.episodes.iter().flat_map(Episode::subjects).collect();
+    if let Some(since) = since {
+        // A death without a time of day may be any.
+        subjects.retain(|subject| subject.brief().time.is_none_or(|time| time >= since));
+    }
+    let Some(name) = name else { return Choice { subjects, others: Vec::new() } };
+    let id = target::container_called(name).or_else(|| target::cgroup_at(name));
+    let name = id.as_deref().unwrap_or(name);
+    let scored: Vec<_> = subjects
+        .into_iter()
+        .filter_map(|subject| Some((target::matches(name, &subject.brief())?, subject)))
+        .collect();
+    let best = scored.iter().map(|(how, _)| *how).max();
+    let (wanted, others): (Vec<_>, Vec<_>) =
+        scored.into_iter().partition(|(how, _)| Some(*how) == best);
+    let subjects = |all: Vec<(_, Subject<'a>)>| all.into_iter().map(|(_, one)| one).collect();
+    Choice { subjects: subjects(wanted), others: subjects(others) }
+}
+
+/// The time that was asked for, and the newest death before it.
+pub(crate) fn newest_before(found: &Found, args: &WhyArgs) -> Option<(WallTime, String)> {
+    let since = moment(args.since?, highwater_agent::clock::now().wall);
+    let older = briefs(found).filter(|death| death.time.is_some_and(|time| time < since));
+    let last = older.max_by_key(|death| death.time)?;
+    Some((since, named(&last)))
+}
+
+pub(crate) fn moment(since: Since, now: WallTime) -> WallTime {
+    match since {
+        Since::Ago(length) => now.before(length),
+        Since::At(moment) => WallTime::from(moment),
+    }
+}

@@ -1,0 +1,180 @@
+//! Deaths of this machine: those that the agent recorded, and those still in the kernel's log.
+
+use std::process::ExitCode;
+
+use highwater_core::event::{Death, Happening};
+use highwater_core::series::SeriesSource;
+use highwater_core::units::PageSize;
+use highwater_diagnose::death::NoHistory;
+use highwater_linux::facts::HostFacts;
+use highwater_linux::root::Root;
+use highwater_oom::OomReport;
+use highwater_oom::report::Kill;
+use highwater_store::{EventFilter, Reader, StoredEvent};
+
+use super::absence;
+use super::answer::{Answer, chosen, moment, newest_before};
+use super::episode::{Episode, Found, Recorded, briefs, named};
+use crate::args::WhyArgs;
+use crate::cmd::{history, kernel, target};
+use crate::view;
+
+/// So many deaths of a recording are looked at, the newest: an answer for a person. Each carries
+/// its log lines, some 20 kB.
+const LOOKED_AT: usize = 1000;
+
+pub(crate) fn explained(args: &WhyArgs, name: Option<&str>) -> anyhow::Result<ExitCode> {
+    let history = history::open(args.data_dir.as_deref())?;
+    let mut found = gather(history.reader.as_ref(), args)?;
+    found.sight.unreadable = history.reader.is_none() && !history.remarks.is_empty();
+    found.remarks.splice(0..0, history.remarks);
+    let choice = chosen(&found, args, name);
+    let also = choice.also(args);
+    let mut subjects = choice.subjects;
+    subjects.retain(|subject| subject.kill.is_some() || name.is_some());
+    let absent = if subjects.is_empty() { absent(&found, args, name)? } else { Vec::new() };
+    let mut remarks = found.remarks.clone();
+    if args.anonymize {
+        // They name directories.
+        remarks.clear();
+    }
+    if !subjects.is_empty() {
+        let only = |why: &String| format!("only deaths on record are shown: {why}");
+        remarks.extend(found.sight.blind.as_ref().map(only));
+    }
+    remarks.extend(also);
+    let source: &dyn SeriesSource = match &history.reader {
+        Some(_) if args.anonymize => {
+            remarks.push(UNSHARED.to_owned());
+            &NoHistory
+        }
+        Some(reader) => reader,
+        None => &NoHistory,
+    };
+    let answer = Answer { subjects, remarks, history: source, absent, ..Answer::default() };
+    answer.give(args)?;
+    let saw_nothing = found.sight.blind.is_some() && history.reader.is_none();
+    Ok(if saw_nothing { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// What to say where nobody was found; an error, if a file was meant that is not there.
+fn absent(found: &Found, args: &WhyArgs, name: Option<&str>) -> anyhow::Result<Vec<String>> {
+    let Some(name) = name else { return Ok(found.sight.of_nothing()) };
+    target::no_such_log(name)?;
+    let mut said = view::why::nobody(if args.anonymize { "that name" } else { name });
+    if let Some((since, _)) = &found.sight.since {
+        said.push(format!("Only deaths since {since} were looked at."));
+    }
+    let blind = found.sight.blind.as_ref();
+    said.extend(blind.map(|why| format!("Whether it was killed is unknown, because {why}.")));
+    Ok(said)
+}
+
+/// A recording names processes and cgroups in each of its series.
+const UNSHARED: &str = "what was recorded is left out, because its names cannot be masked: only the kernel's lines are explained";
+
+/// All deaths that the recording and the kernel's log still know, oldest first.
+pub(crate) fn gather(reader: Option<&Reader>, args: &WhyArgs) -> anyhow::Result<Found> {
+    let now = highwater_agent::clock::now();
+    let facts = HostFacts::read(&Root::live());
+    let mut found = Found::default();
+    let filter = EventFilter {
+        since: args.since.map(|since| moment(since, now.wall)),
+        kind: Some("death"),
+        limit: Some(LOOKED_AT),
+        ..EventFilter::default()
+    };
+    let events = reader.map(|reader| reader.events(&filter)).transpose()?.unwrap_or_default();
+    if events.len() == LOOKED_AT {
+        found
+            .remarks
+            .push(format!("only the newest {LOOKED_AT} deaths were looked at; --since narrows"));
+    }
+    let known = |kill: &Kill| {
+        let key = format!("kmsg:{}", kill.line);
+        events
+            .iter()
+            .any(|stored| stored.event.key == key && Some(stored.event.boot_id) == facts.boot_id)
+    };
+    let mut fresh = Vec::new();
+    // An explicit directory may be another machine's: its story is told without this kernel's.
+    if args.data_dir.is_none() {
+        match kernel::read(&Root::live(), now) {
+            Ok(log) => fresh = log.reports,
+            Err(error) => found.sight.blind = Some(absence::reason(&error)),
+        }
+        found.sight.kills_since_boot = absence::kills_since_boot(&Root::live());
+    }
+    found.sight.recorded = reader.is_some();
+    fresh.retain(|report| !report.kills.iter().any(known));
+    let page_size = Some(facts.page_size);
+    found.episodes.extend(events.into_iter().map(|stored| from_event(stored, page_size)));
+    found.episodes.extend(fresh.into_iter().map(|report| Episode {
+        report,
+        source: kernel::SOURCE.to_owned(),
+        page_size,
+        ..Episode::default()
+    }));
+    if let Some(since) = args.since {
+        let since = moment(since, now.wall);
+        let last = newest_before(&found, args).map(|(_, last)| last);
+        let last = match last {
+            Some(last) => Some(last),
+            None => reader.map(|reader| newest_on_record(reader, page_size)).transpose()?.flatten(),
+        };
+        let last = last.filter(|_| !args.anonymize);
+        let last = last.map(|last| format!("the newest death on record was {last}"));
+        found.sight.since = Some((since, last));
+    }
+    Ok(found)
+}
+
+/// The newest death on record, whenever it was.
+fn newest_on_record(reader: &Reader, page: Option<PageSize>) -> anyhow::Result<Option<String>> {
+    let filter = EventFilter { kind: Some("death"), limit: Some(1), ..EventFilter::default() };
+    let newest = reader.events(&filter)?.pop().map(|stored| from_event(stored, page));
+    let found = Found { episodes: newest.into_iter().collect(), ..Found::default() };
+    Ok(briefs(&found).last().map(|death| named(&death)))
+}
+
+/// The report is read anew out of the recorded lines, by today's reader.
+fn from_event(stored: StoredEvent, page_size: Option<PageSize>) -> Episode {
+    let event = stored.event;
+    let Happening::Death(death) = event.what else {
+        let source = kernel::SOURCE.to_owned();
+        return Episode { source, page_size, ..Episode::default() };
+    };
+    let number = |at: usize| {
+        let seq = death.lines.get(at).and_then(|line| line.seq);
+        seq.unwrap_or_else(|| u64::try_from(at).unwrap_or(0).saturating_add(1))
+    };
+    let lines = death.lines.iter().enumerate().map(|(at, line)| line.as_line(number(at)));
+    let lines: Vec<_> = lines.collect();
+    let wanted = number(death.kill_line);
+    let is_it = |kill: &Kill| kill.line == wanted || kill.pid == Some(death.pid);
+    let reports = highwater_oom::read(lines.into_iter());
+    let mut report = reports
+        .into_iter()
+        .find(|report| report.kills.iter().any(is_it))
+        .unwrap_or_else(|| unread(&death, wanted));
+    let kill = report.kills.iter().position(|kill| kill.line == wanted);
+    let kill = kill.or_else(|| report.kills.iter().position(is_it)).unwrap_or(0);
+    if let Some(kill) = report.kills.get_mut(kill) {
+        kill.wall = kill.wall.or(Some(event.wall));
+    }
+    let recorded = Some(Recorded { death, wall: event.wall, boot: event.boot });
+    let source = kernel::SOURCE.to_owned();
+    Episode { report, source, page_size, recorded, kills: Some(vec![kill]), also: Vec::new() }
+}
+
+/// A death whose lines say nothing to this version: what the recorder noted of it remains.
+fn unread(death: &Death, line: u64) -> OomReport {
+    let kill = Kill {
+        line,
+        pid: Some(death.pid),
+        comm: Some(death.comm.clone()),
+        bare: true,
+        ..Kill::default()
+    };
+    OomReport { kills: vec![kill], ..OomReport::default() }
+}
