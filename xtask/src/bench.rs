@@ -5,18 +5,26 @@ use clap::Subcommand;
 mod crowd;
 mod footprint;
 mod monitor;
+mod oom;
 
 /// What is measured.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Bench {
     /// Processor time and memory of the agent beside other monitors of the same machine.
     Footprint(footprint::Options),
+    /// Time and memory of finding OOM reports in a large log, beside grep and the decompressors.
+    Oom(oom::Options),
+    /// Read one log, or only decompress it (the measured part of `oom`).
+    #[command(hide = true)]
+    OomRead(oom::Read),
 }
 
 impl Bench {
     pub(crate) fn run(&self) -> anyhow::Result<()> {
         match self {
             Self::Footprint(options) => footprint::run(options),
+            Self::Oom(options) => oom::run(options),
+            Self::OomRead(read) => read.run(),
         }
     }
 }
