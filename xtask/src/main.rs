@@ -17,6 +17,7 @@ mod corpus;
 mod e2e;
 mod kills;
 mod layers;
+mod peers;
 mod repo;
 mod tidy;
 mod victim;
@@ -41,6 +42,8 @@ enum Chore {
         /// The folder, with a `NAME.expected.json` for each `NAME.txt`.
         folder: PathBuf,
     },
+    /// Read a folder of logs beside other readers, and compare.
+    OomPeers(peers::Peers),
     /// Test against the real thing.
     #[command(subcommand)]
     E2e(e2e::Scenario),
@@ -64,6 +67,7 @@ fn main() -> ExitCode {
         Chore::Tidy => tidy::run(),
         Chore::Layers => layers::run(),
         Chore::OomCorpus { folder } => corpus::run(&folder),
+        Chore::OomPeers(peers) => peers.run(),
         Chore::E2e(scenario) => scenario.run(),
         Chore::Bench(bench) => bench.run(),
         Chore::Capture(capture) => capture.run(),
