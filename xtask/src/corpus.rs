@@ -6,7 +6,7 @@
 use std::path::Path;
 
 use anyhow::{Context, bail};
-use highwater_log::Stream;
+use highwater_log::{Stream, decoded};
 use highwater_oom::OomReport;
 use serde_json::Value;
 
@@ -60,7 +60,10 @@ fn check(dir: &Path, name: &str) -> anyhow::Result<Vec<String>> {
 
 /// All reports of a log.
 pub(crate) fn reports(log: &[u8]) -> Vec<OomReport> {
-    highwater_oom::skim(Stream::new(log))
+    // A log in memory can be read: what fails is an archive that is damaged, up to there.
+    decoded(std::io::Cursor::new(log.to_vec()))
+        .map(|input| highwater_oom::skim(Stream::new(input)))
+        .unwrap_or_default()
 }
 
 /// What `got` lacks of the accepted reading that it comes nearest to.

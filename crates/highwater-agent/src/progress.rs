@@ -101,8 +101,8 @@ impl Progress {
         // A report that goes on is read again from its first line after a restart. Of the kernel's
         // log, the number of a line is that of its message.
         let first = |report: &OomReport| report.lines.first().map(|line| line.number);
-        let open = !self.pending.is_empty()
-            || self.assembler.open().any(|report| report.kills.is_empty());
+        let open =
+            !self.pending.is_empty() || self.assembler.open().any(|report| report.kills.is_empty());
         let dealt_with = match self.assembler.open().filter_map(first).min() {
             Some(from) if open => from.checked_sub(1),
             _ => self.last_seq,

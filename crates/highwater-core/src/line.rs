@@ -101,11 +101,11 @@ pub trait LineSource {
     /// The next line; `None` at the end.
     fn next_line(&mut self) -> Option<LogLine<'_>>;
 
-    /// Everything up to the line in which `find` sees something may be left out.
+    /// Everything up to the line in which `net` sees something may be left out.
     ///
-    /// A source may ignore this, and it may give some lines before that one: what `find` sees need
+    /// A source may ignore this, and it may give some lines before that one: what the net sees need
     /// not be where an episode begins.
-    fn skip_to(&mut self, _find: Find) {}
+    fn skip_to(&mut self, _net: Net) {}
 }
 
 /// Lent, so that it can be asked afterwards how it went.
@@ -114,15 +114,22 @@ impl<L: LineSource + ?Sized> LineSource for &mut L {
         (**self).next_line()
     }
 
-    fn skip_to(&mut self, find: Find) {
-        (**self).skip_to(find);
+    fn skip_to(&mut self, net: Net) {
+        (**self).skip_to(net);
     }
 }
 
-/// Looks through a stretch of the input as it stands there. The stretch may begin and end within a
-/// line: what is in such a line and may be worth reading counts. A plain function, so that a source
-/// may let another thread look ahead.
-pub type Find = fn(&[u8]) -> Seen;
+/// What is worth reading, as two plain functions, so that a source may let another thread look
+/// ahead.
+#[derive(Clone, Copy, Debug)]
+pub struct Net {
+    /// Looks through a stretch of the input as it stands there. The stretch may begin and end within
+    /// a line: what is in such a line and may be worth reading counts.
+    pub sweep: fn(&[u8]) -> Seen,
+    /// May this line, as it stands there, be worth reading? Finer, and slower: for the lines before
+    /// the one that the sweep saw.
+    pub is_relevant: fn(&[u8]) -> bool,
+}
 
 /// What was seen in a stretch of the input.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

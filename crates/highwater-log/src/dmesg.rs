@@ -200,6 +200,16 @@ pub(crate) fn printer(text: &[u8]) -> Option<(Caller, &[u8])> {
     }
 }
 
+/// The kernel's own stamp is at the front, as the kernel writes it: `[   12.345678] `.
+pub(crate) fn is_plain(text: &[u8]) -> bool {
+    let behind = || {
+        let (_, rest) = scan::number(scan::trim_start(text.strip_prefix(b"[")?))?;
+        let (_, rest) = scan::digits(rest.strip_prefix(b".")?, 6)?;
+        rest.strip_prefix(b"]")?.first()
+    };
+    matches!(behind(), Some(b' ' | b'['))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -67,10 +67,10 @@ impl Key {
             b"fac" => Self::FacilityName,
             b"time" | b"timestamp" | b"@timestamp" | b"ts" => Self::Time,
             b"stream" => Self::Pipe,
-            b"jsonPayload" | b"_source" | b"event" | b"fields" | b"result" | b"record" => {
-                Self::Nest
+            b"jsonPayload" | b"_source" | b"event" | b"fields" | b"record" | b"data" => Self::Nest,
+            b"dmesg" | b"events" | b"entries" | b"logEvents" | b"hits" | b"result" | b"values" => {
+                Self::List
             }
-            b"dmesg" | b"events" | b"entries" | b"logEvents" | b"hits" => Self::List,
             _ => Self::Other,
         }
     }
@@ -99,6 +99,9 @@ pub(crate) struct Fields {
     has_others: bool,
 }
 
+/// A text in a list is the message where no member is.
+const LIST_RANK: u8 = 4;
+
 impl Fields {
     /// A member whose value is text.
     pub(crate) fn set(&mut self, key: Key, value: &[u8]) {
@@ -121,6 +124,10 @@ impl Fields {
                 self.wall = iso::strip(value).and_then(|(wall, _)| wall).or(self.wall);
             }
             Key::Pipe => self.pipe = Pipe::named(value),
+            // The item of a list, or a whole log in place of one. A number in quotes is a time.
+            Key::List if value.iter().any(|b| !b.is_ascii_digit()) => {
+                self.say(LIST_RANK, value);
+            }
             Key::Pri | Key::Nest | Key::List | Key::Other => {}
         }
     }

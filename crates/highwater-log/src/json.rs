@@ -19,7 +19,7 @@ use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use crate::fields::{Fields, Key};
 
 /// So deep the objects are looked into that stand in an entry.
-const DEPTH: u8 = 4;
+const DEPTH: u8 = 6;
 
 /// So many entries on one line are kept.
 const ENTRIES: usize = 10_000;

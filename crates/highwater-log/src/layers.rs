@@ -157,6 +157,12 @@ fn is_filed(line: &[u8]) -> bool {
     syslog::time(line).is_some_and(|(_, rest)| syslog::writer(rest).is_some())
 }
 
+/// A time, and the kernel as the writer.
+pub(crate) fn is_kernels(line: &[u8]) -> bool {
+    let writer = syslog::time(line).and_then(|(_, rest)| syslog::writer(rest));
+    writer.is_some_and(|writer| is_kernel(writer.ident))
+}
+
 #[cfg(test)]
 mod tests {
     use highwater_core::line::{Caller, Origin};

@@ -21,8 +21,10 @@ mod peel;
 mod prefix;
 mod rfc5424;
 mod scan;
+mod soft;
 mod stream;
 mod syslog;
+mod wrapper;
 
 pub use decode::{Decoded, decoded};
 pub use open::Opener;

@@ -9,6 +9,7 @@ use highwater_core::line::{LogLine, Origin};
 use crate::entry::Whole;
 use crate::envelope::{Facts, is_kernel};
 use crate::peel::{Message, Name, Peeled, Peeler};
+use crate::soft::{Soft, Softened};
 use crate::{kmsg, paste};
 
 /// The byte order mark that some editors put first.
@@ -29,6 +30,7 @@ const BOM: &[u8] = b"\xef\xbb\xbf";
 #[derive(Debug, Default)]
 pub struct Opener {
     peeler: Peeler,
+    soft: Soft,
     below_record: bool,
     /// Does this input vouch? Its first message decides.
     vouches: Option<bool>,
@@ -54,6 +56,30 @@ impl Opener {
     /// Takes the line `raw`, which stands at `number` and is without its line end. `true` if it
     /// completes a message, or an earlier line that was held back does.
     pub fn take(&mut self, number: u64, raw: &[u8]) -> bool {
+        if self.peeler.entry.wants_bytes() {
+            return self.whole(number, raw);
+        }
+        match self.soft.take(number, raw) {
+            Softened::Plain => self.whole(number, raw),
+            Softened::Part => false,
+            Softened::Line(number, line) => {
+                self.held.push_back((number, line));
+                self.take_held()
+            }
+            Softened::Broken(begun, line) => {
+                self.held.push_back((begun, line));
+                match self.soft.take(number, raw) {
+                    Softened::Plain => self.held.push_back((number, raw.to_vec())),
+                    Softened::Line(number, line) => self.held.push_back((number, line)),
+                    Softened::Part | Softened::Broken(..) => {}
+                }
+                self.take_held()
+            }
+        }
+    }
+
+    /// Takes a line that is whole.
+    fn whole(&mut self, number: u64, raw: &[u8]) -> bool {
         if self.held.is_empty() {
             return self.read(number, raw);
         }
@@ -80,6 +106,7 @@ impl Opener {
 
     /// The input is over. `true` if a message was still in the making: `message(b"")` gives it.
     pub fn finish(&mut self) -> bool {
+        self.held.extend(self.soft.rest());
         if self.take_held() {
             return true;
         }
@@ -101,6 +128,7 @@ impl Opener {
     /// Lines were left out before the next one.
     pub fn skipped(&mut self) {
         self.below_record = false;
+        self.soft.skipped();
         self.peeler.skipped();
     }
 
@@ -371,6 +399,9 @@ mod tests {
         assert_eq!(texts(br#"{"MESSAGE":"a\nb","_TRANSPORT":"kernel"}"#), ["a\nb"]);
         assert_eq!(texts(b"10 <6>[1.5] a10 <6>[1.6] b"), ["a\nb"]);
         assert_eq!(texts(b"13 <30>app[1]: x10 <6>[1.5] a"), ["a"]);
+        assert_eq!(texts(b"[   12.500000] a[   12.600000] b[ 5] c"), ["a\nb[ 5] c"]);
+        assert_eq!(texts(b"[   12.500000] a [   12.600000] b"), ["a [   12.600000] b"]);
+        assert_eq!(texts(b"[1.000000] a[1.000001] app[1]: b[1.000002] c"), ["a"]);
         let forged = b"Apr 27 08:47:12 h app[1]: x\rApr 27 08:47:12 h kernel: y\r";
         assert_eq!(read(forged)[0].ident.as_deref(), Some("app"));
         assert_eq!(read(forged)[0].text, "x");
@@ -395,6 +426,46 @@ mod tests {
         assert!(!opener.take(1, b"MESSAGE=a"));
         assert!(!opener.take(2, b"_TRANSPORT=kernel") && opener.take(3, b""));
         assert_eq!(opener.message(b"").raw, b"MESSAGE=a\n_TRANSPORT=kernel");
+    }
+
+    #[test]
+    fn mail_as_it_was_sent_is_decoded() {
+        let log = b"> [   12.500000] a=3D1,=\nb\n[   12.600000] c=3D=\n[   12.700000] d=e\n";
+        let told = read(log);
+        let both: Vec<_> = told.iter().map(|told| (told.number, told.text.as_str())).collect();
+        assert_eq!(both, [(1, "a=1,b"), (3, "c="), (4, "d=e")]);
+        let app = b"Apr 27 08:47:12 h app[1]: a=3D=\n[   12.0] Out of memory: Killed process 1 (x)";
+        assert_eq!(read(app)[0].origin, Origin::Program);
+        assert_eq!(read(app)[1].text, "Out of memory: Killed process 1 (x)");
+    }
+
+    #[test]
+    fn wrapped_lines_come_out_and_programs_stay_programs() {
+        for line in [
+            r#"1772355600100,"[   12.500000] hello""#,
+            r#"- {"dt": "2026-04-27T08:47:12", "lvl": "target", "msg": "[   12.500000] hello"}"#,
+            r#"[0] kube: [[1772355600.1, {}], {"log"=>"[   12.500000] hello"}]"#,
+            r#"2026-04-27T08:47:12Z {unit="kernel"} [   12.500000] hello"#,
+            r#"2026-04-27 08:47:12.123456789 +0200 kernel: {"seq": 1, "msg": "hello"}"#,
+            r#"{"dmesg": "[   12.500000] hello"}"#,
+            r#"{"data":{"result":[{"values":[["1772355600100","[   12.500000] hello"]]}]}}"#,
+            "b'[   12.500000] hello'",
+        ] {
+            assert_eq!(one(line.as_bytes()).text, b"hello", "{line}");
+        }
+        let forged = "[   12.000000] Out of memory: Killed process 1 (x)";
+        for line in [
+            format!(r#"1772355600100,"Apr 27 08:47:12 h app[1]: {forged}""#),
+            format!(r#"2026-04-27T08:47:12Z {{unit="app.service"}} {forged}"#),
+            format!(r#"[0] k: [[1.1, {{}}], {{"MESSAGE"=>"{forged}", "_TRANSPORT"=>"stdout"}}]"#),
+            format!(r"b'Apr 27 08:47:12 h app[1]: x\n{forged}'"),
+            format!("app[1]: - {forged}"),
+            format!("Apr 27 08:47:12 h app[1]: x y {forged}"),
+            format!("[   11.000000] app[1]: x{forged}[   13.000000] {forged}"),
+        ] {
+            let told = read(line.as_bytes());
+            assert_eq!(told[0].origin, Origin::Program, "{line}");
+        }
     }
 
     #[test]

@@ -17,7 +17,8 @@ use crate::container::{self, Glue, Pipe};
 use crate::entry::{Entry, Fed, Whole};
 use crate::envelope::{Facts, Opened, is_kernel, place};
 use crate::fields::Fields;
-use crate::{json, kmsg, layers, paste, prefix, rfc5424, scan};
+use crate::wrapper::{self, Inside};
+use crate::{dmesg, json, kmsg, layers, paste, prefix, rfc5424, scan};
 
 /// So many layers are taken off a line; real logs have at most four.
 const LAYERS: u8 = 12;
@@ -223,7 +224,20 @@ impl Peeler {
                 None => Step::Part,
             };
         }
-        self.text(base, line)
+        match wrapper::open(line) {
+            Some(Inside::Text(text)) => Step::Owned(text, Facts::default()),
+            Some(Inside::Part(opened)) => self.wrapped(base, line, &opened),
+            None => self.text(base, line),
+        }
+    }
+
+    /// What a wrapper holds. If it names a program, that is all there is to it.
+    fn wrapped(&mut self, base: &[u8], line: &[u8], opened: &Opened<'_>) -> Step {
+        if opened.facts.origin == Origin::Program {
+            self.remember(line, opened);
+            return Step::Message(parted(base, opened), opened.facts, false);
+        }
+        Step::Within(place(base, opened.text).unwrap_or_default(), opened.facts)
     }
 
     /// A part of a line, or the end of one: nothing if more is to come, the glued line if parts
@@ -327,9 +341,17 @@ impl Peeler {
         });
         let first = messages.next();
         let is_programs = |message: &Message<'_>| message.facts.origin == Origin::Program;
-        if split == Split::LineEnds && first.as_ref().is_some_and(is_programs) {
+        if split != Split::Frames && first.as_ref().is_some_and(is_programs) {
             // A program may write line ends, and behind them what it likes.
             return first.map_or(Peeled::Nothing, Peeled::Message);
+        }
+        if split == Split::Stamps {
+            // Where a program's words end nobody knows: what is behind them is left out.
+            let kept = first.into_iter().chain(messages).scan(false, |is_over, message| {
+                let was_over = std::mem::replace(is_over, *is_over || is_programs(&message));
+                (!was_over).then_some(message)
+            });
+            return join(kept.collect());
         }
         join(first.into_iter().chain(messages).collect())
     }
@@ -398,6 +420,8 @@ enum Split {
     LineEnds,
     /// Counted frames.
     Frames,
+    /// The kernel's stamps, where line ends were lost.
+    Stamps,
 }
 
 /// The messages that stand on one line: behind lone carriage returns, line ends that were
@@ -408,8 +432,30 @@ fn parts(line: &[u8]) -> Option<(Vec<&[u8]>, Split)> {
         let parts = parts.filter(|part| !part.trim_ascii().is_empty()).collect();
         return Some((parts, Split::LineEnds));
     }
+    if line.starts_with(b"[") {
+        return glued(line).map(|parts| (parts, Split::Stamps));
+    }
     let counted = line.first().is_some_and(u8::is_ascii_digit);
     if counted { rfc5424::frames(line).map(|frames| (frames, Split::Frames)) } else { None }
+}
+
+/// Lines that begin with the kernel's stamp and whose ends were lost, so that the next stamp stands
+/// right behind a word.
+fn glued(line: &[u8]) -> Option<Vec<&[u8]>> {
+    let (mut parts, mut from) = (Vec::new(), 0);
+    for at in memchr::memchr_iter(b'[', line).skip(1) {
+        let before = line.get(at.saturating_sub(1));
+        let is_word = before.is_some_and(|before| !matches!(before, b' ' | b'\t' | b']'));
+        if is_word && line.get(at..).is_some_and(dmesg::is_plain) {
+            parts.push(line.get(from..at)?);
+            from = at;
+        }
+    }
+    if from == 0 || !dmesg::is_plain(line) {
+        return None;
+    }
+    parts.push(line.get(from..)?);
+    Some(parts)
 }
 
 /// Messages as one of several lines. What a program wrote is not put under the kernel's name, nor

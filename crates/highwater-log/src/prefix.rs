@@ -8,7 +8,7 @@
 //!
 //! A prefix is only taken off if an envelope follows it, and never one that names a program.
 
-use crate::layers;
+use crate::{dmesg, layers, scan};
 
 /// A prefix is no longer than this: a path and a number, or a host.
 const PREFIX_BYTES: usize = 256;
@@ -16,10 +16,17 @@ const PREFIX_BYTES: usize = 256;
 /// So many places in a line are looked at for the end of a prefix.
 const PLACES: usize = 24;
 
+/// So many words that nobody knows are taken off: a number, a pod, a container, a stream.
+const WORDS: usize = 4;
+
 /// The line without its prefix, if it has one.
 pub(crate) fn strip(line: &[u8]) -> Option<&[u8]> {
     let quoted = line.strip_prefix(b"| ").filter(|rest| layers::is_enveloped(rest));
-    quoted.or_else(|| joined(line)).or_else(|| spaced(line)).or_else(|| guest(line))
+    quoted
+        .or_else(|| joined(line))
+        .or_else(|| spaced(line))
+        .or_else(|| guest(line))
+        .or_else(|| beyond(line))
 }
 
 /// Takes off what a hypervisor's log puts before its guest's console: `vcpu-0| Guest: <6>…`.
@@ -52,6 +59,33 @@ fn spaced(line: &[u8]) -> Option<&[u8]> {
         let rest = line.get(at + 1..).filter(|rest| is_end && !rest.starts_with(b"kernel: "))?;
         (!names_program(before) && layers::is_enveloped(rest)).then_some(rest)
     })
+}
+
+/// Takes a few words off that nobody knows where the kernel's own stamp or a line of its syslog
+/// follows, of which no message is part: bullets, numbers, a pod and its container, `(XEN)`. A name
+/// with a colon further back is somebody who speaks.
+fn beyond(line: &[u8]) -> Option<&[u8]> {
+    let window = line.get(..line.len().min(PREFIX_BYTES))?;
+    let is_filed = || memchr::memmem::find(window, b" kernel: ").is_some();
+    if memchr::memmem::find(window, b"] ").is_none() && !is_filed() {
+        return None;
+    }
+    let mut at = 0;
+    for _ in 0..WORDS {
+        let (word, rest) = scan::word(line.get(at..)?)?;
+        let is_speaker = word.ends_with(b"]:") || at > 0 && word.ends_with(b":");
+        at = line.len() - rest.len();
+        if is_speaker || at > window.len() {
+            return None;
+        }
+        if dmesg::is_plain(rest) || is_filed() && layers::is_kernels(rest) {
+            return Some(rest);
+        }
+        if word.ends_with(b":") {
+            return None;
+        }
+    }
+    None
 }
 
 /// `app[1]:` is a writer, not a host.
@@ -87,6 +121,28 @@ mod tests {
         let syslog = &b"kern.log:Apr 27 08:47:12 h kernel: x"[..];
         assert_eq!(strip(syslog), Some(&b"Apr 27 08:47:12 h kernel: x"[..]));
         assert_eq!(strip(b"web | {\"log\":1}"), Some(&b"{\"log\":1}"[..]));
+    }
+
+    #[test]
+    fn words_nobody_knows_come_off_where_the_kernel_surely_follows() {
+        for before in ["- ", "* ", "\u{2022} ", "12\t", "1. ", "(XEN) ", "pod-1 web ", "a b c d "] {
+            let line = format!("{before}[    1.000000] x");
+            assert_eq!(strip(line.as_bytes()), Some(&b"[    1.000000] x"[..]), "{before}");
+        }
+        let filed = &b"Apr 27 08:47:12 h kernel: x"[..];
+        assert_eq!(strip(&[&b"* "[..], filed].concat()), Some(filed));
+        for line in [
+            "app[1]: - [    1.000000] x",
+            "app: says [    1.000000] x",
+            "- app[1]: [    1.000000] x",
+            "a b c d e [    1.000000] x",
+            "- [    1.5] x",
+            "- [  930] 61876",
+            "- Apr 27 08:47:12 h app: kernel: x",
+            "- x] ",
+        ] {
+            assert_eq!(strip(line.as_bytes()), None, "{line}");
+        }
     }
 
     #[test]

@@ -13,7 +13,7 @@ use std::collections::VecDeque;
 use std::io::{self, Read};
 use std::ops::Range;
 
-use highwater_core::line::{Find, LineSource, LogLine};
+use highwater_core::line::{LineSource, LogLine, Net};
 
 use self::block::{Block, Input, ends, long};
 use self::pair::Pair;
@@ -33,12 +33,18 @@ const SEAM_BYTES: usize = 64;
 /// What bounds memory and time.
 #[derive(Clone, Copy, Debug)]
 struct Limits {
+    /// So much of the front is read line by line whatever stands in it: nothing is left out of what
+    /// a person pastes.
+    front: u64,
     /// So much is read and swept at a time.
     block: usize,
     /// The longest line that is looked at; what is beyond it is left out.
     line: usize,
-    /// So much before a mark is read line by line: the lines before it may bear on it.
+    /// So much before a mark is looked at line by line: the lines before it may bear on it.
     back: usize,
+    /// So much before the first relevant line is read as well: it may be part of an entry of
+    /// several lines.
+    lead: usize,
     /// An entry of an exported journal that the mark is in is read from its beginning, if that is
     /// not farther away than this.
     entry: usize,
@@ -50,8 +56,15 @@ struct Limits {
 /// A block fits the cache of one processor several times. Docker writes lines of 16 KiB, the
 /// journal of 48 KiB. Between the head of a memory dump and the first amount in it stand 100 lines
 /// at most.
-const LIMITS: Limits =
-    Limits { block: 256 << 10, line: 256 << 10, back: 16 << 10, entry: 64 << 10, linger: 16 << 10 };
+const LIMITS: Limits = Limits {
+    front: 64 << 10,
+    block: 256 << 10,
+    line: 256 << 10,
+    back: 16 << 10,
+    lead: 2 << 10,
+    entry: 64 << 10,
+    linger: 2 << 10,
+};
 
 impl Limits {
     /// How far before a mark lines may begin that are given.
@@ -134,7 +147,7 @@ impl<R: Read> Stream<R> {
             from: 0,
             bytes: 0,
             number: 0,
-            until: 0,
+            until: limits.front,
             fault: None,
             is_over: false,
         }
@@ -209,14 +222,14 @@ impl<R: Read> Stream<R> {
     }
 
     /// Fetches the next block and holds it.
-    fn fetch(&mut self, find: Option<Find>) {
+    fn fetch(&mut self, net: Option<Net>) {
         let block = match &mut self.source {
             Source::Alone(input, empty) => {
                 let mut block = empty.pop().unwrap_or_else(|| Block::of(self.limits.block));
                 input.fill(&mut block);
                 Some(block)
             }
-            Source::Pair(pair) => pair.fetch(find),
+            Source::Pair(pair) => pair.fetch(net),
         };
         let mut block = block.unwrap_or_else(|| Block::broken(self.bytes, pair::died()));
         self.bytes = block.end();
@@ -244,14 +257,14 @@ impl<R: Read> Stream<R> {
     }
 
     /// Passes over what is in the buffer, up to a mark in it: then it is `true`.
-    fn skip_buffer(&mut self, find: Find) -> bool {
+    fn skip_buffer(&mut self, net: Net) -> bool {
         let rest = self.buffer.get(self.from..).unwrap_or_default();
         let given = self.bytes.saturating_sub(long(rest.len()));
-        let seen = block::look(rest, find);
-        let mut next = seen.mark;
-        while let Some(mark) = next {
+        let seen = block::look(rest, net);
+        let mut sighting = seen.mark;
+        while let Some(mark) = sighting {
             let before = rest.get(..mark).unwrap_or_default();
-            if let Some(skip) = self.line_start(before, true) {
+            if let Some(skip) = self.line_start(before, true, net) {
                 self.number += ends(before.get(..skip).unwrap_or_default());
                 self.from += skip;
                 self.enter(given + long(mark), skip > 0);
@@ -259,7 +272,7 @@ impl<R: Read> Stream<R> {
             }
             let at = end_of_line(rest, mark);
             let left = rest.get(at..).unwrap_or_default();
-            next = block::look(left, find).mark.map(|mark| at + mark);
+            sighting = block::look(left, net).mark.map(|mark| at + mark);
         }
         self.number += seen.ends;
         self.buffer.clear();
@@ -269,27 +282,27 @@ impl<R: Read> Stream<R> {
 
     /// Passes over the newest block, of which nothing was given, up to a mark in it: then the lines
     /// from before it are in the buffer, and it is `true`. Nothing before `given` is given again.
-    fn skip_block(&mut self, find: Find, given: u64) -> bool {
+    fn skip_block(&mut self, net: Net, given: u64) -> bool {
         let Some(newest) = self.held.back_mut() else { return false };
-        let seen = newest.sweep(find);
+        let seen = newest.sweep(net);
         let start = newest.start;
-        let seam = self.seam(find).then_some(0);
-        let mut next = seam.or(seen.mark);
-        while let Some(mark) = next {
-            if self.back_up(start, mark, given) {
+        let seam = self.seam(net).then_some(0);
+        let mut sighting = seam.or(seen.mark);
+        while let Some(mark) = sighting {
+            if self.back_up(start, mark, given, net) {
                 return true;
             }
             let bytes = self.held.back().map(Block::bytes).unwrap_or_default();
             let at = end_of_line(bytes, mark);
             let rest = bytes.get(at..).unwrap_or_default();
-            next = block::look(rest, find).mark.map(|mark| at + mark);
+            sighting = block::look(rest, net).mark.map(|mark| at + mark);
         }
         self.number += seen.ends;
         false
     }
 
     /// Is there a mark across the border of the newest block and the one before it?
-    fn seam(&self, find: Find) -> bool {
+    fn seam(&self, net: Net) -> bool {
         let mut blocks = self.held.iter().rev().map(Block::bytes);
         let newest = blocks.next().unwrap_or_default();
         let mut left = Vec::with_capacity(2 * SEAM_BYTES);
@@ -300,12 +313,12 @@ impl<R: Read> Stream<R> {
         }
         let right = newest.get(..SEAM_BYTES).unwrap_or(newest);
         left.extend_from_slice(right);
-        block::look(&left, find).mark.is_some()
+        block::look(&left, net).mark.is_some()
     }
 
     /// Fills the buffer from a line start before the mark at `mark` of the newest block, which
     /// begins at `start`. `false` if the mark stands too far from the beginning of its line.
-    fn back_up(&mut self, start: u64, mark: usize, given: u64) -> bool {
+    fn back_up(&mut self, start: u64, mark: usize, given: u64, net: Net) -> bool {
         let window = self.limits.window();
         let place = start + long(mark);
         let low = place.saturating_sub(long(window)).max(given);
@@ -317,7 +330,7 @@ impl<R: Read> Stream<R> {
         }
         let before = usize::try_from(place.saturating_sub(low)).unwrap_or(usize::MAX);
         let before = bytes.get(..before).unwrap_or(&bytes);
-        let Some(skip) = self.line_start(before, low == given) else {
+        let Some(skip) = self.line_start(before, low == given, net) else {
             bytes.clear();
             self.buffer = bytes;
             return false;
@@ -338,28 +351,41 @@ impl<R: Read> Stream<R> {
         true
     }
 
-    /// Where in `before`, the bytes before a mark, lines are given from: the first line start of
-    /// the last `back` bytes, or the one nearest to them, or the journal entry that the mark is in.
-    /// `None` if the mark's line is too long.
-    fn line_start(&self, before: &[u8], is_start: bool) -> Option<usize> {
-        let Limits { line, entry, .. } = self.limits;
+    /// Where in `before`, the bytes before a mark, lines are given from: a little before the first
+    /// relevant line of the last `back` bytes, or the journal entry that the mark is in. `None` if
+    /// the mark's line is too long.
+    fn line_start(&self, before: &[u8], is_start: bool, net: Net) -> Option<usize> {
+        let Limits { line, entry, back, .. } = self.limits;
         let far = before.len().saturating_sub(entry);
         let cursor = memchr::memmem::rfind(before.get(far..).unwrap_or_default(), ENTRY);
-        let back = match cursor {
-            Some(cursor) => self.limits.back.max(before.len() - far - cursor),
-            None => self.limits.back,
+        let far = match cursor {
+            Some(cursor) => before.len().saturating_sub(back).min(far + cursor),
+            None => self.first_relevant(before, net),
         };
-        let far = before.len().saturating_sub(back);
         if far == 0 && is_start {
             return Some(0);
         }
         // In front of the line that `far` is in, which may be the cursor's own.
         let early = before.get(..far).unwrap_or_default();
         let start = memchr::memrchr(b'\n', early).map(|at| at + 1).or(is_start.then_some(0));
-        start.filter(|start| before.len() - start < line.max(back)).or_else(|| {
+        start.filter(|start| before.len() - start < line.max(back).max(entry)).or_else(|| {
             let near = before.get(far..).unwrap_or_default();
             memchr::memchr(b'\n', near).map(|at| far + at + 1)
         })
+    }
+
+    /// The place `lead` bytes before the first relevant line of the last `back` bytes.
+    fn first_relevant(&self, before: &[u8], net: Net) -> usize {
+        let Limits { back, lead, .. } = self.limits;
+        let low = before.len().saturating_sub(back);
+        let mut at = low;
+        for line in before.get(low..).unwrap_or_default().split_inclusive(|byte| *byte == b'\n') {
+            if block::is_relevant(line, net) {
+                break;
+            }
+            at += line.len();
+        }
+        at.saturating_sub(lead).max(low)
     }
 
     /// Lines are given again; the mark is at `place` in the input.
@@ -403,15 +429,15 @@ impl<R: Read> LineSource for Stream<R> {
         }
     }
 
-    fn skip_to(&mut self, find: Find) {
+    fn skip_to(&mut self, net: Net) {
         let left = self.buffer.len().saturating_sub(self.from);
         let given = self.bytes.saturating_sub(long(left));
-        if given < self.until || self.skip_buffer(find) {
+        if given < self.until || self.skip_buffer(net) {
             return;
         }
         while !self.is_over {
-            self.fetch(Some(find));
-            if self.skip_block(find, given) {
+            self.fetch(Some(net));
+            if self.skip_block(net, given) {
                 return;
             }
         }

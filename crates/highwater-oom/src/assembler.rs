@@ -16,7 +16,7 @@ use highwater_core::line::{Caller, LineSource, LogLine, Origin};
 use crate::ending;
 use crate::episode::Episode;
 use crate::lines::{self, Held, Record};
-use crate::relevant::{find, is_relevant};
+use crate::relevant::{NET, is_relevant};
 use crate::report::{Kill, LineNumber, OomReport, Writer};
 use crate::said::{self, Hold, Said};
 use crate::seen::Seen;
@@ -31,6 +31,10 @@ const SUSPENDED_LINES: u32 = 4096;
 /// The most episodes in progress: processors that print at once. The one that was silent longest
 /// ends for a new one.
 const LANES: usize = 8;
+
+/// Behind a death come the reaper's line and more deaths, if anything, all of which are relevant;
+/// what has no mark of its own, as the second half of a line that was wrapped, comes at once.
+const SETTLED_LINES: u32 = 16;
 
 /// The most parts one line is taken apart into: `Mem-Info` has about 15, cgroup statistics 70.
 const PARTS: usize = 256;
@@ -147,6 +151,21 @@ impl Assembler {
     /// No episode is in progress: lines that are not [relevant](is_relevant) need not be pushed.
     pub fn is_idle(&self) -> bool {
         self.lanes.is_empty() && self.held.is_none() && self.done.is_empty()
+    }
+
+    /// No episode is in progress, or those that are have told of their deaths and were silent for
+    /// some lines: whatever still belongs to one is [relevant](is_relevant).
+    pub fn is_quiet(&self) -> bool {
+        let is_settled = |lane: &Lane| lane.age >= SETTLED_LINES && lane.episode.is_complete();
+        self.held.is_none() && self.lanes.iter().all(is_settled)
+    }
+
+    /// So many lines were left out.
+    fn pass(&mut self, count: u64) {
+        let count = u32::try_from(count).unwrap_or(u32::MAX);
+        for lane in &mut self.lanes {
+            lane.age = lane.age.saturating_add(count);
+        }
     }
 
     /// The deaths of the episode in progress, in the order of the log.
@@ -442,14 +461,18 @@ pub fn read(mut lines: impl LineSource) -> Vec<OomReport> {
 /// All reports of a log; between episodes, what cannot begin one is passed over quickly.
 pub fn skim(mut lines: impl LineSource) -> Vec<OomReport> {
     let mut reading = Reading::default();
+    let mut last = 0;
     loop {
-        if reading.is_idle() {
-            lines.skip_to(find);
+        let is_quiet = reading.is_quiet();
+        if is_quiet {
+            lines.skip_to(NET);
         }
-        match lines.next_line() {
-            Some(line) => reading.push(&line),
-            None => return reading.finish(),
+        let Some(line) = lines.next_line() else { return reading.finish() };
+        if is_quiet {
+            reading.pass(line.number.saturating_sub(last).saturating_sub(1));
         }
+        last = line.number;
+        reading.push(&line);
     }
 }
 
@@ -473,9 +496,15 @@ impl Reading {
         }
     }
 
-    /// Lines that are not [relevant](is_relevant) may be skipped.
-    pub fn is_idle(&self) -> bool {
-        self.assembler.is_idle()
+    /// Lines that are not [relevant](is_relevant) may be left out, if [`pass`](Self::pass) is told
+    /// how many.
+    pub fn is_quiet(&self) -> bool {
+        self.assembler.is_quiet()
+    }
+
+    /// So many lines were left out.
+    pub fn pass(&mut self, count: u64) {
+        self.assembler.pass(count);
     }
 
     /// The reports, in the order of the log.

@@ -84,9 +84,11 @@ fn killed(line: &[u8], hold: Hold, odd: &mut Vec<String>) -> Option<Said> {
     Some(Said::Killed(Box::new(kill), scope))
 }
 
-/// A pid with something behind it: at the end of a line that was cut, digits may be missing.
+/// A pid with the name or a comma behind it: at the end of a line that was cut, digits may be
+/// missing.
 fn number(text: &[u8]) -> Option<(u32, &[u8])> {
-    scan::small(text).filter(|(_, rest)| matches!(rest.first(), Some(b' ' | b',' | b'(')))
+    let is_ended = |rest: &[u8]| matches!(rest.trim_ascii_start().first(), Some(b',' | b'('));
+    scan::small(text).filter(|(_, rest)| is_ended(rest))
 }
 
 /// `PREFIX Kill process N (x) score S or sacrifice child`; up to 2.6.35 `kill process`.

@@ -29,5 +29,5 @@ mod zone;
 pub use assembler::{Assembler, Pushed, Reading, Reaped, read, skim};
 pub use cause::Cause;
 pub use facts::deaths;
-pub use relevant::{find, is_relevant};
+pub use relevant::{NET, is_relevant};
 pub use report::OomReport;

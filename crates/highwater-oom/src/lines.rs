@@ -490,8 +490,8 @@ mod tests {
         ] {
             let text = format!("{kill}{next}");
             let (end, begin) = seam(text.as_bytes()).unwrap();
-            assert_eq!(&text[..end], kill);
-            assert!(text[begin..].starts_with("oom_reaper"), "{next}");
+            assert_eq!(&text.as_bytes()[..end], kill.as_bytes());
+            assert!(text.as_bytes()[begin..].starts_with(b"oom_reaper"), "{next}");
         }
         assert_eq!(seam(kill.as_bytes()), None);
         let name = "Out of memory: Killed process 7 (oom_reaper: x) total-vm:8kB, file-rss:0kB";

@@ -10,7 +10,7 @@
 use std::ops::Range;
 use std::sync::LazyLock;
 
-use highwater_core::line::Seen;
+use highwater_core::line::{Net, Seen};
 use memchr::memmem::Finder;
 
 use crate::sweep;
@@ -19,11 +19,13 @@ use crate::sweep;
 const WORDS: &[&str] = &[
     "oom-k",
     "oom_reaper",
-    "oomd",
+    "-oomd",
+    "oomd kill",
     "nohang",
     "lowmemorykiller",
     "Kill",
     "kill process",
+    "killed process",
     "ut of memory",
     "ut of Memory",
     "as a result of limit",
@@ -50,17 +52,49 @@ const WORDS: &[&str] = &[
     "Free swap",
 ];
 
-/// The words of the wide-meshed net. Of every report that is more than a lone heading some line has
-/// one of them.
-const MARKS: [&str; 5] = [
+/// A word of the wide-meshed net, and what a line that has it must have to be worth reading. Of
+/// every report that is more than a lone heading some line has a mark and what goes with it.
+struct Mark {
+    word: &'static str,
+    /// The bit that the sweep sees it by.
+    bit: u8,
+    /// One of these; none, if the mark alone is enough.
+    with: &'static [&'static str],
+}
+
+const MARKS: [Mark; 5] = [
     // `Killed process`, `Kill process`, `Killing process`, `Killed /a.slice due to`.
-    "Kill",
+    Mark { word: "Kill", bit: sweep::KILL, with: &[] },
     // `oom-killer`, `oom-kill:`, `Task in /a killed`, `no killable processes`, `systemd-oomd killed`.
-    "kill",
+    Mark {
+        word: "kill",
+        bit: sweep::KILL,
+        with: &[
+            "oom-k",
+            "-oomd",
+            "oomd kill",
+            "nohang",
+            "lowmemorykiller",
+            "kill process",
+            "killed process",
+            "as a result of limit",
+            "going to be killed",
+            "killable",
+            "sigkill",
+            "for killing",
+            "VM: killing",
+        ],
+    },
     // `usage 4kB, limit 4kB`, `1*64kB`, `anon-rss:4kB`: all that is left of a report in pieces.
-    "kB",  // `sending SIGTERM to process`: what early killers say.
-    "SIG", // The header of a table of tasks, which may be long and has no other mark.
-    "l_vm",
+    Mark {
+        word: "kB",
+        bit: sweep::KILOBYTES,
+        with: &[": usage ", "*64kB", " min:", "Free swap", "oom_reaper"],
+    },
+    // `sending SIGTERM to process`: what early killers say.
+    Mark { word: "SIG", bit: sweep::SIGNAL, with: &["SIGTERM", "SIGKILL"] },
+    // The header of a table of tasks, which may be long and has no other mark.
+    Mark { word: "l_vm", bit: sweep::TOTAL_VM, with: &["total_vm"] },
 ];
 
 /// What colours begin with: one may stand inside a word, so a line that has one is worth reading.
@@ -72,23 +106,49 @@ const REACH_BYTES: usize = 4096;
 
 static WORD_FINDERS: LazyLock<Vec<Finder<'static>>> =
     LazyLock::new(|| WORDS.iter().map(Finder::new).collect());
-static MARK_FINDERS: LazyLock<[Finder<'static>; MARKS.len()]> =
-    LazyLock::new(|| MARKS.map(Finder::new));
+/// The finders of a [`Mark`].
+struct MarkFinder {
+    bit: u8,
+    word: Finder<'static>,
+    with: Vec<Finder<'static>>,
+}
+
+impl MarkFinder {
+    fn is_in(&self, line: &[u8]) -> bool {
+        self.with.is_empty() || self.with.iter().any(|finder| finder.find(line).is_some())
+    }
+}
+
+static MARK_FINDERS: LazyLock<[MarkFinder; MARKS.len()]> = LazyLock::new(|| {
+    MARKS.map(|Mark { word, bit, with }| MarkFinder {
+        bit,
+        word: Finder::new(word),
+        with: with.iter().map(Finder::new).collect(),
+    })
+});
 
 /// May this line begin an episode? Few lines that may not are let through; none that may is not.
 pub fn is_relevant(text: &[u8]) -> bool {
     WORD_FINDERS.iter().any(|finder| finder.find(text).is_some())
 }
 
+/// What a source of lines may leave out.
+pub const NET: Net = Net { sweep: find, is_relevant: may_be_relevant };
+
+/// Of a line as it stands in the log: a colour may stand inside a word.
+fn may_be_relevant(line: &[u8]) -> bool {
+    is_relevant(line) || memchr::memchr(ESCAPE, line).is_some()
+}
+
 /// How many lines end in a stretch of a log, and where the first mark is that stands in a line worth
 /// reading. A line that the stretch cuts off is, if a mark stands in it.
-pub fn find(stretch: &[u8]) -> Seen {
+fn find(stretch: &[u8]) -> Seen {
     let mut ends = 0;
     for from in (0..stretch.len()).step_by(sweep::PIECE_BYTES) {
         let rest = stretch.get(from..).unwrap_or_default();
         let piece = sweep::piece(rest);
-        if piece.is_suspect
-            && let Some(mark) = mark(stretch, from)
+        if piece.suspects != 0
+            && let Some(mark) = mark(stretch, from, piece.suspects)
         {
             return Seen { ends: ends + sweep::ends(rest), mark: Some(mark) };
         }
@@ -98,28 +158,27 @@ pub fn find(stretch: &[u8]) -> Seen {
 }
 
 /// The first mark worth reading that begins in the piece at `from`.
-fn mark(stretch: &[u8], from: usize) -> Option<usize> {
+fn mark(stretch: &[u8], from: usize, suspects: u8) -> Option<usize> {
     let piece = stretch.get(from..).unwrap_or_default();
     let colour = memchr::memchr(ESCAPE, piece.get(..sweep::PIECE_BYTES).unwrap_or(piece));
     let mut first = colour.map(|at| from + at);
-    for finder in MARK_FINDERS.iter() {
+    for mark in MARK_FINDERS.iter().filter(|mark| mark.bit & suspects != 0) {
         let end = first.unwrap_or(from + sweep::PIECE_BYTES);
-        first = in_relevant(stretch, from..end, finder).or(first);
+        first = in_relevant(stretch, from..end, mark).or(first);
     }
     first
 }
 
-/// The first place in `range` where `finder` sees its word begin in a line worth reading.
-fn in_relevant(stretch: &[u8], range: Range<usize>, finder: &Finder<'_>) -> Option<usize> {
-    let end = range.end.saturating_add(finder.needle().len() - 1).min(stretch.len());
+/// The first place in `range` where `mark` begins in a line that it makes worth reading.
+fn in_relevant(stretch: &[u8], range: Range<usize>, mark: &MarkFinder) -> Option<usize> {
+    let end = range.end.saturating_add(mark.word.needle().len() - 1).min(stretch.len());
     let mut from = range.start;
     loop {
-        let at = from + finder.find(stretch.get(from..end)?)?;
+        let at = from + mark.word.find(stretch.get(from..end)?)?;
         let (line, line_end) = line_around(stretch, at);
-        if line.is_none_or(is_relevant) {
+        if line.is_none_or(|line| mark.is_in(line)) {
             return Some(at);
         }
-        // Whatever else stands in this line is not worth reading, either.
         from = line_end;
     }
 }

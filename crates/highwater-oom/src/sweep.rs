@@ -1,7 +1,7 @@
 //! The coarsest net: one pass over a log at the speed of memory.
 //!
 //! Per byte a few comparisons and no branch, so that the compiler makes vector code of it. It counts
-//! line ends and sees whether a piece has anything that looks like one of the marks.
+//! line ends and sees which of the marks a piece may have.
 
 use std::array::from_fn;
 
@@ -20,16 +20,24 @@ const AHEAD: usize = 3;
 pub(crate) struct Piece {
     /// So many lines end in it.
     pub(crate) ends: u64,
-    /// It may have a mark.
-    pub(crate) is_suspect: bool,
+    /// Which marks it may have: one bit each.
+    pub(crate) suspects: u8,
 }
+
+/// The bits of [`Piece::suspects`].
+pub(crate) const COLOUR: u8 = 1;
+pub(crate) const KILOBYTES: u8 = 2;
+pub(crate) const KILL: u8 = 4;
+pub(crate) const SIGNAL: u8 = 8;
+pub(crate) const TOTAL_VM: u8 = 16;
+const ALL: u8 = COLOUR | KILOBYTES | KILL | SIGNAL | TOTAL_VM;
 
 /// Looks through the first piece of `rest`, and for patterns that begin in it a little further.
 pub(crate) fn piece(rest: &[u8]) -> Piece {
     match rest.first_chunk() {
         Some(whole) => dispatch(whole),
         // The last piece of a stretch: not worth a loop of its own.
-        None => Piece { ends: ends(rest.get(..PIECE_BYTES).unwrap_or(rest)), is_suspect: true },
+        None => Piece { ends: ends(rest.get(..PIECE_BYTES).unwrap_or(rest)), suspects: ALL },
     }
 }
 
@@ -75,22 +83,25 @@ fn look(bytes: &[u8; PIECE_BYTES + AHEAD]) -> Piece {
             let at = |chunk: &[u8; LANES]| chunk.get(lane).copied().unwrap_or_default();
             let bytes = [at(first), at(second), at(third), at(fourth)];
             *end += u8::from(at(first) == b'\n');
-            *hit |= is_suspect(bytes);
+            *hit |= suspects(bytes);
         }
     }
     let ends = ends.iter().map(|count| u64::from(*count)).sum();
-    Piece { ends, is_suspect: hits.iter().any(|hit| *hit != 0) }
+    Piece { ends, suspects: hits.iter().fold(0, |all, hit| all | hit) }
 }
 
-/// `Kill`, `kill`, `kB`, `KB`, `SIG`, `l_vm` or a colour, and a few things besides: 1 or 0.
+/// The bits of `Kill`, `kill`, `kB`, `KB`, `SIG`, `l_vm` or a colour, and of a few things besides.
 #[inline(always)]
 #[expect(clippy::inline_always, reason = "part of a loop that becomes vector code")]
-fn is_suspect([first, second, third, fourth]: [u8; AHEAD + 1]) -> u8 {
-    let k = u8::from(first | 0x20 == b'k');
-    let after_k = u8::from(second == b'B') | (u8::from(third == b'l') & u8::from(fourth == b'l'));
-    let ig = u8::from(second == b'I') & u8::from(third == b'G');
-    let vm = u8::from(second == b'_') & u8::from(third == b'v');
-    u8::from(first == 0x1b) | (k & after_k) | ig | vm
+fn suspects([first, second, third, fourth]: [u8; AHEAD + 1]) -> u8 {
+    // All bits or none: a byte is compared with a whole lane of a vector.
+    let is = |byte: u8, wanted: u8| u8::from(byte == wanted).wrapping_neg();
+    let k = is(first | 0x20, b'k');
+    let kilobytes = k & is(second, b'B') & KILOBYTES;
+    let kill = k & is(third, b'l') & is(fourth, b'l') & KILL;
+    let signal = is(second, b'I') & is(third, b'G') & SIGNAL;
+    let total_vm = is(second, b'_') & is(third, b'v') & TOTAL_VM;
+    (is(first, 0x1b) & COLOUR) | kilobytes | kill | signal | total_vm
 }
 
 #[cfg(test)]
@@ -99,12 +110,20 @@ mod tests {
 
     #[test]
     fn every_mark_is_suspect_wherever_it_begins() {
-        for mark in [&b"Kill"[..], b"kill", b"kB", b"SIG", b"l_vm", b"\x1b"] {
+        let marks: [(&[u8], u8); 6] = [
+            (b"Kill", KILL),
+            (b"kill", KILL),
+            (b"kB", KILOBYTES),
+            (b"SIG", SIGNAL),
+            (b"l_vm", TOTAL_VM),
+            (b"\x1b", COLOUR),
+        ];
+        for (mark, bit) in marks {
             for at in (0..LANES + 2).chain(PIECE_BYTES - 4..PIECE_BYTES) {
                 let mut bytes = vec![b'.'; PIECE_BYTES + AHEAD];
                 let end = (at + mark.len()).min(bytes.len());
                 bytes[at..end].copy_from_slice(&mark[..end - at]);
-                assert_eq!(piece(&bytes), Piece { ends: 0, is_suspect: true }, "{mark:?} {at}");
+                assert_eq!(piece(&bytes), Piece { ends: 0, suspects: bit }, "{mark:?} {at}");
             }
         }
     }
@@ -112,8 +131,8 @@ mod tests {
     #[test]
     fn lines_are_counted_in_each_lane() {
         let bytes = vec![b'\n'; PIECE_BYTES + AHEAD];
-        assert_eq!(piece(&bytes), Piece { ends: 2048, is_suspect: false });
-        assert_eq!(piece(b"a\nb\n"), Piece { ends: 2, is_suspect: true });
-        assert_eq!(piece(b""), Piece { ends: 0, is_suspect: true });
+        assert_eq!(piece(&bytes), Piece { ends: 2048, suspects: 0 });
+        assert_eq!(piece(b"a\nb\n"), Piece { ends: 2, suspects: ALL });
+        assert_eq!(piece(b""), Piece { ends: 0, suspects: ALL });
     }
 }

@@ -80,7 +80,9 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
         [("gzip", "-6", "gz"), ("zstd", "-3", "zst"), ("xz", "-1", "xz"), ("bzip2", "-6", "bz2")]
     {
         match pack(&small, tool, level, ending)? {
-            Some(packed) => broken |= decompressed(&program, &reader, &packed, tool, options.rounds)?,
+            Some(packed) => {
+                broken |= decompressed(&program, &reader, &packed, tool, options.rounds)?;
+            }
             None => println!("{tool} is not installed: left out"),
         }
     }
@@ -191,9 +193,9 @@ impl Contestant {
             self.command.spawn().with_context(|| format!("cannot run {}", self.name))?;
         let status = PathBuf::from(format!("/proc/{}/status", child.id()));
         let output = child.stdout.take();
-        let drain = thread::Builder::new().name("drain".to_owned()).spawn(move || {
-            output.map(|mut output| io::copy(&mut output, &mut io::sink()))
-        })?;
+        let drain = thread::Builder::new()
+            .name("drain".to_owned())
+            .spawn(move || output.map(|mut output| io::copy(&mut output, &mut io::sink())))?;
         // The peak stands there until somebody waits for the process.
         while !has_ended(child.id()) {
             self.peak_kib = self.peak_kib.max(peak_kib(&status).unwrap_or(0));
@@ -222,12 +224,8 @@ impl Contestant {
 /// Whether the process is over; its parent may still ask for how it ended.
 fn has_ended(id: u32) -> bool {
     let pid = i32::try_from(id).ok().and_then(Pid::from_raw);
-    let options = WaitIdOptions::EXITED
-        | WaitIdOptions::NOHANG
-        | WaitIdOptions::NOWAIT;
-    pid.is_none_or(|pid| {
-        !matches!(rustix::process::waitid(WaitId::Pid(pid), options), Ok(None))
-    })
+    let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+    pid.is_none_or(|pid| !matches!(rustix::process::waitid(WaitId::Pid(pid), options), Ok(None)))
 }
 
 fn peak_kib(status: &Path) -> Option<u64> {
@@ -257,13 +255,7 @@ fn measure(contestants: &mut [Contestant], rounds: usize) -> anyhow::Result<()> 
 fn print(contestants: &[Contestant]) {
     println!("{:22} {:>9} {:>9} {:>10}", "", "least s", "median s", "peak KiB");
     for one in contestants {
-        println!(
-            "{:22} {:>9.3} {:>9.3} {:>10}",
-            one.name,
-            one.least(),
-            one.median(),
-            one.peak_kib
-        );
+        println!("{:22} {:>9.3} {:>9.3} {:>10}", one.name, one.least(), one.median(), one.peak_kib);
     }
 }
 

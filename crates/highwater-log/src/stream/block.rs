@@ -2,7 +2,7 @@
 
 use std::io::{self, Read};
 
-use highwater_core::line::{Find, Seen};
+use highwater_core::line::{Net, Seen};
 
 /// How `journalctl -o json` writes a message that is not plain text: as its bytes.
 const BYTE_ARRAYS: [&[u8]; 2] = [b"MESSAGE\":[", b"MESSAGE\" : ["];
@@ -50,17 +50,23 @@ impl Block {
     }
 
     /// Looks through it, if nobody has.
-    pub(super) fn sweep(&mut self, find: Find) -> Seen {
+    pub(super) fn sweep(&mut self, net: Net) -> Seen {
         let bytes = self.room.get(..self.len).unwrap_or_default();
-        *self.seen.get_or_insert_with(|| look(bytes, find))
+        *self.seen.get_or_insert_with(|| look(bytes, net))
     }
 }
 
-/// What `find` sees, and messages whose words do not stand there as they are read.
-pub(super) fn look(bytes: &[u8], find: Find) -> Seen {
-    let Seen { ends, mark } = find(bytes);
+/// What the net sees, and messages whose words do not stand there as they are read.
+pub(super) fn look(bytes: &[u8], net: Net) -> Seen {
+    let Seen { ends, mark } = (net.sweep)(bytes);
     let before = mark.and_then(|at| bytes.get(..at)).unwrap_or(bytes);
     Seen { ends, mark: veiled(before).or(mark) }
+}
+
+/// May this line be worth reading, or a message whose words do not stand there as they are read?
+pub(super) fn is_relevant(line: &[u8], net: Net) -> bool {
+    let is_veiled = || BYTE_ARRAYS.iter().any(|array| memchr::memmem::find(line, array).is_some());
+    (net.is_relevant)(line) || is_veiled()
 }
 
 /// The first message written as its bytes.
@@ -95,12 +101,12 @@ pub(super) struct Input<R> {
     start: u64,
     pub(super) is_over: bool,
     /// What whoever reads looks for.
-    pub(super) find: Option<Find>,
+    pub(super) net: Option<Net>,
 }
 
 impl<R: Read> Input<R> {
     pub(super) fn new(read: R) -> Self {
-        Self { read, place: 0, start: 0, is_over: false, find: None }
+        Self { read, place: 0, start: 0, is_over: false, net: None }
     }
 
     /// Reads the next stretch into `block`, as much as it holds.

@@ -14,7 +14,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
 
-use highwater_core::line::Find;
+use highwater_core::line::Net;
 
 use super::block::{Block, Input};
 
@@ -54,7 +54,7 @@ impl<R: Read + Send + 'static> Pair<R> {
 impl<R: Read> Pair<R> {
     /// The next block of the input; if none of the caller's is empty, the helper has it. `None` if
     /// the helper died with it.
-    pub(super) fn fetch(&mut self, find: Option<Find>) -> Option<Block> {
+    pub(super) fn fetch(&mut self, net: Option<Net>) -> Option<Block> {
         loop {
             self.waiting.extend(self.done.try_iter());
             if let Some(at) = self.waiting.iter().position(|block| block.place == self.next) {
@@ -62,7 +62,7 @@ impl<R: Read> Pair<R> {
                 return Some(self.waiting.swap_remove(at));
             }
             let mut empty = self.own.pop();
-            if empty.as_mut().is_some_and(|block| self.read(block, find)) {
+            if empty.as_mut().is_some_and(|block| self.read(block, net)) {
                 self.waiting.extend(empty);
             } else {
                 self.own.extend(empty);
@@ -82,10 +82,10 @@ impl<R: Read> Pair<R> {
     }
 
     /// Reads and sweeps the next unread block, if there is one.
-    fn read(&self, block: &mut Block, find: Option<Find>) -> bool {
+    fn read(&self, block: &mut Block, net: Option<Net>) -> bool {
         // A helper that died while it was reading left the input in no known state.
         let Ok(mut input) = self.input.lock() else { return false };
-        input.find = find;
+        input.net = net;
         turn(input, block)
     }
 }
@@ -106,10 +106,10 @@ fn turn<R: Read>(mut input: MutexGuard<'_, Input<R>>, block: &mut Block) -> bool
         return false;
     }
     input.fill(block);
-    let find = input.find;
+    let net = input.net;
     drop(input);
-    if let Some(find) = find {
-        block.sweep(find);
+    if let Some(net) = net {
+        block.sweep(net);
     }
     true
 }

@@ -40,21 +40,27 @@ fn an_endless_line_is_cut_and_the_next_is_read() {
     assert_eq!(told, [(1, LIMITS.line), (2, 4)]);
 }
 
-/// Sees the word `MARK`; also what of it the ends of the stretch leave.
+/// Sees the word `mark`; also what of it the ends of the stretch leave.
+const MARKS: Net =
+    Net { sweep: marks, is_relevant: |line| memchr::memmem::find(line, b"mark").is_some() };
+
 fn marks(stretch: &[u8]) -> Seen {
-    Seen { ends: ends(stretch), mark: memchr::memmem::find(stretch, b"MARK") }
+    Seen { ends: ends(stretch), mark: memchr::memmem::find(stretch, b"mark") }
 }
+
+/// Skips from the first byte.
+const EAGER: Limits = Limits { front: 0, ..LIMITS };
 
 /// Limits that are reached by short logs.
 fn tight(block: usize) -> Limits {
-    Limits { block, line: 60, back: 20, entry: 40, linger: 10 }
+    Limits { front: 0, block, line: 60, back: 20, lead: 5, entry: 40, linger: 10 }
 }
 
 /// Number and text of each line that is given when all is skipped that may be.
 fn skipped<R: Read>(mut stream: Stream<R>) -> (Vec<(u64, Vec<u8>)>, u64, u64) {
     let mut all = Vec::new();
     loop {
-        stream.skip_to(marks);
+        stream.skip_to(MARKS);
         match stream.next_line() {
             Some(line) => all.push((line.number, line.raw.to_vec())),
             None => return (all, stream.lines(), stream.bytes()),
@@ -83,7 +89,7 @@ fn check(lines: &[String], ended: bool) {
             assert_eq!(text, &whole[..whole.len().min(60)], "block {block}");
         }
         for (at, text) in texts.iter().enumerate() {
-            let place = memchr::memmem::find(text, b"MARK");
+            let place = memchr::memmem::find(text, b"mark");
             let is_given = given.iter().any(|(number, _)| *number == long(at) + 1);
             assert!(is_given || place.is_none_or(|at| at + 4 > 60), "block {block}: {text:?}");
         }
@@ -96,7 +102,7 @@ fn marks_are_given_wherever_blocks_end() {
         for after in [0, 1, 30, 90] {
             let quiet = |count: usize| (0..count).map(|at| "q".repeat(at % 7 + 1));
             let mut lines: Vec<String> = quiet(before).collect();
-            lines.push(format!("{}MARK here", "x".repeat(before % 11)));
+            lines.push(format!("{}mark here", "x".repeat(before % 11)));
             lines.extend(quiet(after));
             check(&lines, after % 2 == 0);
         }
@@ -105,13 +111,13 @@ fn marks_are_given_wherever_blocks_end() {
 
 #[test]
 fn what_is_far_from_a_mark_is_skipped() {
-    let log = [vec![b"quiet\n".to_vec(); 1000].concat(), b"MARK\n".to_vec()].concat();
+    let log = [vec![b"quiet\n".to_vec(); 1000].concat(), b"mark\n".to_vec()].concat();
     let log = [log.clone(), log].concat();
     for block in [7, 64, 4096] {
         let alone = Source::Alone(Input::new(log.as_slice()), Vec::new());
         let (given, ..) = skipped(Stream::within(tight(block), alone));
         assert!(given.len() < 30, "{}", given.len());
-        assert_eq!(given.iter().filter(|(_, text)| text == b"MARK").count(), 2);
+        assert_eq!(given.iter().filter(|(_, text)| text == b"mark").count(), 2);
     }
 }
 
@@ -120,7 +126,7 @@ proptest::proptest! {
 
     #[test]
     fn skipping_loses_no_mark(
-        lines in proptest::collection::vec("(q{0,9}|x{0,50}MARK|MARKy{0,99}|z{0,300}MARK|MAR|K|__CURSOR=a)", 0..60),
+        lines in proptest::collection::vec("(q{0,9}|x{0,50}mark|marky{0,99}|z{0,300}mark|mar|k|__CURSOR=a)", 0..60),
         ended in proptest::bool::ANY,
     ) {
         check(&lines, ended);
@@ -140,7 +146,7 @@ fn a_message_written_as_its_bytes_is_given() {
 
 #[test]
 fn an_entry_is_given_from_its_beginning() {
-    let log = format!("{}__CURSOR=a\nA=b\nB={}\nMESSAGE=MARK\n", "q\n".repeat(99), "c".repeat(9));
+    let log = format!("{}__CURSOR=a\nA=b\nB={}\nMESSAGE=mark\n", "q\n".repeat(99), "c".repeat(9));
     let alone = Source::Alone(Input::new(log.as_bytes()), Vec::new());
     let (given, ..) = skipped(Stream::within(tight(16), alone));
     assert!(given.iter().any(|(_, raw)| raw.starts_with(b"__CURSOR")));
@@ -150,13 +156,14 @@ fn an_entry_is_given_from_its_beginning() {
 #[test]
 fn head_and_tail_are_kept() {
     let mut stream = Stream::new(&b"a\nb\nc"[..]);
-    stream.skip_to(marks);
-    assert!(stream.next_line().is_none());
+    stream.skip_to(MARKS);
+    // The front is read whatever stands in it.
+    assert_eq!(std::iter::from_fn(|| stream.next_line().map(|line| line.number)).count(), 3);
     assert_eq!(stream.tail(), Tail { bytes: b"a\nb\nc".to_vec(), first_line: 1 });
     assert_eq!((stream.head(), stream.looks_binary()), (&b"a\nb\nc"[..], false));
     let log = "line\n".repeat(300_000);
-    let mut stream = Stream::ahead(io::Cursor::new(log.clone()));
-    stream.skip_to(marks);
+    let mut stream = Stream::ahead_within(EAGER, io::Cursor::new(log.clone()));
+    stream.skip_to(MARKS);
     assert!(stream.next_line().is_none());
     let tail = stream.tail();
     assert!(tail.bytes.len() >= 250 << 10 && log.as_bytes().ends_with(&tail.bytes));
@@ -167,15 +174,16 @@ fn head_and_tail_are_kept() {
 /// An endless line, in memory that does not grow.
 #[test]
 fn a_line_of_ten_gigabytes_takes_no_more_memory_than_a_short_one() {
-    for mut stream in
-        [Stream::new(io::repeat(b'x').take(1 << 28)), Stream::ahead(io::repeat(b'x').take(1 << 28))]
-    {
-        stream.skip_to(marks);
+    let endless = || io::repeat(b'x').take(1 << 28);
+    let alone = Stream::within(EAGER, Source::Alone(Input::new(endless()), Vec::new()));
+    let ahead = Stream::ahead_within(EAGER, endless());
+    for mut stream in [alone, ahead] {
+        stream.skip_to(MARKS);
         assert!(stream.next_line().is_none());
         assert_eq!((stream.lines(), stream.bytes()), (1, 1 << 28));
         assert!(stream.buffer.capacity() <= 4 * LIMITS.line && stream.held.len() <= 3);
     }
-    let mut stream = Stream::new(io::repeat(b'x').take(1 << 28));
+    let mut stream = Stream::new(endless());
     assert_eq!(stream.next_line().map(|line| line.raw.len()), Some(LIMITS.line));
     assert!(stream.next_line().is_none());
     assert!(stream.buffer.capacity() <= 4 * LIMITS.line && stream.held.len() <= 3);
@@ -195,8 +203,8 @@ impl Read for Broken {
 
 #[test]
 fn what_was_read_before_a_fault_is_given() {
-    for mut stream in [Stream::new(Broken(b"a\nMARK")), Stream::ahead(Broken(b"a\nMARK"))] {
-        stream.skip_to(marks);
+    for mut stream in [Stream::new(Broken(b"a\nmark")), Stream::ahead(Broken(b"a\nmark"))] {
+        stream.skip_to(MARKS);
         assert!(stream.next_line().is_some());
         while stream.next_line().is_some() {}
         assert_eq!(stream.fault().map(ToString::to_string).as_deref(), Some("the disk is gone"));

@@ -53,6 +53,8 @@ fn killed(line: &[u8]) -> Option<Said> {
 /// `UNIT: systemd-oomd killed N process(es) in this unit.`
 fn unit(line: &[u8]) -> Option<Said> {
     let (unit, rest) = scan::cut(line, b": systemd-oomd killed ")?;
+    // A unit's name has no blanks: what stands before one is an envelope that is not known.
+    let unit = scan::words(unit).last()?;
     let (count, rest) = scan::number(rest)?;
     let killed = count > 0 && rest.starts_with(b" process");
     killed.then(|| Said::OomdUnit { unit: scan::owned(unit) })

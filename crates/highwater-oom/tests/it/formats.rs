@@ -39,7 +39,7 @@ fn every_format_yields_the_same_facts() {
     for file in folder().read_dir().unwrap() {
         let path = file.unwrap().path();
         let name = path.file_name().unwrap().to_str().unwrap();
-        if name.ends_with(".txt") && name != "v2-unit.txt" {
+        if name.strip_suffix(".txt").is_some_and(|name| name != "v2-unit") {
             assert_eq!(timeless(&std::fs::read(&path).unwrap()), plain, "{name}");
             others += 1;
         }

@@ -11,7 +11,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, bail};
 use highwater_core::evidence::Claim;
-use highwater_core::line::{Find, LineSource, LogLine};
+use highwater_core::line::{LineSource, LogLine, Net};
 use highwater_core::text::escape;
 use highwater_diagnose::hint::Hints;
 use highwater_log::{Stream, decoded};
@@ -105,8 +105,8 @@ impl<L: LineSource> LineSource for Watched<'_, L> {
         Some(line)
     }
 
-    fn skip_to(&mut self, find: Find) {
-        self.lines.skip_to(find);
+    fn skip_to(&mut self, net: Net) {
+        self.lines.skip_to(net);
     }
 }
 

@@ -1,5 +1,6 @@
 //! A large syslog with OOM reports, the same each time it is made.
 
+use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::{BufWriter, Write as _};
 use std::path::Path;
@@ -38,7 +39,7 @@ const MESSAGES: [&str; 16] = [
     "(root) CMD (/usr/lib/sysstat/debian-sa1 1 1)",
     "Started Session # of user user#.",
     "10.0.#.# - - \"GET /api/v1/items/# HTTP/1.1\" 200 # \"-\" \"Mozilla/5.0 (X11; Linux x86_64)\"",
-    "checkpoint complete: wrote # buffers (1.2%); 0 WAL file(s) added; distance=# kB",
+    "EXT4-fs (sda1): re-mounted. Opts: errors=remount-ro",
     "time=\"2026-05-01T10:00:00Z\" level=info msg=\"ignoring event\" container=@ module=libcontainerd",
     "I0501 reconciler.go:#] operationExecutor.VerifyControllerAttachedVolume started for volume \"@\"",
     "DHCPREQUEST for 10.1.#.# on eth0 to 10.1.0.1 port 67",
@@ -50,6 +51,15 @@ const MESSAGES: [&str; 16] = [
     "user# joined room #",
     "memory usage # of #, still # free",
     "@: link becomes ready",
+];
+
+/// What is rare among them: one line in 64. Each has a mark of the coarse net, so that its line has
+/// to be looked at more closely.
+const RARE: [&str; 4] = [
+    "checkpoint complete: wrote # buffers (1.2%); 0 WAL file(s) added; distance=# kB",
+    "worker # skilled at killing time, # KB read",
+    "received SIGHUP, reloading",
+    "memory usage # kB of #, still # free",
 ];
 
 /// The ordinary lines are this many different ones, again and again.
@@ -112,7 +122,10 @@ fn ordinary() -> Vec<String> {
     (0..LINES)
         .filter_map(|at| {
             let program = PROGRAMS.get(usize::try_from(below(12)).ok()?)?;
-            let message = MESSAGES.get(usize::try_from(below(16)).ok()?)?;
+            let message = match below(64) {
+                0 => RARE.get(usize::try_from(below(4)).ok()?)?,
+                _ => MESSAGES.get(usize::try_from(below(16)).ok()?)?,
+            };
             let mut line = format!(
                 "May  9 10:{:02}:{:02} host {program}[{}]: ",
                 at / 60 % 60,
@@ -123,7 +136,9 @@ fn ordinary() -> Vec<String> {
                 match letter {
                     '#' => line.push_str(&below(65_536).to_string()),
                     '@' => {
-                        line.push_str(&format!("{:016x}{:016x}", below(u64::MAX), below(u64::MAX)))
+                        let (high, low) = (below(u64::MAX), below(u64::MAX));
+                        // Writing to a string does not fail.
+                        let _written = write!(line, "{high:016x}{low:016x}");
                     }
                     other => line.push(other),
                 }
