@@ -27,6 +27,9 @@ mod tests;
 /// The first bytes, which are kept to tell what the input is.
 const HEAD_BYTES: usize = 32 << 10;
 
+/// Blocks that either of two threads may be ahead: a report takes as long to read as 2 MiB to sweep.
+const WAITING_BLOCKS: usize = 10;
+
 /// A mark may stand across two blocks: so much on either side is looked at.
 const SEAM_BYTES: usize = 64;
 
@@ -410,8 +413,8 @@ impl<R: Read + Send + 'static> Stream<R> {
     }
 
     fn ahead_within(limits: Limits, input: R) -> Self {
-        // As many as are held, one to fill, and one that waits for its turn.
-        let blocks = limits.window().div_ceil(limits.block.max(1)) + 3;
+        // As many as are held, and so many that wait while the caller reads a report.
+        let blocks = limits.window().div_ceil(limits.block.max(1)) + WAITING_BLOCKS;
         let pair = Pair::start(Input::new(input), limits.block, blocks);
         Self::within(limits, Source::Pair(pair))
     }

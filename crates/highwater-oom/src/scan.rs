@@ -36,9 +36,35 @@ pub(crate) fn small<T: TryFrom<u64>>(text: &[u8]) -> Option<(T, &[u8])> {
     Some((T::try_from(value).ok()?, rest))
 }
 
+/// In a text up to this length a needle is looked for by its rarest byte: to prepare a finder takes
+/// longer than to look through a line.
+const SHORT_BYTES: usize = 1024;
+
 /// Where `needle` begins.
+#[inline]
 pub(crate) fn find(text: &[u8], needle: &[u8]) -> Option<usize> {
-    memchr::memmem::find(text, needle)
+    if text.len() > SHORT_BYTES {
+        return memchr::memmem::find(text, needle);
+    }
+    let (ahead, rarest) = rarest(needle)?;
+    memchr::memchr_iter(rarest, text).find_map(|at| {
+        let begin = at.checked_sub(ahead)?;
+        text.get(begin..)?.starts_with(needle).then_some(begin)
+    })
+}
+
+/// The byte of `needle` that a log has least of, and where it is: signs before capitals and digits,
+/// and these before small letters.
+#[inline]
+fn rarest(needle: &[u8]) -> Option<(usize, u8)> {
+    let rank = |byte: u8| match byte {
+        b' ' => 4,
+        b'a'..=b'z' => 3,
+        b'A'..=b'Z' => 1,
+        b'0'..=b'9' | b':' | b'=' | b',' => 2,
+        _ => 0,
+    };
+    needle.iter().copied().enumerate().min_by_key(|(_, byte)| rank(*byte))
 }
 
 /// `needle` is in it.
