@@ -30,5 +30,9 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
         let opened = opener.message(&line);
         assert_eq!(opened.origin, Origin::Program);
         assert!(opened.ident.is_some_and(|ident| ident != b"kernel"));
+        // It swallows nothing of what the kernel says below it, also not with `=3D=` at its end.
+        let next = b"[   12.600000] hello";
+        assert!(opener.take(2, next), "the next line is a message, too");
+        assert_eq!((opener.message(next).number, opener.message(next).text), (2, &b"hello"[..]));
     }
 });

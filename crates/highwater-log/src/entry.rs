@@ -71,6 +71,11 @@ impl Entry {
         *self = Self { is_lost: self.is_lost, ..Self::default() };
     }
 
+    /// Lines of an entry came, and its end did not.
+    pub(crate) fn is_open(&self) -> bool {
+        !matches!(self.form, Form::None)
+    }
+
     /// The next line has to be taken as bytes, line end included.
     pub(crate) fn wants_bytes(&self) -> bool {
         matches!(&self.form, Form::Export(value) if value.is_open())
@@ -277,7 +282,7 @@ fn is_value(inner: &[u8]) -> bool {
 
 /// The first line of an entry of the verbose form: the wall clock and the clock of the boot in µs,
 /// as the cursor has them.
-fn header(line: &[u8]) -> Option<(u64, u64)> {
+pub(crate) fn header(line: &[u8]) -> Option<(u64, u64)> {
     let cursor = line.strip_suffix(b"]")?;
     let at = memchr::memmem::rfind(cursor, b" [s=")?;
     let (_, behind) = syslog::time(line)?;

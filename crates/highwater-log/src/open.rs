@@ -59,23 +59,29 @@ impl Opener {
         if self.peeler.entry.wants_bytes() {
             return self.whole(number, raw);
         }
+        if let Some((number, line)) = self.soft.ended_by(raw) {
+            self.decoded(number, line);
+        }
+        // No mail is an input that vouches, and in an entry of several lines each is as it was
+        // written.
+        if self.vouches == Some(true) || self.peeler.entry.is_open() {
+            return self.whole(number, raw);
+        }
         match self.soft.take(number, raw) {
             Softened::Plain => self.whole(number, raw),
-            Softened::Part => false,
+            Softened::Part => self.take_held(),
             Softened::Line(number, line) => {
-                self.held.push_back((number, line));
-                self.take_held()
-            }
-            Softened::Broken(begun, line) => {
-                self.held.push_back((begun, line));
-                match self.soft.take(number, raw) {
-                    Softened::Plain => self.held.push_back((number, raw.to_vec())),
-                    Softened::Line(number, line) => self.held.push_back((number, line)),
-                    Softened::Part | Softened::Broken(..) => {}
-                }
+                self.decoded(number, line);
                 self.take_held()
             }
         }
+    }
+
+    /// Keeps a line that was decoded. Whoever wrote the codes chose what they become, so nothing in
+    /// this input vouches for the kernel.
+    fn decoded(&mut self, number: u64, line: Vec<u8>) {
+        self.vouches = Some(false);
+        self.held.push_back((number, line));
     }
 
     /// Takes a line that is whole.
@@ -106,7 +112,9 @@ impl Opener {
 
     /// The input is over. `true` if a message was still in the making: `message(b"")` gives it.
     pub fn finish(&mut self) -> bool {
-        self.held.extend(self.soft.rest());
+        if let Some((number, line)) = self.soft.rest() {
+            self.decoded(number, line);
+        }
         if self.take_held() {
             return true;
         }
@@ -150,7 +158,10 @@ impl Opener {
         }
         let line = bare(number, raw);
         if line.trim_ascii().is_empty() {
-            self.peeler.forget();
+            // journalctl indents the empty lines of a message, too: behind blanks it goes on.
+            if line.is_empty() {
+                self.peeler.forget();
+            }
             let whole = self.peeler.entry.take_blank();
             return whole.is_some_and(|whole| self.read_entry(whole));
         }
@@ -430,13 +441,63 @@ mod tests {
 
     #[test]
     fn mail_as_it_was_sent_is_decoded() {
-        let log = b"> [   12.500000] a=3D1,=\nb\n[   12.600000] c=3D=\n[   12.700000] d=e\n";
-        let told = read(log);
-        let both: Vec<_> = told.iter().map(|told| (told.number, told.text.as_str())).collect();
-        assert_eq!(both, [(1, "a=1,b"), (3, "c="), (4, "d=e")]);
+        let first = format!("{:x<75}=", "> a=3D1,");
+        let log = format!("{first}\nb=3D2\n[   12.600000] c=3D=\n[   12.700000] d=e\n");
+        let told = read(log.as_bytes());
+        let numbers: Vec<_> = told.iter().map(|told| told.number).collect();
+        assert_eq!(numbers, [1, 3, 4]);
+        assert!(told[0].text.starts_with("a=1,x") && told[0].text.ends_with("xb=2"));
+        assert_eq!((told[1].text.as_str(), told[2].text.as_str()), ("c==", "d=e"));
         let app = b"Apr 27 08:47:12 h app[1]: a=3D=\n[   12.0] Out of memory: Killed process 1 (x)";
         assert_eq!(read(app)[0].origin, Origin::Program);
         assert_eq!(read(app)[1].text, "Out of memory: Killed process 1 (x)");
+    }
+
+    #[test]
+    fn no_code_is_undone_where_an_envelope_vouches() {
+        let forged = "=22,=22MESSAGE=22:=22y=22,=22_TRANSPORT=22:=22kernel=22,=22z=22:=22";
+        let docker = format!(r#"{{"log":"x=3D{forged}\n","stream":"stdout"}}"#);
+        let journal = format!(r#"{{"MESSAGE":"x=3D{forged}","_TRANSPORT":"stdout"}}"#);
+        for line in
+            [docker.clone(), journal.clone(), format!("> {docker}"), format!("a\n{journal}")]
+        {
+            let told = read(line.as_bytes()).pop().unwrap();
+            assert_ne!(told.origin, Origin::Kernel, "{line}");
+            assert!(told.text.contains("x=3D=22,=22MESSAGE"), "{line}");
+        }
+        let export = b"_TRANSPORT=kernel\nMESSAGE=3DOut of memory: Killed process 1 (x) x=\n\
+            SYSLOG_FACILITY=16\n\n";
+        let told = read(export);
+        assert_eq!((told.len(), told[0].origin), (1, Origin::Program));
+        assert_eq!(told[0].text, "3DOut of memory: Killed process 1 (x) x=");
+        let verbose = b"Sat 2026-04-27 08:47:12.123456 UTC [s=1;i=1;b=1;m=1;t=1;x=1]\n    \
+            MESSAGE=3Dx=\n    _TRANSPORT=stdout\n";
+        assert!(read(verbose).iter().all(|told| told.origin != Origin::Kernel));
+        let record = read(b"6,1,2,-;x=3D\n12,2,3,-;y=3D=\n6,3,4,-;z");
+        let both: Vec<_> = record.iter().map(|told| (told.text.as_str(), told.origin)).collect();
+        let (kernel, app) = (Origin::Kernel, Origin::Program);
+        assert_eq!(both, [("x=3D", kernel), ("y=3D=", app), ("z", kernel)]);
+    }
+
+    #[test]
+    fn an_input_with_a_line_that_was_decoded_does_not_vouch() {
+        for log in ["a=3D1\n6,1,2,-;x", "=36,1,2,-;x=3D", "a=3D1\n=7B=22MESSAGE=22:=22x=22}"] {
+            let told = read(log.as_bytes()).pop().unwrap();
+            assert_ne!(told.origin, Origin::Kernel, "{log}");
+        }
+    }
+
+    #[test]
+    fn a_blank_line_in_a_message_does_not_end_it() {
+        for blank in ["    ", "\t\t", "                             ", " \r"] {
+            let log = format!(
+                "Apr 27 08:47:12 host app[1]: first\n{blank}\n\
+                \x20                            [   12.0] Out of memory: Killed process 1 (x)\n"
+            );
+            let told = read(log.as_bytes());
+            assert_eq!(told[1].origin, Origin::Program, "{blank:?}");
+            assert_eq!(told[1].ident.as_deref(), Some("app"));
+        }
     }
 
     #[test]

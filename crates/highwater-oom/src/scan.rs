@@ -36,7 +36,7 @@ pub(crate) fn small<T: TryFrom<u64>>(text: &[u8]) -> Option<(T, &[u8])> {
     Some((T::try_from(value).ok()?, rest))
 }
 
-/// In a text up to this length a needle is looked for by its rarest byte: to prepare a finder takes
+/// In a text up to this length a needle is looked for by a rare byte of it: to prepare a finder takes
 /// longer than to look through a line.
 const SHORT_BYTES: usize = 1024;
 
@@ -53,18 +53,14 @@ pub(crate) fn find(text: &[u8], needle: &[u8]) -> Option<usize> {
     })
 }
 
-/// The byte of `needle` that a log has least of, and where it is: signs before capitals and digits,
-/// and these before small letters.
+/// A byte of `needle` that a line has few of, and where it is: a sign, a capital or a digit before a
+/// small letter, and any before a blank.
 #[inline]
 fn rarest(needle: &[u8]) -> Option<(usize, u8)> {
-    let rank = |byte: u8| match byte {
-        b' ' => 4,
-        b'a'..=b'z' => 3,
-        b'A'..=b'Z' => 1,
-        b'0'..=b'9' | b':' | b'=' | b',' => 2,
-        _ => 0,
-    };
-    needle.iter().copied().enumerate().min_by_key(|(_, byte)| rank(*byte))
+    let is_rare = |byte: &u8| !byte.is_ascii_lowercase() && *byte != b' ';
+    let at = needle.iter().position(is_rare);
+    let at = at.or_else(|| needle.iter().position(|byte| *byte != b' ')).unwrap_or(0);
+    Some((at, *needle.get(at)?))
 }
 
 /// `needle` is in it.

@@ -28,16 +28,10 @@ pub(crate) fn read(root: &Root, now: Stamp) -> Result<KernelLog, KmsgError> {
             Next::Record(bytes) => bytes,
         };
         if let Some(record) = highwater_log::kmsg::record(bytes, &mut scratch) {
-            push(&mut reading, &record.as_line(), now);
+            let line = record.as_line();
+            // A line end in it belongs to the message, or to somebody's name: the reader knows.
+            reading.push(&LogLine { wall: line.boot.map(|boot| now.wall_at(boot)), ..line });
         }
     }
     Ok(KernelLog { reports: reading.finish() })
-}
-
-/// A record may hold several lines.
-fn push(reading: &mut Reading, line: &LogLine<'_>, now: Stamp) {
-    let wall = line.boot.map(|boot| now.wall_at(boot));
-    for (at, text) in line.text.split(|byte| *byte == b'\n').enumerate() {
-        reading.push(&LogLine { text, wall, continues: line.continues || at > 0, ..*line });
-    }
 }
