@@ -3,9 +3,11 @@
 //! Pure: moments are handed in. A kill line is a death at once, but its report goes on for a moment
 //! (the reaper's line comes after it), so a death waits [`SETTLE`] for the rest.
 
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use highwater_core::event::{Death, Event, Happening};
+use highwater_core::id::Pid;
 use highwater_core::line::{LogLine, RecordedLine};
 use highwater_core::time::{BootId, BootTime, WallTime};
 use highwater_oom::Assembler;
@@ -30,7 +32,7 @@ pub(crate) struct Progress {
     assembler: Assembler,
     pending: Vec<Pending>,
     /// The kill lines of the report in progress whose deaths were handed out.
-    told: Vec<LineNumber>,
+    told: HashSet<LineNumber>,
     events: Vec<Event>,
     /// The last message read.
     last_seq: Option<u64>,
@@ -43,7 +45,7 @@ impl Progress {
             boot,
             assembler: Assembler::new(),
             pending: Vec::new(),
-            told: Vec::new(),
+            told: HashSet::new(),
             events: Vec::new(),
             last_seq: after,
         }
@@ -89,13 +91,14 @@ impl Progress {
     /// messages are dealt with thereby.
     pub(crate) fn settled(&mut self, now: BootTime, all: bool) -> (Vec<Event>, Option<u64>) {
         if self.pending.iter().any(|pending| all || pending.due <= now) {
+            let open: Vec<Once<'_>> = self.assembler.open().map(Once::of).collect();
             for pending in self.pending.drain(..) {
-                let told = self.assembler.open().find_map(|report| {
-                    let kill = report.kills.iter().find(|kill| kill.line == pending.kill_line)?;
-                    Some(death(report, kill, pending.wall, self.boot))
+                let told = open.iter().find_map(|once| {
+                    let kill = once.kills.get(&pending.kill_line)?;
+                    Some(death(once, kill, pending.wall, self.boot))
                 });
                 self.events.extend(told.flatten());
-                self.told.push(pending.kill_line);
+                self.told.insert(pending.kill_line);
             }
         }
         // A report that goes on is read again from its first line after a restart. Of the kernel's
@@ -112,19 +115,50 @@ impl Progress {
 
     /// A report is over: also a death whose kill line was lost is known now.
     fn finish(&mut self, report: &OomReport, wall: WallTime) {
+        let once = Once::of(report);
+        let walls = self.pending.iter().map(|pending| (pending.kill_line, pending.wall));
+        let walls: HashMap<LineNumber, WallTime> = walls.collect();
         for kill in report.kills.iter().filter(|kill| !self.told.contains(&kill.line)) {
-            let pending = self.pending.iter().find(|pending| pending.kill_line == kill.line);
-            let wall = pending.map_or(wall, |pending| pending.wall);
-            self.events.extend(death(report, kill, wall, self.boot));
+            let wall = walls.get(&kill.line).copied().unwrap_or(wall);
+            self.events.extend(death(&once, kill, wall, self.boot));
         }
-        let is_of = |line: &LineNumber| report.kills.iter().any(|kill| kill.line == *line);
-        self.pending.retain(|pending| !is_of(&pending.kill_line));
-        self.told.retain(|line| !is_of(line));
+        self.pending.retain(|pending| !once.kills.contains_key(&pending.kill_line));
+        self.told.retain(|line| !once.kills.contains_key(line));
     }
 }
 
-fn death(report: &OomReport, kill: &Kill, wall: WallTime, boot_id: BootId) -> Option<Event> {
-    let lines: Vec<_> = lines_of(report, kill).collect();
+/// A report, and where its kills and rows stand: looked up once for all of its deaths.
+struct Once<'r> {
+    report: &'r OomReport,
+    /// By their lines.
+    kills: HashMap<LineNumber, &'r Kill>,
+    /// The lines that tell of no process alone: neither rows nor kill lines.
+    common: Vec<&'r ReportLine>,
+    /// The lines of a process's rows.
+    rows: HashMap<Pid, Vec<LineNumber>>,
+    /// The lines by their numbers.
+    lines: HashMap<LineNumber, &'r ReportLine>,
+}
+
+impl<'r> Once<'r> {
+    fn of(report: &'r OomReport) -> Self {
+        let kills = report.kills.iter().rev().map(|kill| (kill.line, kill));
+        let kills: HashMap<LineNumber, &Kill> = kills.collect();
+        let mut rows: HashMap<Pid, Vec<LineNumber>> = HashMap::new();
+        for row in &report.tasks.rows {
+            rows.entry(row.pid).or_default().push(row.line);
+        }
+        let of_one: HashSet<LineNumber> =
+            report.tasks.rows.iter().map(|row| row.line).chain(kills.keys().copied()).collect();
+        let is_common = |line: &&ReportLine| !of_one.contains(&line.number);
+        let common = report.lines.iter().filter(is_common).collect();
+        let lines = report.lines.iter().rev().map(|line| (line.number, line)).collect();
+        Self { report, kills, common, rows, lines }
+    }
+}
+
+fn death(once: &Once<'_>, kill: &Kill, wall: WallTime, boot_id: BootId) -> Option<Event> {
+    let lines = lines_of(once, kill);
     let kill_line = lines.iter().position(|line| line.number == kill.line)?;
     let what = Happening::Death(Death {
         pid: kill.pid?,
@@ -140,16 +174,18 @@ fn death(report: &OomReport, kill: &Kill, wall: WallTime, boot_id: BootId) -> Op
 /// The lines that tell of `kill`. The first death of a report keeps all of it; when a whole cgroup
 /// is killed, the others do without the rows and kill lines of each other, or a thousand deaths
 /// would keep a thousand tables.
-fn lines_of<'r>(
-    report: &'r OomReport,
-    kill: &'r Kill,
-) -> impl Iterator<Item = &'r ReportLine> + use<'r> {
-    let first = report.kills.first().is_some_and(|first| first.line == kill.line);
-    let of_another = move |line: LineNumber| {
-        let row = report.tasks.rows.iter().any(|row| row.line == line && Some(row.pid) != kill.pid);
-        row || report.kills.iter().any(|other| other.line == line && line != kill.line)
-    };
-    report.lines.iter().filter(move |line| first || !of_another(line.number))
+fn lines_of<'r>(once: &Once<'r>, kill: &Kill) -> Vec<&'r ReportLine> {
+    let report = once.report;
+    if report.kills.first().is_some_and(|first| first.line == kill.line) {
+        return report.lines.iter().collect();
+    }
+    let rows = kill.pid.and_then(|pid| once.rows.get(&pid)).into_iter().flatten();
+    let own = rows.chain([&kill.line]).filter_map(|line| once.lines.get(line).copied());
+    let mut lines: Vec<&ReportLine> = once.common.iter().copied().chain(own).collect();
+    // The kernel numbers its messages in their order.
+    lines.sort_by_key(|line| line.number);
+    lines.dedup_by_key(|line| line.number);
+    lines
 }
 
 fn recorded(line: &ReportLine) -> RecordedLine {

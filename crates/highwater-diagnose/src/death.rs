@@ -13,6 +13,7 @@ mod claims;
 mod growth;
 mod makeup;
 mod missing;
+mod outline;
 mod ranking;
 mod reason;
 mod remembered;
@@ -20,6 +21,8 @@ mod repeats;
 mod scene;
 mod summary;
 mod zones;
+
+use std::sync::Arc;
 
 use highwater_core::event::Death;
 use highwater_core::evidence::Claim;
@@ -33,7 +36,8 @@ pub use cause::Confidence;
 pub use growth::{Growth, Recorded, Window};
 pub use highwater_oom::Cause;
 pub use makeup::{Kind, Makeup, Part};
-pub use ranking::RankedTask;
+pub use outline::Outline;
+pub use ranking::{RankedTask, Ranking};
 pub use reason::{Ground, Reason, Role};
 pub use repeats::repeats;
 
@@ -103,8 +107,8 @@ pub struct Diagnosis {
     pub zones: Vec<ZoneState>,
     /// What memory was made of.
     pub makeup: Option<Makeup>,
-    /// Who could have been chosen, the likeliest first.
-    pub tasks: Vec<RankedTask>,
+    /// The kernel's choice, and who could have been chosen, the likeliest first.
+    pub ranking: Arc<Ranking>,
     /// Recorded curves up to the death.
     pub growth: Vec<Growth>,
     /// How well the end is on record.
@@ -117,7 +121,16 @@ pub struct Diagnosis {
 
 /// Explains one death, or one episode without a death.
 pub fn explain(case: &Case<'_>, history: &dyn SeriesSource) -> Diagnosis {
-    let scene = Scene::of(case, history);
+    explain_ranked(case, history, &Arc::new(Ranking::of(case.report, case.page_size, &[])))
+}
+
+/// The same, where the table of the episode is ranked already: once for all of its deaths.
+pub fn explain_ranked(
+    case: &Case<'_>,
+    history: &dyn SeriesSource,
+    ranking: &Arc<Ranking>,
+) -> Diagnosis {
+    let scene = Scene::of(case, history, ranking);
     let (claims, grounds) = claims::of(&scene);
     Diagnosis {
         time: scene.time,
@@ -141,7 +154,7 @@ pub fn explain(case: &Case<'_>, history: &dyn SeriesSource) -> Diagnosis {
         advice: advice::of(&scene),
         oddities: oddities(case.report),
         makeup: scene.makeup,
-        tasks: scene.tasks,
+        ranking: Arc::clone(ranking),
         growth: scene.curves.growth,
         recorded: scene.curves.recorded,
     }

@@ -20,13 +20,16 @@ pub use death::{DeathDocument, EpisodeDocument};
 pub const SCHEMA: u32 = 1;
 
 /// The answer of `why`.
+///
+/// The deaths may be any sequence that is written as one: a list, or one that explains each death
+/// only when it is written.
 #[derive(Clone, Debug, Serialize)]
-pub struct WhyDocument {
+pub struct WhyDocument<D = Vec<DeathDocument>, E = Vec<EpisodeDocument>> {
     schema: u32,
     /// One for each killed process, in the order of the log.
-    pub deaths: Vec<DeathDocument>,
+    pub deaths: D,
     /// Episodes in which nothing was killed.
-    pub episodes: Vec<EpisodeDocument>,
+    pub episodes: E,
     /// What else the input tells, where it tells of no death.
     pub notes: Vec<Claim>,
 }
@@ -34,7 +37,14 @@ pub struct WhyDocument {
 impl WhyDocument {
     /// No deaths so far, and what else the input tells.
     pub fn new(notes: Vec<Claim>) -> Self {
-        Self { schema: SCHEMA, deaths: Vec::new(), episodes: Vec::new(), notes }
+        Self::with(Vec::new(), Vec::new(), notes)
+    }
+}
+
+impl<D, E> WhyDocument<D, E> {
+    /// These deaths, these episodes in which nothing was killed, and what else the input tells.
+    pub const fn with(deaths: D, episodes: E, notes: Vec<Claim>) -> Self {
+        Self { schema: SCHEMA, deaths, episodes, notes }
     }
 }
 

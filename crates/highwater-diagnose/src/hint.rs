@@ -10,6 +10,12 @@ use highwater_core::text::escape;
 /// What a line may tell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Tells {
+    /// systemd saw the kernel's counter of OOM kills of the unit rise.
+    KilledByOom,
+    /// systemd found the mark that systemd-oomd leaves on a unit.
+    KilledByOomd,
+    /// systemd's word for a unit that failed for memory, whoever killed.
+    FailedByOom,
     NewPid,
     Restart,
     Sigkill,
@@ -18,6 +24,9 @@ enum Tells {
 
 /// Words, in lower case, and what they tell; the first that is found counts.
 const WORDS: &[(&str, Tells)] = &[
+    ("has been killed by the oom killer", Tells::KilledByOom),
+    ("process(es) in this unit", Tells::KilledByOomd),
+    ("with result 'oom-kill'", Tells::FailedByOom),
     ("new pid", Tells::NewPid),
     ("status=9/kill", Tells::Sigkill),
     ("status=137", Tells::Sigkill),
@@ -45,6 +54,17 @@ const SEARCHED: usize = 512;
 pub struct Hints {
     found: VecDeque<(Tells, Option<String>, String, u64)>,
     considered: Option<Considered>,
+    /// The first lines in which systemd itself says that it was for memory.
+    verdicts: Vec<Verdict>,
+}
+
+/// systemd's own verdict on a unit.
+#[derive(Debug)]
+struct Verdict {
+    tells: Tells,
+    unit: Option<String>,
+    text: String,
+    line: u64,
 }
 
 /// The last list of candidates that systemd-oomd printed, and its first entry.
@@ -103,6 +123,10 @@ impl Hints {
         self.look_for_candidates(line);
         let head = line.text.get(..SEARCHED).unwrap_or(line.text).to_ascii_lowercase();
         let Some(tells) = tells(&head) else { return };
+        if matches!(tells, Tells::KilledByOom | Tells::KilledByOomd | Tells::FailedByOom) {
+            self.judge(tells, line);
+            return;
+        }
         if self.found.len() == KEPT {
             self.found.pop_front();
         }
@@ -116,8 +140,26 @@ impl Hints {
         if text.windows(HEAD.len()).any(|at| at == HEAD) {
             let text = escape(text).into_owned();
             self.considered = Some(Considered { text, line: line.number, ..Considered::default() });
+        } else if is_oomd_kill(text) {
+            // What came of the list is known, and the kill has a report of its own.
+            self.considered = None;
         } else if let Some(considered) = &mut self.considered {
             considered.look(&escape(text));
+        }
+    }
+
+    /// Each unit's verdict once, the clearer one if there are two.
+    fn judge(&mut self, tells: Tells, line: &LogLine<'_>) {
+        let text = escape(line.text).into_owned();
+        let unit = unit(&text).map(ToOwned::to_owned);
+        let is_full = self.verdicts.len() >= KEPT;
+        let known = self.verdicts.iter_mut().find(|verdict| verdict.unit == unit);
+        let verdict = Verdict { tells, unit, text, line: line.number };
+        match known {
+            Some(known) if known.tells == Tells::FailedByOom => *known = verdict,
+            Some(_) => {}
+            None if is_full => {}
+            None => self.verdicts.push(verdict),
         }
     }
 
@@ -131,6 +173,7 @@ impl Hints {
         };
         let mut claims: Vec<Claim> =
             self.considered.iter().map(|list| list.claim(source)).collect();
+        claims.extend(self.verdicts.iter().map(|verdict| verdict.claim(source)));
         let mut restarts: Vec<_> = told(Tells::NewPid).collect();
         restarts.extend(told(Tells::Restart));
         if let Some(last) = restarts.first() {
@@ -149,13 +192,55 @@ impl Hints {
             let text = "A health check failed: a slow or hanging process fails it just as a dead one does.".to_owned();
             claims.push(Claim { text, evidence: probes });
         }
-        let kills: Vec<_> = told(Tells::Sigkill).map(evidence).collect();
+        // Of a unit on which systemd has a verdict, who sent the signal is no riddle.
+        let judged = |text: &str| {
+            let judged = self.verdicts.iter().map(|verdict| verdict.unit.as_deref());
+            unit(text).is_some_and(|unit| judged.flatten().any(|judged| judged == unit))
+        };
+        let kills = told(Tells::Sigkill).filter(|(.., text, _)| !judged(text));
+        let kills: Vec<_> = kills.map(evidence).collect();
         if !kills.is_empty() {
             let text = "Something was ended by SIGKILL; who sent it is unknown, because the kernel's log of that moment is not here: an OOM kill, a stop timeout and kill -9 all look like this.".to_owned();
             claims.push(Claim { text, evidence: kills });
         }
         claims
     }
+}
+
+impl Verdict {
+    fn claim(&self, source: &str) -> Claim {
+        let unit = self.unit.as_deref().unwrap_or("a unit");
+        let text = match self.tells {
+            Tells::KilledByOom => format!(
+                "systemd says that the kernel's OOM killer killed a process of {unit}; which one, and why, is unknown, because the kernel's own lines are not here: journalctl -k"
+            ),
+            Tells::KilledByOomd => format!(
+                "systemd says that systemd-oomd killed the processes of {unit}; why is unknown, because its own lines are not here: journalctl -u systemd-oomd"
+            ),
+            _ => format!(
+                "systemd says that {unit} ended with the result oom-kill: a process of it was killed for memory, by the kernel's OOM killer or by systemd-oomd; which one, and why, is unknown, because their own lines are not here: journalctl -k -u systemd-oomd"
+            ),
+        };
+        let evidence = vec![Evidence {
+            source: source.to_owned(),
+            line: Some(self.line),
+            text: self.text.clone(),
+        }];
+        Claim { text, evidence }
+    }
+}
+
+/// `app.service` at the head of a line of systemd on a unit.
+fn unit(text: &str) -> Option<&str> {
+    let (unit, _) = text.split_once(": ")?;
+    let is_unit = unit.contains('.') && !unit.contains(char::is_whitespace);
+    is_unit.then_some(unit)
+}
+
+/// `Killed /system.slice/x.service due to memory pressure …`.
+fn is_oomd_kill(text: &[u8]) -> bool {
+    const DUE: &[u8] = b" due to ";
+    text.starts_with(b"Killed /") && text.windows(DUE.len()).any(|at| at == DUE)
 }
 
 fn tells(text: &[u8]) -> Option<Tells> {
@@ -228,6 +313,54 @@ mod tests {
             hints.claims("x")[0].text,
             "systemd-oomd looked for a cgroup to kill; the first was /system.slice/build.service (43.3G of memory, pressure Avg10: 85.87 Avg60: 73.87 Avg300: 50.24 Total: 6min 30s). Whether it killed is unknown, because no such line is here: journalctl -u systemd-oomd"
         );
+    }
+
+    #[test]
+    fn systemd_says_itself_that_it_was_for_memory() {
+        let mut hints = Hints::default();
+        hints.look(&line(3, "app.service: Main process exited, code=killed, status=9/KILL"));
+        hints.look(&line(4, "app.service: Failed with result 'oom-kill'."));
+        let unsure = hints.claims("x");
+        assert_eq!(unsure.len(), 1, "the signal is explained: {unsure:?}");
+        assert!(unsure[0].text.contains("app.service ended with the result oom-kill"));
+        hints.look(&line(
+            5,
+            "app.service: A process of this unit has been killed by the OOM killer.",
+        ));
+        hints.look(&line(6, "app.service: Failed with result 'oom-kill'."));
+        hints.look(&line(7, "other.service: Main process exited, code=killed, status=9/KILL"));
+        let claims = hints.claims("x");
+        assert!(
+            claims[0].text.contains("the kernel's OOM killer killed a process of app.service"),
+            "{claims:?}"
+        );
+        assert_eq!(claims[0].evidence[0].line, Some(5));
+        assert!(claims[1].text.contains("who sent it is unknown"), "of the other unit");
+        assert_eq!(claims[1].evidence.len(), 1);
+    }
+
+    #[test]
+    fn what_systemd_oomd_did_is_not_the_kernels() {
+        let mut hints = Hints::default();
+        hints.look(&line(1, "a.service: systemd-oomd killed 2 process(es) in this unit."));
+        hints.look(&line(2, "a.service: Failed with result 'oom-kill'."));
+        let claims = hints.claims("x");
+        assert_eq!(claims.len(), 1);
+        assert!(
+            claims[0].text.contains("systemd-oomd killed the processes of a.service"),
+            "{claims:?}"
+        );
+    }
+
+    #[test]
+    fn a_list_that_ended_in_a_kill_is_no_open_question() {
+        let mut hints = Hints::default();
+        hints.look(&line(1, "Considered 5 cgroups for killing, top candidates were:"));
+        hints.look(&line(2, "        Path: /system.slice/a.service"));
+        assert_eq!(hints.claims("x").len(), 1);
+        hints
+            .look(&line(3, "Killed /system.slice/a.service due to memory pressure for / being 9%"));
+        assert!(hints.claims("x").is_empty());
     }
 
     #[test]

@@ -63,8 +63,8 @@ pub struct Assembler {
     done: VecDeque<OomReport>,
     seen: Seen,
     held: Option<Held>,
-    /// So many blanks the last line with an envelope began with.
-    indent: usize,
+    /// So many blanks the last line with an envelope began with; before the first nothing hangs.
+    indent: Option<usize>,
     /// The memory dump that is being printed is not an OOM report's.
     other_dump: bool,
 }
@@ -126,11 +126,13 @@ impl Assembler {
     pub fn push(&mut self, line: &LogLine<'_>) -> Pushed {
         let mut pushed = Pushed::default();
         let indent = line.raw.iter().take_while(|b| **b == b' ').count();
-        let is_hanging = line.origin == Origin::Unsaid && indent >= self.indent + HANGING_BLANKS;
+        let hangs = |above| indent >= HANGING_BLANKS.saturating_add(above);
+        let is_hanging = line.origin == Origin::Unsaid && self.indent.is_some_and(hangs);
         if is_hanging {
             self.take_in(&hanging(line), &mut pushed);
         } else {
-            self.indent = if line.raw.len() > line.text.len() { indent } else { self.indent };
+            let has_envelope = line.raw.trim_ascii().len() > line.text.trim_ascii().len();
+            self.indent = if has_envelope { Some(indent) } else { self.indent };
             self.take_in(line, &mut pushed);
         }
         pushed.finished = self.done.pop_front();
@@ -264,7 +266,7 @@ impl Assembler {
                 continue;
             }
             let mut part = part;
-            while let Some((end, begin)) = lines::seam(part) {
+            while let Some((end, begin)) = lines::seam(part, line.origin) {
                 self.push_part(line, part.get(..end).unwrap_or_default(), pushed);
                 let what = "two messages stand on one line".to_owned();
                 self.place(Said::Notice(what), line, part, Vec::new(), pushed);

@@ -41,14 +41,15 @@ fn ending(line: &[u8], hold: Hold) -> Option<Said> {
     known.then(|| Said::Ending(scan::owned(line)))
 }
 
-/// What the log says of its own gaps.
+/// What the log says of its own gaps, by its first words: further in they may be somebody's name.
 fn notice(line: &[u8]) -> Option<Said> {
+    const LOGGERS: [&[u8]; 4] = [b"imklog", b"imuxsock", b"imjournal", b"rsyslogd: im"];
     let is = |needle: &[u8]| scan::has(line, needle);
-    let lost = (is(b"messages dropped") && (is(b"printk") || line.starts_with(b"** ")))
-        || is(b"callbacks suppressed")
-        || (line.starts_with(b"Missed ") && is(b"kernel messages"))
-        || (is(b"imklog") && is(b"lost"))
-        || (is(b"messages lost due to rate-limiting"));
+    let begins = |heads: &[&[u8]]| heads.iter().any(|head| line.starts_with(head));
+    let lost = (begins(&[b"printk", b"** "]) && is(b"messages dropped"))
+        || is_suppressed(line)
+        || (begins(&[b"Missed "]) && is(b"kernel messages"))
+        || (begins(&LOGGERS) && is(b"lost"));
     if lost {
         return Some(Said::Notice(format!("lines are missing here: {}", scan::owned(line))));
     }
@@ -59,6 +60,13 @@ fn notice(line: &[u8]) -> Option<Said> {
     let broken = line.starts_with(b"------------[ cut here ]")
         || line.starts_with(b"Huh VM_FAULT_OOM leaked out");
     broken.then(|| Said::Notice(format!("amid the report: {}", scan::owned(line))))
+}
+
+/// `warn_alloc: 3 callbacks suppressed`.
+fn is_suppressed(line: &[u8]) -> bool {
+    let Some(front) = line.strip_suffix(b" callbacks suppressed") else { return false };
+    let function = scan::cut(front, b": ").filter(|(_, count)| scan::whole(count).is_some());
+    function.is_some_and(|(name, _)| memchr::memchr(b' ', name).is_none())
 }
 
 /// `message repeated 3 times: [ TEXT]`, as rsyslog writes it: TEXT.
@@ -105,7 +113,15 @@ mod tests {
         ] {
             assert!(matches!(read(line.as_bytes(), Hold::Whole), Some(Said::Notice(_))), "{line}");
         }
-        assert_eq!(read(b"usb 1-1: new", Hold::Loose), None);
+        for line in [
+            &b"usb 1-1: new"[..],
+            b"Out of memory: Killed process 7 (imklog lost)",
+            b"[    7] 0 7 2 1 40960 0 0 imklog lost",
+        ] {
+            assert_eq!(read(line, Hold::Loose), None);
+        }
+        let lost = read(b"imklog: 12 messages lost due to rate-limiting", Hold::Loose);
+        assert!(matches!(lost, Some(Said::Notice(_))));
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! What the log alone states of each death, in the shape of `--json` (docs/manual/json.md): times
 //! RFC 3339 in UTC, sizes in bytes, null where unknown.
 
+use std::collections::HashMap;
+
 use highwater_core::id::Pid;
 use highwater_core::limit::Limit;
 use highwater_core::units::Bytes;
@@ -34,9 +36,9 @@ pub struct DeathFacts {
     pub constraint: Option<&'static str>,
     /// The memory cgroup.
     pub memcg: Option<MemcgFacts>,
-    /// Who else died in the same episode.
+    /// Who else died in the same episode; for a [`Turn::Further`] death the first of them.
     pub also_killed: Vec<Pid>,
-    /// The task table.
+    /// The task table; for a [`Turn::Further`] death its head and its own row.
     pub tasks: Vec<TaskFacts>,
     /// Why the kernel chose whom it chose; null where the log has no task table.
     pub choice: Option<ChoiceFacts>,
@@ -188,21 +190,54 @@ pub fn deaths(reports: &[OomReport]) -> impl Iterator<Item = (&OomReport, &Kill)
 
 fn of_report(report: &OomReport, dying: &[Pid]) -> impl Iterator<Item = DeathFacts> {
     let choice = Choice::after(report, None, dying);
-    let (tasks, choice) = (listed(report, &choice), of_choice(report, &choice));
-    report.kills.iter().map(move |kill| of_death(report, kill, tasks.clone(), choice.clone()))
+    let table = listed(report, &choice);
+    let rows: HashMap<Pid, usize> =
+        table.iter().enumerate().rev().map(|(at, task)| (task.pid, at)).collect();
+    report.kills.iter().enumerate().map(move |(at, kill)| {
+        let turn = if at == 0 { Turn::First } else { Turn::Further };
+        let own = kill.pid.and_then(|pid| rows.get(&pid).copied());
+        let tasks = turn.rows(&table, own).cloned().collect();
+        of_kill(report, kill, tasks, &choice, turn)
+    })
 }
 
-/// The facts of one death of `report`.
-pub fn of_kill(report: &OomReport, kill: &Kill, tasks: Vec<TaskFacts>) -> DeathFacts {
-    let choice = Choice::of(report, None);
-    of_death(report, kill, tasks, of_choice(report, &choice))
+/// Whether a death is the first of its episode that is told of. A cgroup of thousands that dies as
+/// a whole would make a table of thousands for each of thousands: only the first death has all of
+/// it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// It has the whole table, and all who died with it.
+    First,
+    /// It has the first [`AGAIN`] of both, and its own row.
+    Further,
 }
 
-fn of_death(
+/// So many rows, and so many who died with it, does each further death of an episode have: more
+/// than most cgroups have processes.
+pub const AGAIN: usize = 32;
+
+impl Turn {
+    /// The rows of `table` that belong to a death whose own row is the one at `own`.
+    pub fn rows<T>(self, table: &[T], own: Option<usize>) -> impl Iterator<Item = &T> {
+        let own = own.filter(|own| *own >= self.most()).and_then(|own| table.get(own));
+        table.iter().take(self.most()).chain(own)
+    }
+
+    const fn most(self) -> usize {
+        match self {
+            Self::First => usize::MAX,
+            Self::Further => AGAIN,
+        }
+    }
+}
+
+/// The facts of one death of `report`, of whose table `tasks` are the rows that belong to it.
+pub fn of_kill(
     report: &OomReport,
     kill: &Kill,
     tasks: Vec<TaskFacts>,
-    choice: Option<ChoiceFacts>,
+    choice: &Choice,
+    turn: Turn,
 ) -> DeathFacts {
     let others = report.kills.iter().filter_map(|other| other.pid);
     DeathFacts {
@@ -218,9 +253,9 @@ fn of_death(
         }),
         constraint: report.constraint.map(|constraint| name(constraint.value)),
         memcg: memcg(report),
-        also_killed: others.filter(|pid| Some(*pid) != kill.pid).collect(),
+        also_killed: others.filter(|pid| Some(*pid) != kill.pid).take(turn.most()).collect(),
         tasks,
-        choice,
+        choice: of_choice(report, choice),
         oddities: report.oddities.iter().map(|odd| odd.what.clone()).collect(),
     }
 }
@@ -313,10 +348,6 @@ const fn counterfactual(told: &Counterfactual) -> CounterfactualFacts {
 }
 
 /// The task table, in the order printed.
-pub fn tasks(report: &OomReport) -> Vec<TaskFacts> {
-    listed(report, &Choice::of(report, None))
-}
-
 fn listed(report: &OomReport, choice: &Choice) -> Vec<TaskFacts> {
     let rows = report.tasks.rows.iter();
     rows.zip(&choice.standings).map(|(row, standing)| task(report, row, standing)).collect()
@@ -330,5 +361,37 @@ fn task(report: &OomReport, row: &Task, standing: &Standing) -> TaskFacts {
         rss_bytes: row.rss.zip(size).map(|(pages, size)| pages.bytes(size)),
         badness: standing.permille,
         rank: standing.rank,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_further_death_has_the_head_of_the_table_and_its_own_row() {
+        let table: Vec<usize> = (0..AGAIN + 9).collect();
+        let rows = |turn: Turn, own| turn.rows(&table, own).copied().collect::<Vec<_>>();
+        assert_eq!(rows(Turn::First, Some(AGAIN + 3)), table);
+        let further = rows(Turn::Further, Some(AGAIN + 3));
+        assert_eq!((further.len(), further.last()), (AGAIN + 1, Some(&(AGAIN + 3))));
+        assert_eq!(rows(Turn::Further, Some(3)).len(), AGAIN, "its row is in the head");
+        assert_eq!(rows(Turn::Further, None).len(), AGAIN);
+    }
+
+    #[test]
+    fn the_deaths_of_a_large_group_do_not_each_have_all_of_it() {
+        let kill = |pid: usize| {
+            let kill = format!("Killed process {pid} (x) total-vm:8kB, anon-rss:4kB, file-rss:0kB");
+            format!("[    5.000001] Memory cgroup out of memory: {kill}\n")
+        };
+        let group =
+            "[    5.000001] Tasks in /a are going to be killed due to memory.oom.group set\n";
+        let log: String = kill(1) + group + &(2..=AGAIN + 9).map(kill).collect::<String>();
+        let reports = crate::read(highwater_log::Stream::new(log.as_bytes()));
+        let deaths = facts(&reports).deaths;
+        assert_eq!(deaths.len(), AGAIN + 9);
+        let also: Vec<usize> = deaths.iter().map(|death| death.also_killed.len()).collect();
+        assert_eq!((also[0], also[1]), (AGAIN + 8, AGAIN));
     }
 }

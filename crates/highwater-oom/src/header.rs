@@ -3,7 +3,7 @@
 use highwater_core::id::Pid;
 
 use crate::report::Trigger;
-use crate::said::{Hold, Said};
+use crate::said::{self, Hold, Said};
 use crate::scan;
 
 /// Who was running when a dump was printed.
@@ -29,8 +29,9 @@ fn is_sysrq(line: &[u8], what: &[u8]) -> bool {
 
 /// What prints the same memory dump as an OOM report and is none.
 fn is_other_dump(line: &[u8]) -> bool {
-    scan::has(line, b": page allocation failure")
-        || scan::has(line, b": page allocation stalls for ")
+    let fails = |what| scan::cut(line, what).is_some_and(|(comm, _)| !is_path(comm));
+    fails(b": page allocation failure")
+        || fails(b": page allocation stalls for ")
         || is_sysrq(line, b"Show Memory")
 }
 
@@ -50,6 +51,7 @@ fn cpuset(line: &[u8]) -> Option<Said> {
 /// `NAME invoked oom-killer: gfp_mask=…, order=0, oom_score_adj=0`; before 2.6.18 without NAME.
 fn trigger(line: &[u8], hold: Hold, odd: &mut Vec<String>) -> Option<Trigger> {
     let (comm, fields) = match scan::cut(line, b" invoked oom-killer") {
+        Some((comm, _)) if is_path(comm) => return None,
         Some((comm, fields)) => (Some(comm), fields),
         None => (None, line.strip_prefix(b"oom-killer:")?),
     };
@@ -81,10 +83,17 @@ fn nodemask(value: &[u8]) -> Option<String> {
     (!list.is_empty() && list != b"0").then(|| scan::owned(list))
 }
 
-/// A name has 15 bytes, a kernel worker's up to 63: what is longer has an envelope before it that
-/// is not known.
+/// What a program may call itself at most.
+const NAME_BYTES: usize = 15;
+
+/// No name, but the front of a line whose path holds the words that follow.
+fn is_path(comm: &[u8]) -> bool {
+    comm.len() > NAME_BYTES && said::begins_path(comm)
+}
+
+/// A kernel worker's name has up to 63 bytes: what is longer than a program's may have an envelope
+/// before it that is not known.
 fn without_prefix(comm: &[u8]) -> &[u8] {
-    const NAME_BYTES: usize = 15;
     if comm.len() <= NAME_BYTES {
         return comm;
     }

@@ -12,7 +12,7 @@
 use highwater_core::id::Pid;
 
 use crate::report::{Kill, Selected};
-use crate::said::{Hold, Said, Scope};
+use crate::said::{self, Hold, Said, Scope};
 use crate::scan::{self, Amount};
 
 pub(crate) fn read(line: &[u8], hold: Hold, odd: &mut Vec<String>) -> Option<Said> {
@@ -36,6 +36,7 @@ const PREFIXES: [(&[u8], Scope); 4] = [
 /// line there is nothing else before the name; elsewhere an envelope that is not known may precede,
 /// and the front may be cut off.
 fn scope(prefix: &[u8], hold: Hold) -> Option<Scope> {
+    let front = prefix;
     let prefix = prefix.trim_ascii().to_ascii_lowercase();
     let prefix = prefix.strip_suffix(b":").unwrap_or(&prefix).trim_ascii_end();
     let prefix = prefix.strip_suffix(b"(oom_kill_allocating_task)").unwrap_or(prefix);
@@ -46,7 +47,11 @@ fn scope(prefix: &[u8], hold: Hold) -> Option<Scope> {
     // A colon alone is what is left where an envelope was damaged: whose it was is not known.
     let envelope = |words: &[u8]| {
         let before = prefix.strip_suffix(words);
-        before.is_some_and(|before| before.trim_ascii() != b":" && scan::is_envelope(before))
+        before.is_some_and(|before| {
+            before.trim_ascii() != b":"
+                && scan::is_envelope(before)
+                && (before.is_empty() || !said::begins_path(front))
+        })
     };
     let said = PREFIXES.iter().find(|(words, _)| match hold {
         Hold::Whole => prefix == *words,
@@ -243,7 +248,10 @@ fn shown(key: &[u8], value: &[u8]) -> String {
 pub(crate) fn group(line: &[u8], hold: Hold) -> Option<Said> {
     let rest = match hold {
         Hold::Whole => line.strip_prefix(b"Tasks in ")?,
-        Hold::Loose => scan::after(line, b"Tasks in ")?,
+        Hold::Loose => {
+            let (prefix, rest) = scan::cut(line, b"Tasks in ")?;
+            (scan::is_envelope(prefix) && !said::begins_path(prefix)).then_some(rest)?
+        }
     };
     let (path, _) = scan::cut_last(rest, b" are going to be killed")?;
     Some(Said::Group(scan::owned(path)))
@@ -254,7 +262,10 @@ pub(crate) fn group(line: &[u8], hold: Hold) -> Option<Said> {
 fn reaper(line: &[u8], hold: Hold) -> Option<Said> {
     let rest = match hold {
         Hold::Whole => line.strip_prefix(b"oom_reaper: ")?,
-        Hold::Loose => scan::after(line, b"oom_reaper: ")?,
+        Hold::Loose => {
+            let (prefix, rest) = scan::cut(line, b"oom_reaper: ")?;
+            (!said::begins_path(prefix)).then_some(rest)?
+        }
     };
     let pid = |rest: &[u8]| scan::small(rest).map(|(pid, _)| Pid::new(pid));
     if let Some(rest) = rest.strip_prefix(b"reaped process ") {

@@ -22,6 +22,13 @@ const JOINED_BYTES: usize = 16 << 10;
 /// A text longer than this was not joined from messages of a kernel.
 const SEAM_BYTES: usize = 4096;
 
+/// So many lines are put together at most: the longest message, wrapped at 80 columns, is not read
+/// anew for each of the lines that somebody puts below it.
+const JOINED_LINES: u32 = 64;
+
+/// The longest that a program's name of 15 bytes gets when each is written as `\x0a`.
+const NAME_BYTES: usize = 60;
+
 /// So many places are tried for a seam.
 const SEAMS: usize = 8;
 
@@ -103,7 +110,8 @@ pub(crate) fn hold(line: &LogLine<'_>, columns: Option<&Columns>) -> Option<Held
 
 /// Puts `held` and the line after it together, if that is what they are: then the whole.
 pub(crate) fn join(held: &Held, next: &LogLine<'_>, columns: Option<&Columns>) -> Option<Held> {
-    if held.text.len().saturating_add(next.text.len()) > JOINED_BYTES {
+    let is_long = held.text.len().saturating_add(next.text.len()) > JOINED_BYTES;
+    if is_long || held.lines >= JOINED_LINES {
         return None;
     }
     if held.torn && held.caller == next.caller && held.origin == next.origin {
@@ -279,8 +287,9 @@ impl<'a> Record<'a> {
         let said = said::kernel(first, Hold::Whole, &mut odd);
         let block = matches!(said, Some(Said::Counts(_) | Said::Stats { .. }))
             || memcg::v2_entry(first).is_some();
-        let whole = odd.is_empty() && said.is_some_and(|said| is_whole(&said, first));
-        let several = block || (whole && origin != Origin::Kernel);
+        let whole = odd.is_empty() && said.as_ref().is_some_and(|said| is_whole(said, first));
+        let several = block
+            || (whole && origin != Origin::Kernel && said.is_some_and(|said| !is_one(&said, text)));
         Self { several, inner: block, ..single }
     }
 }
@@ -320,9 +329,28 @@ fn is_whole(said: &Said, line: &[u8]) -> bool {
     }
 }
 
+/// Is the text one message from end to end, of which `front` was read in its first part? A path may
+/// hold the words of any message: of two readings of a line with a path the longer one is right.
+fn is_one(front: &Said, text: &[u8]) -> bool {
+    let text = text.trim_ascii();
+    let one = |hold| match said::kernel(text, hold, &mut Vec::new()) {
+        Some(Said::Summary(s)) => s.summary.pid.is_some() && s.summary.uid.is_some(),
+        Some(Said::Group(_)) => {
+            text.ends_with(b" are going to be killed due to memory.oom.group set")
+        }
+        // A name with a line end in it, each byte of which may be written out.
+        Some(Said::Trigger(t)) if *front == Said::MemInfo => {
+            t.comm.is_some_and(|comm| comm.len() <= NAME_BYTES)
+        }
+        Some(Said::TaskIn { .. } | Said::Stats { .. } | Said::Cpuset { .. }) => true,
+        _ => false,
+    };
+    one(Hold::Whole) || (matches!(front, Said::Summary(_) | Said::Group(_)) && one(Hold::Loose))
+}
+
 /// Where a second message begins in a text that lost a line end: the end of the first and the
-/// beginning of the second, behind whatever envelope it has.
-pub(crate) fn seam(text: &[u8]) -> Option<(usize, usize)> {
+/// beginning of the second, behind whatever envelope it has. The kernel's own transport loses none.
+pub(crate) fn seam(text: &[u8], origin: Origin) -> Option<(usize, usize)> {
     const HEADS: [&[u8]; 6] = [
         b"oom_reaper: ",
         b"Memory cgroup out of memory: ",
@@ -331,7 +359,7 @@ pub(crate) fn seam(text: &[u8]) -> Option<(usize, usize)> {
         b"Tasks in /",
         b"Killed process ",
     ];
-    if text.len() > SEAM_BYTES {
+    if origin == Origin::Kernel || text.len() > SEAM_BYTES {
         return None;
     }
     let mut places: Vec<(usize, usize)> = HEADS
@@ -341,14 +369,15 @@ pub(crate) fn seam(text: &[u8]) -> Option<(usize, usize)> {
         .filter(|(at, _)| *at > 0)
         .collect();
     places.sort_unstable();
-    places.into_iter().take(SEAMS).find_map(|(at, next)| {
+    let (front, seam) = places.into_iter().take(SEAMS).find_map(|(at, next)| {
         let left = without_date(text.get(..at)?).trim_ascii_end();
         // What stands between the two is neither's: then somebody quotes the second.
         left.last().filter(|b| b.is_ascii_alphanumeric() || **b == b')')?;
         let mut odd = Vec::new();
         let said = said::kernel(left, Hold::Loose, &mut odd)?;
-        (odd.is_empty() && is_whole(&said, left)).then_some((left.len(), next))
-    })
+        (odd.is_empty() && is_whole(&said, left)).then_some((said, (left.len(), next)))
+    })?;
+    (!is_one(&front, text)).then_some(seam)
 }
 
 /// `[12345.678901] ` anywhere: where each begins and ends.
@@ -489,18 +518,18 @@ mod tests {
             "Jan 12 10:00:00 host kernel: [   12.5] oom_reaper: reaped process 7 (x)",
         ] {
             let text = format!("{kill}{next}");
-            let (end, begin) = seam(text.as_bytes()).unwrap();
+            let (end, begin) = seam(text.as_bytes(), Origin::Unsaid).unwrap();
             assert_eq!(&text.as_bytes()[..end], kill.as_bytes());
             assert!(text.as_bytes()[begin..].starts_with(b"oom_reaper"), "{next}");
         }
-        assert_eq!(seam(kill.as_bytes()), None);
+        assert_eq!(seam(kill.as_bytes(), Origin::Unsaid), None);
         let name = "Out of memory: Killed process 7 (oom_reaper: x) total-vm:8kB, file-rss:0kB";
-        assert_eq!(seam(name.as_bytes()), None);
+        assert_eq!(seam(name.as_bytes(), Origin::Unsaid), None);
         let quoted =
             format!("{kill} # Out of memory: Killed process 9 (y) total-vm:8kB, file-rss:0kB");
-        assert_eq!(seam(quoted.as_bytes()), None);
+        assert_eq!(seam(quoted.as_bytes(), Origin::Unsaid), None);
         let path = "Tasks in /a Out of memory: Killed process 1 (x) are going to be killed";
-        assert_eq!(seam(path.as_bytes()), None);
+        assert_eq!(seam(path.as_bytes(), Origin::Unsaid), None);
     }
 
     #[test]
@@ -512,5 +541,28 @@ mod tests {
         assert_eq!(parts(name, Origin::Unsaid), 1);
         let two = "Mem-Info:\nactive_anon:1";
         assert_eq!((parts(two, Origin::Kernel), parts(two, Origin::Unsaid)), (1, 2));
+    }
+
+    #[test]
+    fn so_many_lines_are_one_message_at_most() {
+        let front = "oom-kill:constraint=CONSTRAINT_MEMCG,oom_memcg=/a";
+        let mut held = hold(&line(front, true), None).unwrap();
+        for _ in 1..JOINED_LINES {
+            held = join(&held, &line("b", false), None).unwrap();
+        }
+        assert!(join(&held, &line("b", false), None).is_none());
+    }
+
+    #[test]
+    fn no_seam_is_in_a_message_that_is_whole_itself() {
+        let kill = "Out of memory: Killed process 1 (x) total-vm:8kB, anon-rss:4kB, file-rss:0kB";
+        let summary = "oom-kill:constraint=CONSTRAINT_MEMCG,oom_memcg=/a,task=t,pid=3,uid=0";
+        let whole = format!("{summary}{kill},task_memcg=/b,task=app,pid=77,uid=5");
+        let two = format!("{summary}{kill}");
+        assert_eq!(seam(whole.as_bytes(), Origin::Unsaid), None);
+        assert_eq!(seam(two.as_bytes(), Origin::Kernel), None);
+        assert_eq!(seam(two.as_bytes(), Origin::Unsaid), Some((summary.len(), summary.len())));
+        let record = whole.replace(kill, &format!("#012{kill}"));
+        assert_eq!(Record::of(record.as_bytes(), Origin::Unsaid).count(), 1);
     }
 }

@@ -63,7 +63,9 @@ fn total(line: &[u8]) -> Option<Said> {
 
 /// `active_anon:1413442 inactive_anon:1509191 isolated_anon:0`: nothing but counts.
 fn counts(line: &[u8]) -> Option<Said> {
-    let counts: Option<Vec<_>> = scan::words(line).map(count).collect();
+    /// The most counts of one line that are kept: a kernel prints about 30.
+    const COUNTS: usize = 256;
+    let counts: Option<Vec<_>> = scan::words(line).take(COUNTS).map(count).collect();
     counts.filter(|counts| !counts.is_empty()).map(Said::Counts)
 }
 
@@ -109,5 +111,11 @@ mod tests {
         assert_eq!(total(b"7 total pagecache pages"), Some((Total::Pagecache, 7)));
         assert_eq!(total(b"7 pages in swap cache"), Some((Total::SwapCache, 7)));
         assert_eq!(total(b"7 pages of a book"), None);
+    }
+
+    #[test]
+    fn one_line_has_so_many_counts_at_most() {
+        let line = "a:1 ".repeat(5000);
+        assert!(matches!(read(line.as_bytes()), Some(Said::Counts(c)) if c.len() == 256));
     }
 }

@@ -4,11 +4,14 @@ use highwater_core::limit::Limit;
 use highwater_core::units::Bytes;
 
 use crate::report::Counter;
-use crate::said::{Hold, Said};
+use crate::said::{self, Hold, Said};
 use crate::scan::{self, Amount};
 
 /// `hierarchical_memsw_limit` and its like print 2^63 less a page where there is no limit.
 const UNLIMITED: u64 = 1 << 62;
+
+/// The most counters of one line that are kept: a kernel prints about 70.
+const ENTRIES: usize = 256;
 
 /// Which counter a line is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,7 +38,7 @@ fn counter(line: &[u8], hold: Hold, odd: &mut Vec<String>) -> Option<Said> {
     let (name, rest) = scan::cut(line, b": usage ")?;
     let name = match hold {
         Hold::Whole => name,
-        Hold::Loose => name.rsplit(|b| *b == b' ').next()?,
+        Hold::Loose => behind_envelope(name)?,
     };
     let which = match name {
         b"memory" => Which::Memory,
@@ -44,6 +47,9 @@ fn counter(line: &[u8], hold: Hold, odd: &mut Vec<String>) -> Option<Said> {
         b"kmem" => Which::Kmem,
         _ => return None,
     };
+    if !is_usage(rest) {
+        return None;
+    }
     let usage = scan::kib(rest).map(|(amount, _)| amount);
     if usage == Some(Amount::Sentinel) {
         odd.push(format!("the usage of {} went below zero and is left out", scan::owned(name)));
@@ -56,6 +62,30 @@ fn counter(line: &[u8], hold: Hold, odd: &mut Vec<String>) -> Option<Said> {
     Some(Said::Counter(which, Counter { usage: usage.and_then(Amount::known), limit, failcnt }))
 }
 
+/// The last word, unless what stands before is the front of a line with somebody's name or path.
+fn behind_envelope(text: &[u8]) -> Option<&[u8]> {
+    let at = memchr::memrchr(b' ', text).map_or(0, |at| at + 1);
+    let (front, name) = text.split_at_checked(at)?;
+    // `(XEN) ` is an envelope; a bracket that is open has a name in it.
+    let is_open = memchr::memrchr(b'(', front) > memchr::memrchr(b')', front);
+    let is_name = is_open || scan::has(front, b"process");
+    (!is_name && (front.is_empty() || !said::begins_path(front))).then_some(name)
+}
+
+/// `980kB, limit …`, or as much of it as a cut line has. A name of 15 bytes reaches to the amount,
+/// and what follows a name is something else.
+fn is_usage(text: &[u8]) -> bool {
+    let Some((_, rest)) = scan::number(text) else { return text.is_empty() };
+    let unit = rest.strip_prefix(b" ").unwrap_or(rest);
+    let behind = [&b"kB"[..], b"KB", b"kb"].iter().find_map(|word| unit.strip_prefix(*word));
+    match behind {
+        Some(behind) => {
+            behind.is_empty() || behind.starts_with(b",") || behind.starts_with(b" limit")
+        }
+        None => unit.is_empty() || unit == b"k" || unit == b"K",
+    }
+}
+
 /// `Memory cgroup stats for /x: cache:0KB rss:980KB …` (v1) or with nothing behind it (v2).
 fn stats(line: &[u8]) -> Option<Said> {
     let rest = line.strip_prefix(b"Memory cgroup stats")?;
@@ -65,7 +95,10 @@ fn stats(line: &[u8]) -> Option<Said> {
         None => (rest.strip_suffix(b":").unwrap_or(rest), &b""[..]),
     };
     let path = Some(scan::owned(path)).filter(|path| !path.is_empty());
-    Some(Said::Stats { path, entries: scan::words(rest).filter_map(v1_entry).collect() })
+    Some(Said::Stats {
+        path,
+        entries: scan::words(rest).filter_map(v1_entry).take(ENTRIES).collect(),
+    })
 }
 
 /// `rss:980KB`.
@@ -150,5 +183,27 @@ mod tests {
     fn v1_says_where_the_task_was_and_whose_limit_it_was() {
         let said = task_in(b"Task in /a killed as a result of limit of /b");
         assert_eq!(said, Some(Said::TaskIn { task: "/a".into(), owner: "/b".into() }));
+    }
+
+    #[test]
+    fn one_line_has_so_many_entries_at_most() {
+        let line = format!("Memory cgroup stats for /x: {}", "a:1KB ".repeat(5000));
+        let Some(Said::Stats { entries, .. }) = stats(line.trim_ascii().as_bytes()) else {
+            panic!()
+        };
+        assert_eq!(entries.len(), ENTRIES);
+    }
+
+    #[test]
+    fn a_name_is_no_counter() {
+        for line in [
+            "Out of memory: Killed process 7 (a swap: usage 1",
+            "swap: usage 1kB invoked oom-killer: order=0",
+            "Task in /a memory: usage 1kB, limit 1kB, failcnt 1",
+        ] {
+            assert_eq!(counter(line.as_bytes(), Hold::Loose, &mut Vec::new()), None, "{line}");
+        }
+        let cut = b"vm-1 | console: memory: usage 980k";
+        assert!(counter(cut, Hold::Loose, &mut Vec::new()).is_some());
     }
 }

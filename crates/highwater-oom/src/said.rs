@@ -271,14 +271,26 @@ pub(crate) fn kernel(text: &[u8], hold: Hold, odd: &mut Vec<String>) -> Option<S
     // Whatever holds a path comes first: its path may hold the words of any other line.
     memcg::read(line, hold, odd)
         .or_else(|| kill::group(line, hold))
-        .or_else(|| header::read(line, hold, odd))
         .or_else(|| summary::read(line, hold, odd))
-        .or_else(|| ending::read(line, hold))
+        .or_else(|| header::read(line, hold, odd))
         .or_else(|| kill::read(line, hold, odd))
+        // A name may hold the words that an ending or a gap in the log is known by.
+        .or_else(|| ending::read(line, hold))
         .or_else(|| table::header(line).map(Said::Table))
         .or_else(|| machine::read(line))
         .or_else(|| userspace::in_kernel(line))
         .or_else(|| is_context(line).then_some(Said::Context))
+}
+
+/// A path begins in it: what stands behind is the path's, whatever it looks like. Only behind what
+/// can be an envelope: a path further in is that of one of many messages that lost their line ends.
+pub(crate) fn begins_path(front: &[u8]) -> bool {
+    /// The longest envelope, with a field or two of the message.
+    const REACH_BYTES: usize = 200;
+    const HEADS: [&[u8]; 5] =
+        [b"Task in /", b"Tasks in /", b"Memory cgroup stats for /", b"_memcg=/", b" cpuset=/"];
+    let front = front.get(..REACH_BYTES).unwrap_or(front);
+    HEADS.iter().any(|head| scan::has(front, head))
 }
 
 /// Reads a line that a program wrote, or that does not say who did.

@@ -3,7 +3,7 @@
 use highwater_core::id::Pid;
 
 use crate::report::Constraint;
-use crate::said::{Hold, Said, Summarised};
+use crate::said::{self, Hold, Said, Summarised};
 use crate::scan;
 
 /// The fields a kernel prints.
@@ -25,7 +25,7 @@ pub(crate) fn read(line: &[u8], hold: Hold, odd: &mut Vec<String>) -> Option<Sai
         Hold::Whole => line.strip_prefix(b"oom-kill")?,
         Hold::Loose => {
             let (prefix, body) = scan::cut(line, b"oom-kill")?;
-            scan::is_envelope(prefix).then_some(body)?
+            (scan::is_envelope(prefix) && !said::begins_path(prefix)).then_some(body)?
         }
     };
     // The first 5.0 candidates had a comma here.

@@ -16,6 +16,9 @@ use crate::scan;
 /// The most zones a kernel has, with room: what follows in a damaged line is left out.
 const ZONES: usize = 16;
 
+/// The most amounts or sizes of one line that are kept: a kernel prints about 30.
+const FIELDS: usize = 256;
+
 pub(crate) fn read(line: &[u8]) -> Option<Said> {
     zone(line).or_else(|| node(line)).or_else(|| reserve(line)).or_else(|| free_list(line))
 }
@@ -52,7 +55,9 @@ fn node(line: &[u8]) -> Option<Said> {
 fn fields_of(text: &[u8]) -> (Vec<(String, Bytes)>, Option<bool>) {
     let (mut amounts, mut all_unreclaimable) = (Vec::new(), None);
     let mut words = scan::words(text).peekable();
-    while let Some(word) = words.next() {
+    while amounts.len() < FIELDS
+        && let Some(word) = words.next()
+    {
         if word == b"all_unreclaimable?" {
             all_unreclaimable = words.next().map(|answer| answer == b"yes");
         } else if let Some(name) = word.strip_suffix(b":") {
@@ -108,7 +113,8 @@ fn free_list(line: &[u8]) -> Option<Said> {
 /// `550*4kB (UM) 250*8kB (UE)`.
 fn blocks(text: &[u8]) -> Vec<Blocks> {
     let mut blocks: Vec<Blocks> = Vec::new();
-    for word in scan::words(text) {
+    // Behind each size stand the letters of its lists.
+    for word in scan::words(text).take(2 * FIELDS) {
         if let Some((count, size)) = block(word) {
             blocks.push(Blocks { size, count, types: String::new() });
         } else if let (Some(last), Some(types)) = (blocks.last_mut(), types(word)) {
@@ -196,7 +202,7 @@ mod tests {
         };
         assert_eq!(said(b"lowmem_reserve[]: 0 1946 1946"), [0, 1946, 1946]);
         assert_eq!(said(b"protections[]: 0 0 0"), [0, 0, 0]);
-        assert_eq!(said(b"lowmem_reserve: x"), []);
+        assert_eq!(said(b"lowmem_reserve: x"), Vec::<u64>::new());
     }
 
     #[test]
@@ -219,5 +225,15 @@ mod tests {
             is_piece(b"Node 0", b"DMA free:1kB min:2kB") && is_piece(b"lowmem_reserve[]: 0", b"12")
         );
         assert!(!is_piece(b"Node 0 DMA:", b"hello") && !is_piece(b"Node 0", b"hello"));
+    }
+
+    #[test]
+    fn one_line_has_so_many_amounts_at_most() {
+        let zone = format!("Node 0 DMA free:1kB {}", "min:1kB ".repeat(5000));
+        let Some(Said::Zone(zone)) = read(zone.as_bytes()) else { panic!() };
+        assert_eq!(zone.amounts.len(), FIELDS);
+        let list = format!("Node 0 DMA: {}= 4kB", "1*4kB (U) ".repeat(5000));
+        let Some(Said::FreeList(_, list)) = read(list.as_bytes()) else { panic!() };
+        assert_eq!((list.blocks.len(), list.free.is_some()), (FIELDS, true));
     }
 }

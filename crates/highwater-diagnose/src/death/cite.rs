@@ -20,7 +20,11 @@ pub(super) struct Cite<'a> {
 impl Cite<'_> {
     /// The line `number`, as evidence.
     pub(super) fn line(&self, number: LineNumber) -> Evidence {
-        let found = self.report.lines.iter().find(|line| line.number == number);
+        let lines = &self.report.lines;
+        // Lines stand in their order; where they do not, all of them are looked through.
+        let at = lines.partition_point(|line| line.number < number);
+        let found = lines.get(at).filter(|line| line.number == number);
+        let found = found.or_else(|| lines.iter().find(|line| line.number == number));
         let text = found.map_or(String::new(), |line| cut(&line.text));
         Evidence { source: self.source.to_owned(), line: Some(number), text }
     }

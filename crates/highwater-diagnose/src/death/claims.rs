@@ -6,7 +6,7 @@ mod domain;
 mod holders;
 mod limit;
 mod matter;
-mod program;
+pub(super) mod program;
 mod shortage;
 mod trend;
 

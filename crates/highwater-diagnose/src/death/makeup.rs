@@ -103,6 +103,9 @@ pub enum Kind {
     FreePerCpu,
     /// In swap.
     Swap,
+    /// Programs' own memory that came back from swap, or is on its way there, and is in no program's
+    /// count at the moment.
+    SwapCache,
     /// What no counter names.
     Unaccounted,
 }
@@ -138,6 +141,7 @@ impl Kind {
             Self::FreeCma => "free, CMA",
             Self::FreePerCpu => "free, per-cpu lists",
             Self::Swap => "swap",
+            Self::SwapCache => "swap cache",
             Self::Unaccounted => "unaccounted",
         }
     }

@@ -8,10 +8,21 @@ use super::scene::Scene;
 /// One statement that lists what is unknown; `None` where nothing of weight is.
 pub(super) fn of(scene: &Scene<'_>) -> Option<Claim> {
     let gaps = gaps(scene);
-    if gaps.is_empty() {
+    if gaps.is_empty() && scene.time.is_some() {
         return None;
     }
-    let text = format!("unknown, because {}: {}", why(scene), gaps.join(", "));
+    // Many envelopes have a time that no reader can place: a year or a zone is not in them.
+    let text = match (gaps.as_slice(), scene.time) {
+        ([], _) => {
+            "unknown, because no line bears a time with year and zone: when it was".to_owned()
+        }
+        (gaps, Some(_)) => format!("unknown, because {}: {}", why(scene), gaps.join(", ")),
+        (gaps, None) => format!(
+            "unknown, because {}: {}; and when it was, because no line bears a time with year and zone",
+            why(scene),
+            gaps.join(", ")
+        ),
+    };
     Some(Claim { text, evidence: Vec::new() })
 }
 
@@ -22,13 +33,20 @@ fn gaps(scene: &Scene<'_>) -> Vec<&'static str> {
     let machine = &report.machine;
     let zones_known = has_machine(scene);
     let all = [
-        (scene.time.is_none(), "the time of day"),
         (kernel && report.trigger.is_none(), "who asked for memory"),
         (memcg && scene.limit_owner.is_none(), "whose limit it was"),
         (memcg && scene.limit.is_none(), "how high the limit was"),
         (memcg && scene.makeup_is_of_victim(), "what else the cgroup held"),
         (kernel && !memcg && !zones_known, "what the machine's memory was made of"),
         (kernel && !memcg && machine.swap_total.is_none(), "whether there was swap"),
+        (
+            kernel && !memcg && machine.ram.is_some() && machine.reserved.is_none(),
+            "how much of the memory was reserved from the beginning",
+        ),
+        (
+            memcg && report.memcg.memory.is_some_and(|told| told.value.usage.is_none()),
+            "what the cgroup used",
+        ),
         (kernel && report.tasks.rows.is_empty(), "what the other processes held"),
     ];
     all.iter().filter(|(missing, _)| *missing).map(|(_, what)| *what).collect()

@@ -76,6 +76,8 @@ struct Occurrence<'a> {
     kill: &'a Kill,
     wall: Option<WallTime>,
     boot: Option<BootTime>,
+    /// Which boot of its source it belongs to: the clock starts anew with each.
+    era: usize,
     /// What those who died in it held together, in RAM and swap.
     held: Option<Bytes>,
     limit: Option<Bytes>,
@@ -101,11 +103,29 @@ fn occurrences<'a>(cases: &[Case<'a>]) -> Vec<Occurrence<'a>> {
             kill,
             wall: kill.wall.or(case.recorded.map(|recorded| recorded.wall)),
             boot: kill.boot.or(case.recorded.and_then(|recorded| recorded.boot)),
+            era: 0,
             held,
             limit: limit.or(known.and_then(|known| known.limit)).and_then(Limit::at),
         });
     }
+    count_boots(&mut all);
     all
+}
+
+/// Within one source, time since boot that falls from one line to a later one is another boot.
+fn count_boots(all: &mut [Occurrence<'_>]) {
+    let mut in_order: Vec<&mut Occurrence<'_>> = all.iter_mut().collect();
+    in_order.sort_by_key(|one| (one.cite.source, one.kill.line));
+    let mut last: Option<(&str, Option<BootTime>, usize)> = None;
+    for one in in_order {
+        let (before, era) = match last {
+            Some((source, boot, era)) if source == one.cite.source => (boot, era),
+            _ => (None, 0),
+        };
+        let anew = before.zip(one.boot).is_some_and(|(before, now)| now < before);
+        one.era = if anew { era.saturating_add(1) } else { era };
+        last = Some((one.cite.source, one.boot.or(before), one.era));
+    }
 }
 
 fn held(kill: &Kill) -> Option<Bytes> {
@@ -154,7 +174,7 @@ fn claim(group: &[&Occurrence<'_>]) -> Claim {
     let gaps = gaps(group);
     let text = format!(
         "{name} {times} {count} times{whom}{}{}{}",
-        rhythm(&gaps),
+        rhythm(&gaps, group.len()),
         size(group),
         growth(group)
     );
@@ -183,8 +203,8 @@ fn victims(group: &[&Occurrence<'_>]) -> String {
     named.chain(more).collect::<Vec<_>>().join(", ")
 }
 
-/// The time from each occurrence to the next, and what died at its end. Only clocks that can be
-/// compared count: both wall, or both of what looks like one boot.
+/// The time from each occurrence to the next. Only clocks that can be compared count: both wall, or
+/// both of one boot of one source.
 fn gaps(group: &[&Occurrence<'_>]) -> Vec<Duration> {
     let pairs = group.iter().zip(group.iter().skip(1));
     pairs.filter_map(|(before, after)| gap(before, after)).collect()
@@ -196,17 +216,24 @@ fn gap(before: &Occurrence<'_>, after: &Occurrence<'_>) -> Option<Duration> {
         (Some(_), Some(_)) => return None,
         _ => {}
     }
+    if before.cite.source != after.cite.source || before.era != after.era {
+        return None;
+    }
     let (from, to) = (before.boot?, after.boot?);
     (to >= from).then(|| to.since(from))
 }
 
-fn rhythm(gaps: &[Duration]) -> String {
+/// How the `count` deaths follow each other.
+fn rhythm(gaps: &[Duration], count: usize) -> String {
     let (Some(median), Some(longest)) = (median(gaps), gaps.iter().max().copied()) else {
         return "; how far apart is unknown, because the lines bear no comparable times".to_owned();
     };
     let shortest = gaps.iter().min().copied().unwrap_or_default();
+    // What has another clock may have been at any time, also in between.
+    let whole = gaps.len().saturating_add(1) >= count;
+    let of = if whole { "," } else { "; those that have a clock in common," };
     if let [only] = gaps {
-        return format!(", {} apart", Span(*only));
+        return format!("{of} {} apart", Span(*only));
     }
     let regular = longest <= shortest.saturating_mul(REGULAR);
     let spread = if regular {
@@ -216,10 +243,10 @@ fn rhythm(gaps: &[Duration]) -> String {
     };
     let what = match median {
         median if median < BURST => ": a burst, several at once rather than one after the other",
-        _ if longest < LOOP => ": a loop of restart and kill",
+        _ if longest < LOOP && whole => ": a loop of restart and kill",
         _ => "",
     };
-    format!(", every {} in the median, {spread}{what}", Span(median))
+    format!("{of} every {} in the median, {spread}{what}", Span(median))
 }
 
 fn median<T: Copy + Ord>(values: &[T]) -> Option<T> {
@@ -250,10 +277,14 @@ fn size(group: &[&Occurrence<'_>]) -> String {
     }
     let (from, to) = (least.to_string(), most.to_string());
     let span = if from == to { from } else { format!("{from} to {to}") };
-    let global = group.iter().all(|one| one.report.cause() == Cause::KernelOomGlobal);
+    let global = group.iter().all(|one| one.report.cause() == Cause::KernelOomGlobal)
+        && gaps(group).len().saturating_add(1) >= group.len();
     match (same, global) {
         (true, true) => {
             format!("; it held nearly the same each time ({span}): what the machine can give")
+        }
+        (true, false) if group.iter().any(|one| one.report.cause() == Cause::KernelOomGlobal) => {
+            format!("; it held nearly the same each time ({span})")
         }
         (true, false) => format!("; it held nearly the same each time ({span}), as with a limit"),
         (false, _) => format!("; it held {span} at death"),
@@ -286,12 +317,21 @@ fn machine_claim(deaths: &[&Occurrence<'_>]) -> Option<Claim> {
     if owners.len() < 2 {
         return None;
     }
+    let gaps = gaps(deaths);
+    // Logs without a clock in common need not be of one machine either.
+    let known = gaps.len().saturating_add(1) >= deaths.len();
+    let one_source = deaths.iter().all(|one| Some(one.cite.source) == source_of(deaths));
+    let machine = if known || one_source { "the machine" } else { "a machine" };
     let text = format!(
-        "the machine as a whole ran out {} times, with different victims ({}){}",
+        "{machine} as a whole ran out {} times, with different victims ({}){}",
         deaths.len(),
         victims(deaths),
-        rhythm(&gaps(deaths))
+        rhythm(&gaps, deaths.len())
     );
     let evidence = deaths.iter().take(CITED).map(|one| one.cite.line(one.kill.line)).collect();
     Some(Claim { text: words::sentence(&text, &[]), evidence })
+}
+
+fn source_of<'a>(deaths: &[&Occurrence<'a>]) -> Option<&'a str> {
+    deaths.first().map(|one| one.cite.source)
 }

@@ -1,5 +1,7 @@
 //! Everything known of one case, each fact once, whether the log said it or the record.
 
+use std::sync::Arc;
+
 use highwater_core::event::Whereabouts;
 use highwater_core::evidence::Evidence;
 use highwater_core::frame::CgroupVersion;
@@ -12,7 +14,7 @@ use highwater_oom::report::{Kill, OomReport};
 use super::cite::{self, Cite};
 use super::growth::{self, Curves, Subject};
 use super::makeup::{self, Makeup};
-use super::ranking::{self, RankedTask};
+use super::ranking::{RankedTask, Ranking};
 use super::zones::Shortage;
 use super::{Case, Cause, Confidence, RecordedDeath, Window, cause, remembered};
 use crate::words;
@@ -45,7 +47,8 @@ pub(super) struct Scene<'a> {
     pub(super) limit: Option<Told<Limit>>,
     pub(super) usage: Option<Told<Bytes>>,
     pub(super) makeup: Option<Makeup>,
-    pub(super) tasks: Vec<RankedTask>,
+    /// The choice and the table; `None` in an outline.
+    pub(super) ranking: Option<Arc<Ranking>>,
     pub(super) curves: Curves,
     /// Which kind of cgroup the recording has.
     pub(super) cgroup_version: Option<CgroupVersion>,
@@ -58,13 +61,21 @@ pub(super) struct Scene<'a> {
 }
 
 impl<'a> Scene<'a> {
-    pub(super) fn of(case: &Case<'a>, history: &dyn SeriesSource) -> Self {
+    pub(super) fn of(case: &Case<'a>, history: &dyn SeriesSource, ranking: &Arc<Ranking>) -> Self {
+        let mut scene = Self::outline(case, history);
+        scene.page_size = ranking.page_size;
+        scene.ranking = Some(Arc::clone(ranking));
+        scene.take_from_history(history, case.look_back);
+        scene
+    }
+
+    /// When, who, where and for want of what: without the table, and without any series but those
+    /// that tell where the victim was.
+    pub(super) fn outline(case: &Case<'a>, history: &dyn SeriesSource) -> Self {
         let report = case.report;
         let kill = case.kill.and_then(|at| report.kills.get(at));
         let known = whereabouts(case, kill, history);
         let verdict = cause::of(report, kill.map(|kill| kill.line), known.as_ref());
-        let page_size = report.machine.page_size.map(|told| told.value).or(case.page_size);
-        let page_size = page_size.or_else(|| makeup::page_size(&report.machine));
         let mut scene = Self {
             report,
             kill,
@@ -75,13 +86,13 @@ impl<'a> Scene<'a> {
             verdict,
             time: None,
             boot: None,
-            page_size,
+            page_size: None,
             limit_owner: None,
             task_cgroup: None,
             limit: None,
             usage: None,
             makeup: None,
-            tasks: ranking::rank(report, page_size),
+            ranking: None,
             curves: Curves::default(),
             cgroup_version: None,
             available: None,
@@ -91,8 +102,12 @@ impl<'a> Scene<'a> {
         scene.set_moment();
         scene.take_from_report();
         scene.take_from_record(history);
-        scene.take_from_history(history, case.look_back);
         scene
+    }
+
+    /// The task table by rank.
+    pub(super) fn tasks(&self) -> &[RankedTask] {
+        self.ranking.as_ref().map_or(&[], |ranking| ranking.tasks.as_slice())
     }
 
     /// Whether a memory cgroup's limit was what ran out.

@@ -4,6 +4,8 @@ use highwater_core::limit::Limit;
 use highwater_core::units::Bytes;
 use highwater_oom::report::Chosen;
 
+use super::claims::program;
+use super::makeup::Kind;
 use super::reason::Reason;
 use super::scene::Scene;
 use super::{Cause, claims};
@@ -22,7 +24,17 @@ pub(super) fn of(scene: &Scene<'_>) -> String {
         Cause::Lowmemorykiller => "Android's low memory killer",
         _ => "The kernel",
     };
-    format!("{killer} killed {}{}: {}.", scene.victim(), company(scene), reason(scene))
+    format!("{killer} killed {}{}: {}.", victim(scene), company(scene), reason(scene))
+}
+
+/// systemd-oomd and oomd kill cgroups and name no process.
+fn victim(scene: &Scene<'_>) -> String {
+    let unnamed = scene.kill.is_some_and(|kill| kill.pid.is_none() && kill.comm.is_none());
+    let place = scene.task_cgroup.as_ref().filter(|_| unnamed && scene.verdict.0.is_program());
+    place.map_or_else(
+        || scene.victim(),
+        |told| format!("all processes of cgroup {}", words::place(&told.value)),
+    )
 }
 
 /// Who died with it.
@@ -50,12 +62,15 @@ fn reason(scene: &Scene<'_>) -> String {
         Cause::KernelOomSysrq => {
             "somebody asked for it through sysrq; memory need not have been short".to_owned()
         }
-        Cause::SystemdOomd => match &scene.task_cgroup {
-            Some(place) => format!("cgroup {} was under pressure", words::place(&place.value)),
-            None => "it judged that memory was running out".to_owned(),
+        Cause::SystemdOomd => of_oomd(scene),
+        Cause::Earlyoom => match program::reason_given(scene) {
+            Some(words) => format!("it said \u{201c}{words}\u{201d}"),
+            None => "free memory fell below its threshold".to_owned(),
         },
-        Cause::Earlyoom => "free memory fell below its threshold".to_owned(),
-        Cause::Nohang => "memory, swap or pressure passed its threshold".to_owned(),
+        Cause::Nohang => match program::reason_given(scene) {
+            Some(words) => format!("it said \u{201c}{words}\u{201d}"),
+            None => "memory, swap or pressure passed its threshold".to_owned(),
+        },
         Cause::Oomd => match &scene.task_cgroup {
             Some(place) => format!("its rules chose cgroup {}", words::place(&place.value)),
             None => "one of its rules fired".to_owned(),
@@ -71,6 +86,34 @@ fn reason(scene: &Scene<'_>) -> String {
         }
     };
     format!("{what}{}", held(scene))
+}
+
+/// systemd-oomd acts on two things, and its kill line says which.
+fn of_oomd(scene: &Scene<'_>) -> String {
+    let place = scene.task_cgroup.as_ref().map(|told| words::place(&told.value));
+    let told = program::reason_given(scene).unwrap_or_default();
+    match (place, told) {
+        (_, told) if told.contains("swap used") && !told.contains("memory used") => {
+            format!("swap was above its limit{}", limit_of_oomd(&told))
+        }
+        (_, told) if told.contains("swap used") => {
+            format!("memory and swap were above its limit{}", limit_of_oomd(&told))
+        }
+        (Some(place), told) if told.contains("pressure") => {
+            let named = scene.kill.is_some_and(|kill| kill.pid.is_some() || kill.comm.is_some());
+            let it = if named { format!("cgroup {place}") } else { "it".to_owned() };
+            format!("{it} was under pressure")
+        }
+        (Some(_), _) => "why its line does not say".to_owned(),
+        (None, _) => "it judged that memory was running out".to_owned(),
+    }
+}
+
+/// ` of 20.00 %`, from `… being more than 20.00%`.
+fn limit_of_oomd(told: &str) -> String {
+    let limit = told.rsplit_once("more than ").map(|(_, limit)| limit.trim_end_matches('%'));
+    let number = limit.filter(|limit| limit.parse::<f64>().is_ok());
+    number.map_or(String::new(), |limit| format!(" of {limit} %"))
 }
 
 /// Where one holder alone took most of the machine, that is half of the answer.
@@ -101,6 +144,9 @@ fn limit_reached(scene: &Scene<'_>) -> String {
 
 /// What the victim held: most of the answer to "was it its own fault".
 fn held(scene: &Scene<'_>) -> String {
+    if let Some(shared) = mostly_shared(scene) {
+        return shared;
+    }
     let Some((amount, what)) = scene.held() else { return String::new() };
     let name = scene.victim_name();
     let limit = scene.limit.as_ref().and_then(|told| told.value.at()).filter(|_| scene.is_memcg());
@@ -115,6 +161,21 @@ fn held(scene: &Scene<'_>) -> String {
         Some(_) => format!(", and {amount} of it was {name}'s own {what}"),
         None => format!(", and {name} held {amount} of {what}"),
     }
+}
+
+/// Of a cgroup that is full of files in memory, what the victim held is the smaller part.
+fn mostly_shared(scene: &Scene<'_>) -> Option<String> {
+    const MOST_PERMILLE: u32 = 500;
+    let makeup = scene.makeup.as_ref().filter(|_| scene.is_memcg())?;
+    let own = scene.held().map(|(held, what)| (held, what, scene.victim_name()));
+    let shared = makeup.amount(Kind::Shmem);
+    let share = shared.permille_of(makeup.total).filter(|share| share.get() >= MOST_PERMILLE)?;
+    if scene.makeup_is_of_victim() || own.as_ref().is_some_and(|(held, ..)| *held >= shared) {
+        return None;
+    }
+    let own =
+        own.map_or(String::new(), |(held, what, name)| format!("; {held} was {name}'s own {what}"));
+    Some(format!(", and {share} of it was shared memory or tmpfs ({shared}){own}"))
 }
 
 /// A dump of the machine's memory, and nothing else.
@@ -132,7 +193,7 @@ fn is_all(amount: Bytes, limit: Bytes) -> bool {
 fn without_kill(scene: &Scene<'_>) -> String {
     if let Some(first) = scene.report.candidates.first() {
         return format!(
-            "systemd-oomd looked for a cgroup to kill, and {} came first; whether it killed is unknown, because no such line is here.",
+            "systemd-oomd looked for a cgroup to kill, and {} came first; this list alone does not say whether it killed.",
             words::place(&first.value.path)
         );
     }

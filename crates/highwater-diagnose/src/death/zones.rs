@@ -41,7 +41,8 @@ pub struct ZoneState {
     /// The largest free piece that it may use.
     pub largest: Option<Bytes>,
     /// Too little was free for this request, pieces aside; `None` where the log does not say how
-    /// much the zone keeps from it.
+    /// much the zone keeps from it, or where it had so little more that the counts, which are
+    /// coarser than that, decide nothing.
     pub short: Option<bool>,
     /// The line it stands on.
     pub line: LineNumber,
@@ -162,7 +163,7 @@ fn state<'z>(
         reachable: request.may_use(zone.node, &zone.name),
         fitting: None,
         largest: None,
-        short: usable.map(|usable| is_short(usable, min, reserve)),
+        short: usable.and_then(|usable| is_short(usable, min, reserve)),
         line,
     }
 }
@@ -179,12 +180,27 @@ fn reserve(zone: &Zone, home: Option<&Zone>) -> Option<Pages> {
     zeros.checked_sub(1).and_then(|at| zone.lowmem_reserve.get(at)).copied().or(last)
 }
 
-/// At or near what a request has to leave.
-fn is_short(usable: Bytes, min: Option<Bytes>, reserve: Option<Bytes>) -> bool {
-    let Some(min) = min else { return usable < LITTLE };
+impl ZoneState {
+    /// Its free memory was below what a request has to leave, or so little above it that it may have
+    /// been below a moment before.
+    pub(super) fn is_near_mark(&self) -> bool {
+        let near = |free| is_short(free, self.min, self.reserve) != Some(false);
+        self.min.is_some() && (self.short == Some(true) || self.free.is_some_and(near))
+    }
+}
+
+/// Not above what a request has to leave (`__zone_watermark_ok` in `mm/page_alloc.c`); `None` for so
+/// little above it that it may have been below a moment before.
+fn is_short(usable: Bytes, min: Option<Bytes>, reserve: Option<Bytes>) -> Option<bool> {
+    let Some(min) = min else { return Some(usable < LITTLE) };
     // A quarter above: per-processor lists make the count of free pages that coarse.
     let margin = Bytes::new(min.get() / 4);
-    usable <= min.saturating_add(margin).saturating_add(reserve.unwrap_or_default())
+    let mark = min.saturating_add(reserve.unwrap_or_default());
+    match usable {
+        usable if usable <= mark => Some(true),
+        usable if usable <= mark.saturating_add(margin) => None,
+        _ => Some(false),
+    }
 }
 
 /// What is known of a zone of which only the free lists are left.
@@ -199,7 +215,7 @@ fn of_list(
         name: list.name.clone(),
         free: list.free,
         reachable: request.may_use(list.node, &list.name),
-        short: list.free.map(|free| is_short(free, None, None)),
+        short: list.free.and_then(|free| is_short(free, None, None)),
         line,
         ..ZoneState::default()
     };

@@ -3,7 +3,7 @@
 use highwater_core::evidence::{Claim, Evidence};
 use highwater_core::limit::Limit;
 use highwater_core::units::Bytes;
-use highwater_oom::facts::{self, DeathFacts, MemcgFacts, TaskFacts};
+use highwater_oom::facts::{self, DeathFacts, MemcgFacts, TaskFacts, Turn};
 use highwater_oom::report::{Kill, OomReport, Trust};
 use serde::Serialize;
 
@@ -94,25 +94,28 @@ struct RecordedDocument {
 }
 
 impl DeathDocument {
-    /// The document of `diagnosis`, which explains a death of `report`.
-    pub fn new(diagnosis: &Diagnosis, report: &OomReport) -> Self {
-        Self { facts: facts_of(diagnosis, report), verdict: Verdict::of(diagnosis) }
+    /// The document of `diagnosis`, which explains a death of `report`: one that is the first of
+    /// that episode in the answer, or a further one.
+    pub fn new(diagnosis: &Diagnosis, report: &OomReport, turn: Turn) -> Self {
+        Self { facts: facts_of(diagnosis, report, turn), verdict: Verdict::of(diagnosis) }
     }
 }
 
 impl EpisodeDocument {
     /// The document of `diagnosis`, which explains `report`, in which nothing was killed.
     pub fn new(diagnosis: &Diagnosis, report: &OomReport) -> Self {
-        Self { facts: facts_of(diagnosis, report), verdict: Verdict::of(diagnosis) }
+        Self { facts: facts_of(diagnosis, report, Turn::First), verdict: Verdict::of(diagnosis) }
     }
 }
 
 /// What the log states, completed by what was on record.
-fn facts_of(diagnosis: &Diagnosis, report: &OomReport) -> DeathFacts {
+fn facts_of(diagnosis: &Diagnosis, report: &OomReport, turn: Turn) -> DeathFacts {
     let nobody = Kill::default();
     let kill = diagnosis.victim.as_ref().unwrap_or(&nobody);
-    let tasks = diagnosis.tasks.iter().map(task).collect();
-    let mut told = facts::of_kill(report, kill, tasks);
+    let ranking = &diagnosis.ranking;
+    let own = kill.pid.and_then(|pid| ranking.place(pid));
+    let tasks = turn.rows(&ranking.tasks, own).map(task).collect();
+    let mut told = facts::of_kill(report, kill, tasks, &ranking.choice, turn);
     told.time = time(diagnosis.time);
     told.boot_seconds = diagnosis.boot.map(highwater_core::time::BootTime::seconds);
     told.cause = diagnosis.cause;

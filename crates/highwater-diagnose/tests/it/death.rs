@@ -1,5 +1,6 @@
 use highwater_diagnose::death::Cause;
 use highwater_diagnose::document::{DeathDocument, EpisodeDocument, WhyDocument};
+use highwater_oom::facts::Turn;
 
 use crate::{explained, fixture, told};
 
@@ -48,7 +49,7 @@ fn a_death_as_json_has_every_key() {
     let reports = fixture("v1.log");
     let diagnosis = explained(&reports[0], Some(0), "v1.log");
     let mut document = WhyDocument::new(Vec::new());
-    document.deaths.push(DeathDocument::new(&diagnosis, &reports[0]));
+    document.deaths.push(DeathDocument::new(&diagnosis, &reports[0], Turn::First));
     insta::assert_snapshot!(serde_json::to_string_pretty(&document).unwrap());
 }
 

@@ -9,6 +9,7 @@
     reason = "tests"
 )]
 
+mod blame;
 mod checkup;
 mod death;
 mod real;
@@ -59,7 +60,7 @@ fn told(diagnosis: &Diagnosis) -> String {
             writeln!(out, "    {}: {}", part.kind.name(), part.amount).unwrap();
         }
     }
-    for task in &diagnosis.tasks {
+    for task in &diagnosis.ranking.tasks {
         let (rank, rss, score) = (task.rank, task.rss.map(|rss| rss.to_string()), task.badness);
         writeln!(out, "rank {rank:?} {} {} {rss:?} {score:?}", task.pid, task.comm).unwrap();
     }

@@ -61,6 +61,7 @@ fn machine(counts: &[(&str, u64)], order: i32, mask: &str) -> OomReport {
         pages: pages.collect(),
         line: Some(1),
         ram: Some(cited(Pages::new(1 << 20))),
+        reserved: Some(cited(Pages::new(0))),
         page_size: Some(cited(PageSize::KIB4)),
         ..Machine::default()
     };
@@ -165,7 +166,14 @@ fn what_no_counter_names_is_told_with_who_allocated() {
         said.contains("no counter of the report names") && said.contains("some_rx 2.93 GiB"),
         "{said}"
     );
-    // A log that lost counters has a rest that means nothing.
+    // A log that lost counters has a rest that means nothing; so has one that was cut before the
+    // line of the reserved pages.
+    let reserved = report.machine.reserved.take();
+    let cut = explain(&report);
+    assert_ne!(primary(&cut).0, Reason::KernelMemory);
+    let unknown = &cut.claims.last().unwrap().text;
+    assert!(unknown.contains("how much of the memory was reserved"), "{unknown}");
+    report.machine.reserved = reserved;
     report.machine.pages.retain(|(name, _)| name != "inactive_anon");
     let diagnosis = explain(&report);
     assert_eq!(primary(&diagnosis).0, Reason::Machine);

@@ -127,5 +127,37 @@ fn a_reboot_in_between_is_no_gap() {
     let log = of_cgroup(90_000, "/a", "x", 60, 64) + &of_cgroup(500, "/a", "x", 60, 64);
     assert!(of_log(&log).is_empty(), "two deaths, and nobody knows how far apart");
     let text = of_log(&(log + &of_cgroup(700, "/a", "x", 60, 64))).remove(0).text;
-    assert!(text.contains("3 times (x), 3 min 20 s apart"), "{text}");
+    assert!(
+        text.contains("3 times (x); those that have a clock in common, 3 min 20 s apart"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_reboot_that_another_death_betrays_is_no_gap_either() {
+    let log = of_cgroup(500, "/a", "x", 60, 64)
+        + &of_cgroup(90, "/b", "y", 60, 64)
+        + &of_cgroup(900, "/a", "x", 60, 64);
+    assert!(of_log(&log).is_empty(), "900 s of another boot than 500 s");
+}
+
+#[test]
+fn logs_without_a_common_clock_have_no_order_and_no_period() {
+    let logs = [("a.log", 250), ("b.log", 405), ("c.log", 467)];
+    let reports: Vec<_> =
+        logs.iter().map(|(name, at)| (*name, reports_of(&bare(*at, "hog", 90)))).collect();
+    let cases: Vec<_> = reports
+        .iter()
+        .map(|(source, reports)| Case {
+            report: &reports[0],
+            kill: Some(0),
+            source,
+            recorded: None,
+            page_size: None,
+            look_back: Window::Minutes,
+        })
+        .collect();
+    let text = repeats(&cases).remove(0).text;
+    assert!(text.contains("3 times; how far apart is unknown"), "{text}");
+    assert!(!text.contains("grew") && !text.contains("every"), "{text}");
 }

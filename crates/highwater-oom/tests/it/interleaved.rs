@@ -2,6 +2,7 @@
 
 use highwater_core::id::Pid;
 use highwater_core::line::{Caller, LogLine, Origin};
+use highwater_core::time::BootTime;
 use highwater_oom::report::OomReport;
 use highwater_oom::{Assembler, deaths};
 
@@ -220,4 +221,21 @@ fn what_kernel_memory_holds_is_kept() {
     assert_eq!(machine.pagecache.unwrap().value.get(), 7);
     assert_eq!(machine.slabs[0].value.name, "kmalloc-4k");
     assert_eq!(machine.allocations[0].value.count, 12345);
+}
+
+#[test]
+fn a_log_that_is_indented_as_a_whole_keeps_its_envelopes() {
+    let log = "\
+        [   12.500000] a invoked oom-killer: gfp_mask=0xcc0, order=0, oom_score_adj=0\n\
+        [   12.500001] Out of memory: Killed process 7 (x) total-vm:8kB, anon-rss:4kB, file-rss:0kB\n";
+    for blanks in [0, 4, 12, 16, 40] {
+        let above = " ".repeat(blanks);
+        let indented = format!("{above}{}", log.trim_end().replace('\n', &format!("\n{above}")));
+        let reports = reports(&indented);
+        assert_eq!((reports.len(), pids(&reports)), (1, vec![7]), "{blanks}");
+        let boot = reports[0].lines[0].boot.map(BootTime::micros);
+        assert_eq!(boot, Some(12_500_000), "{blanks}");
+        let trigger = &reports[0].trigger.as_ref().unwrap().value;
+        assert_eq!(trigger.comm.as_deref(), Some("a"), "{blanks}");
+    }
 }

@@ -43,6 +43,8 @@ fn the_corpus_is_read_right() {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/oomlogs");
     if dir.is_dir() {
         corpus::run(&dir).unwrap();
+    } else {
+        println!("left out, not there: {}", dir.display());
     }
 }
 

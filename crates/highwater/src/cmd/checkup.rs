@@ -83,7 +83,7 @@ fn past_deaths(args: &CheckupArgs, frame: &Frame) -> anyhow::Result<PastDeaths> 
     match why::gather(history.reader.as_ref(), &wanted) {
         Ok(found) => {
             past.gap = found.sight.blind.clone().or(past.gap);
-            past.deaths = why::briefs(&found).map(|death| past_death(&death)).collect();
+            past.deaths = why::outlines(&found).map(|death| past_death(&death)).collect();
         }
         Err(error) => past.gap = Some(format!("{error:#}")),
     }
@@ -91,8 +91,8 @@ fn past_deaths(args: &CheckupArgs, frame: &Frame) -> anyhow::Result<PastDeaths> 
     Ok(PastDeaths { source: source.to_owned(), ..past })
 }
 
-fn past_death(death: &highwater_diagnose::death::Diagnosis) -> PastDeath {
-    let victim = death.victim.as_ref();
+fn past_death(death: &highwater_diagnose::death::Outline<'_>) -> PastDeath {
+    let victim = death.victim;
     let name = victim.and_then(|kill| kill.comm.clone());
     let pid = victim.and_then(|kill| kill.pid).map(|pid| format!("pid {pid}"));
     PastDeath {

@@ -115,11 +115,11 @@ pub(crate) fn episodes(subjects: &[Subject<'_>]) -> Vec<Episode> {
 fn masked(masks: &mut Masks, episode: &Episode, wanted: &[Option<usize>]) -> Vec<Episode> {
     let report = &episode.report;
     let kills = wanted.iter().filter_map(|at| report.kills.get((*at)?));
-    let kills: Vec<&Kill> = kills.collect();
+    let kills = Olds::of(kills);
     let source = masks.source(&episode.source);
     let mut all = Vec::new();
     for masked in read_again(masks, episode) {
-        let is_wanted = |kill: &Kill| kills.iter().any(|old| is_same(old, kill));
+        let is_wanted = |kill: &Kill| kills.like(kill).is_some();
         let chosen: Vec<usize> = (0..masked.kills.len())
             .filter(|at| masked.kills.get(*at).is_some_and(is_wanted))
             .collect();
@@ -134,9 +134,33 @@ fn masked(masks: &mut Masks, episode: &Episode, wanted: &[Option<usize>]) -> Vec
             page_size: episode.page_size,
             recorded: None,
             also,
+            dying: episode.dying.clone(),
         });
     }
     all
+}
+
+/// The deaths of an episode before it was masked, by their lines: a group may have thousands.
+#[derive(Debug)]
+struct Olds<'a>(HashMap<LineNumber, Vec<&'a Kill>>);
+
+impl<'a> Olds<'a> {
+    fn of(kills: impl Iterator<Item = &'a Kill>) -> Self {
+        let mut all: HashMap<LineNumber, Vec<&Kill>> = HashMap::new();
+        for kill in kills {
+            all.entry(kill.line).or_default().push(kill);
+        }
+        Self(all)
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The one that `new` was read from again.
+    fn like(&self, new: &Kill) -> Option<&'a Kill> {
+        self.0.get(&new.line)?.iter().copied().find(|old| is_same(old, new))
+    }
 }
 
 fn is_same(old: &Kill, new: &Kill) -> bool {
@@ -164,13 +188,14 @@ fn read_again(masks: &mut Masks, episode: &Episode) -> Vec<OomReport> {
     let report = &episode.report;
     let rows = report.tasks.rows.iter().map(|row| (row.line, row.comm.as_str()));
     let rows: HashMap<LineNumber, &str> = rows.collect();
+    let clocks = episode.clocks();
     lines::meet(masks, report);
     let told: Vec<(LineNumber, Option<WallTime>, String)> = report
         .lines
         .iter()
         .map(|line| {
             let text = lines::masked(masks, &line.text, rows.get(&line.number).copied());
-            (line.number, episode.wall_of(line), text)
+            (line.number, clocks.wall_of(line), text)
         })
         .collect();
     let origin = if report.trust == Trust::Kernel { Origin::Kernel } else { Origin::Unsaid };
@@ -182,13 +207,14 @@ fn read_again(masks: &mut Masks, episode: &Episode) -> Vec<OomReport> {
         boot: line.boot,
         seq: None,
         ident: None,
-        continues: episode.continues(line),
+        continues: clocks.continues(line),
         origin,
         caller: None,
     });
     let mut reports = highwater_oom::read(again.collect::<Vec<_>>().into_iter());
+    let olds = Olds::of(report.kills.iter());
     for kill in reports.iter_mut().flat_map(|report| &mut report.kills) {
-        let Some(old) = report.kills.iter().find(|old| is_same(old, kill)) else { continue };
+        let Some(old) = olds.like(kill) else { continue };
         // The reaper's line may stand outside of the episode.
         kill.reaped = kill.reaped.or(old.reaped);
         kill.reaper_failed = kill.reaper_failed.or(old.reaper_failed);

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail};
 use highwater_core::owner::Owner;
 use highwater_core::text::escape;
-use highwater_diagnose::death::Diagnosis;
+use highwater_diagnose::death::Outline;
 
 /// The kernel keeps so many bytes of a name; a longer one is meant by its head.
 const COMM_BYTES: usize = 15;
@@ -22,9 +22,9 @@ pub(crate) enum Match {
     Whole,
 }
 
-/// Whether `diagnosis` is about `target`.
-pub(crate) fn matches(target: &str, diagnosis: &Diagnosis) -> Option<Match> {
-    let victim = diagnosis.victim.as_ref();
+/// Whether `death` is about `target`.
+pub(crate) fn matches(target: &str, death: &Outline<'_>) -> Option<Match> {
+    let victim = death.victim;
     let pid = victim.and_then(|kill| kill.pid);
     if let Ok(number) = target.parse::<u32>() {
         return pid.filter(|pid| pid.get() == number).map(|_| Match::Whole);
@@ -34,7 +34,7 @@ pub(crate) fn matches(target: &str, diagnosis: &Diagnosis) -> Option<Match> {
     if comm == Some(target) || (target.len() > COMM_BYTES && comm == Some(cut)) {
         return Some(Match::Whole);
     }
-    let places = [diagnosis.task_cgroup.as_deref(), diagnosis.limit_owner.as_deref()];
+    let places = [death.task_cgroup.as_deref(), death.limit_owner.as_deref()];
     let places = places.into_iter().flatten();
     if places.clone().any(|path| is_place(target, path)) {
         return Some(Match::Whole);
@@ -150,11 +150,11 @@ pub(crate) fn directory(path: &Path) -> String {
 }
 
 /// `also like it: python3.11 (2)`, the most frequent first.
-pub(crate) fn also_like(others: &[Diagnosis]) -> Option<String> {
+pub(crate) fn also_like(others: &[Outline<'_>]) -> Option<String> {
     /// So many names are told.
     const NAMES: usize = 5;
     let mut counts: Vec<(&str, usize)> = Vec::new();
-    for name in others.iter().filter_map(|death| death.victim.as_ref()?.comm.as_deref()) {
+    for name in others.iter().filter_map(|death| death.victim?.comm.as_deref()) {
         match counts.iter_mut().find(|(known, _)| *known == name) {
             Some((_, count)) => *count += 1,
             None => counts.push((name, 1)),
@@ -182,7 +182,8 @@ pub(crate) fn container_called(name: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use highwater_diagnose::death::{Case, NoHistory, Window, explain};
+    use highwater_diagnose::death::{Case, Window};
+    use highwater_oom::OomReport;
 
     use super::*;
 
@@ -211,24 +212,27 @@ mod tests {
         assert!(no_such_log("postgres").is_ok());
     }
 
+    fn death(report: &OomReport) -> Outline<'_> {
+        Outline::of(&Case {
+            report,
+            kill: Some(0),
+            source: "x",
+            recorded: None,
+            page_size: None,
+            look_back: Window::Minutes,
+        })
+    }
+
     #[test]
     fn names_that_are_like_it_are_counted() {
-        let death = |comm: &str| {
+        let report = |comm: &str| {
             let log = format!(
                 "Out of memory: Killed process 7 ({comm}) total-vm:8kB, anon-rss:4kB, file-rss:0kB, shmem-rss:0kB"
             );
-            let reports = highwater_oom::read(highwater_log::Stream::new(log.as_bytes()));
-            let case = Case {
-                report: &reports[0],
-                kill: Some(0),
-                source: "x",
-                recorded: None,
-                page_size: None,
-                look_back: Window::Minutes,
-            };
-            explain(&case, &NoHistory)
+            highwater_oom::read(highwater_log::Stream::new(log.as_bytes())).remove(0)
         };
-        let others = [death("python3.9"), death("python3.11"), death("python3.11")];
+        let (one, other) = (report("python3.9"), report("python3.11"));
+        let others = [death(&one), death(&other), death(&other)];
         let said = also_like(&others);
         assert_eq!(said.as_deref(), Some("also like it: python3.11 (2), python3.9 (1)"));
         assert_eq!(also_like(&[]), None);

@@ -19,7 +19,7 @@ use std::process::ExitCode;
 use super::inputs::{self, Asked};
 use crate::args::WhyArgs;
 
-pub(crate) use episode::{AlsoTold, Episode, Subject, briefs};
+pub(crate) use episode::{AlsoTold, Episode, Subject, outlines};
 pub(crate) use record::gather;
 
 /// Runs the command.

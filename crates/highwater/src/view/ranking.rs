@@ -16,7 +16,7 @@ const KILLED: usize = 10;
 
 /// The section, or nothing without a table.
 pub(super) fn table(page: Page, diagnosis: &Diagnosis) -> String {
-    let tasks = &diagnosis.tasks;
+    let tasks = &diagnosis.ranking.tasks;
     if tasks.is_empty() {
         return String::new();
     }

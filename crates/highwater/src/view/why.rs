@@ -3,7 +3,7 @@
 use anstyle::Style;
 use highwater_core::evidence::Claim;
 use highwater_core::units::Bytes;
-use highwater_diagnose::death::Diagnosis;
+use highwater_diagnose::death::Outline;
 use highwater_diagnose::place;
 
 use super::death::evidence;
@@ -14,7 +14,7 @@ use super::wrap;
 pub(crate) const ROWS: usize = 12;
 
 /// The deaths, the newest first; there are `all` of them.
-pub(crate) fn table(page: Page, rows: &[Diagnosis], all: usize) -> String {
+pub(crate) fn table(page: Page, rows: &[Outline<'_>], all: usize) -> String {
     let mut out = Page::paint(BOLD, &format!("{all} deaths, the newest first")) + "\n";
     let head = row(page, ["when (UTC)", "pid", "name", "held", "cause", "cgroup"]);
     put(&mut out, &format!("{}\n", Page::paint(DIM, &head)));
@@ -27,8 +27,8 @@ pub(crate) fn table(page: Page, rows: &[Diagnosis], all: usize) -> String {
     out + "\n"
 }
 
-fn line(page: Page, death: &Diagnosis) -> String {
-    let victim = death.victim.as_ref();
+fn line(page: Page, death: &Outline<'_>) -> String {
+    let victim = death.victim;
     let when = match (death.time, death.boot) {
         (Some(time), _) => time.to_string().chars().take(19).collect::<String>().replace('T', " "),
         (None, Some(boot)) => format!("boot + {:.3} s", boot.seconds()),

@@ -35,8 +35,11 @@ pub(super) fn advice(scene: &Scene<'_>) -> Vec<Advice> {
         )),
         // A limit on whoever died does not make the kernel, tmpfs or a pool give anything back.
         Shortage::Whole if claims::dominant(scene).is_some() => {}
-        Shortage::Whole | Shortage::Unclear { .. } if is_blameless(scene) => advice.extend(look_elsewhere(scene)),
-        Shortage::Whole | Shortage::Unclear { .. } => advice.push(limit_victim(scene)),
+        Shortage::Whole | Shortage::Unclear { .. } => match is_blameless(scene) {
+            Some(true) => advice.extend(look_elsewhere(scene)),
+            Some(false) => advice.push(limit_victim(scene)),
+            None => {}
+        },
     }
     if scene.report.machine.swap_total.is_some_and(|told| told.value == Bytes::ZERO) {
         advice.push(Advice::new(
@@ -47,35 +50,61 @@ pub(super) fn advice(scene: &Scene<'_>) -> Vec<Advice> {
     advice
 }
 
-/// Held next to nothing, or died for another: a limit on it would change nothing.
-fn is_blameless(scene: &Scene<'_>) -> bool {
-    /// Less than this share of the machine did not fill it.
-    const SHARE: u64 = 20;
-    /// The same where the size of the machine is not known.
+/// Held next to nothing, or died for another: a limit on it would change nothing. `None` where
+/// nothing tells whether what it held was little.
+fn is_blameless(scene: &Scene<'_>) -> Option<bool> {
+    /// So little may be all of a small machine, and is nothing on a large one.
     const LITTLE: Bytes = Bytes::from_mib(16);
-    let Some(kill) = scene.kill else { return true };
-    if matches!(kill.chosen, Chosen::AsChild | Chosen::AsAllocator) {
-        return true;
+    let Some(kill) = scene.kill else { return Some(true) };
+    if died_for_another(scene) {
+        return Some(true);
     }
-    let Some((held, _)) = scene.held() else { return false };
+    let Some((held, _)) = scene.held() else { return Some(false) };
     let held = held.saturating_add(kill.swap.unwrap_or_default());
-    match scene.ram() {
-        Some(ram) => held.get().saturating_mul(SHARE) < ram.get(),
-        None => held < LITTLE,
+    match is_sliver(scene, held) {
+        None if held < LITTLE => None,
+        sliver => Some(sliver.unwrap_or(false)),
+    }
+}
+
+fn died_for_another(scene: &Scene<'_>) -> bool {
+    scene.kill.is_some_and(|kill| matches!(kill.chosen, Chosen::AsChild | Chosen::AsAllocator))
+}
+
+/// Whether it is a small part of what could be had: of the machine and of what the others held.
+fn is_sliver(scene: &Scene<'_>, held: Bytes) -> Option<bool> {
+    /// Less than this share of the machine did not fill it.
+    const OF_MACHINE: u64 = 20;
+    /// Who held more than this share of what all programs held was the one to look at, however much
+    /// of the machine the kernel has.
+    const OF_TASKS: u64 = 4;
+    let below = |all: Bytes, share: u64| held.get().saturating_mul(share) < all.get();
+    let tasks: Bytes = scene.tasks().iter().map(RankedTask::held).sum();
+    let others = scene.tasks().iter().any(|task| !task.killed);
+    let of_tasks = (others && tasks > Bytes::ZERO).then_some(tasks);
+    match (scene.ram(), of_tasks) {
+        (Some(ram), Some(tasks)) => Some(below(ram, OF_MACHINE) && below(tasks, OF_TASKS)),
+        (Some(ram), None) => Some(below(ram, OF_MACHINE)),
+        (None, Some(tasks)) => Some(below(tasks, OF_MACHINE)),
+        (None, None) => None,
     }
 }
 
 fn look_elsewhere(scene: &Scene<'_>) -> Option<Advice> {
     scene.kill?;
     let alive = |task: &&RankedTask| !task.killed;
-    let largest = scene.tasks.iter().filter(alive).max_by_key(|task| task.rss);
+    let largest = scene.tasks().iter().filter(alive).max_by_key(|task| task.rss);
+    let own = scene.held().map(|(held, _)| held);
+    let larger = largest.and_then(|task| Some((task, task.rss?)));
+    let larger = larger.filter(|(_, rss)| own.is_none_or(|own| *rss > own));
     let name = scene.victim_name();
-    let text = match largest.and_then(|task| Some((task, task.rss?))) {
+    let which = if died_for_another(scene) { "died for another" } else { "held next to nothing" };
+    let text = match larger {
         Some((task, rss)) => format!(
-            "look elsewhere than at {name}, which held next to nothing: {} held {rss}",
+            "look elsewhere than at {name}, which {which}: {} held {rss}",
             words::process(Some(&task.comm), Some(task.pid))
         ),
-        None => format!("look elsewhere than at {name}, which held next to nothing"),
+        None => format!("look elsewhere than at {name}, which {which}"),
     };
     Some(Advice::new(text, Some("highwater checkup".to_owned())))
 }

@@ -7,7 +7,7 @@ use highwater_oom::report::{Chosen, LineNumber};
 
 use super::claim;
 use crate::death::Cause;
-use crate::death::ranking::RankedTask;
+use crate::death::ranking::{RankedTask, Ranking};
 use crate::death::scene::Scene;
 use crate::words;
 
@@ -15,12 +15,12 @@ use crate::words;
 /// chosen all the same.
 pub(super) fn why_this_one(scene: &Scene<'_>) -> Option<Claim> {
     let kill = scene.kill?;
-    let seen = Seen::of(scene);
+    let seen = Seen::of(scene)?;
     let by_score = matches!(kill.chosen, Chosen::ByScore);
-    let Some(victim) = scene.tasks.iter().find(|task| Some(task.pid) == kill.pid) else {
+    let Some(victim) = seen.ranking.task(kill.pid) else {
         return seen.without_a_row(kill.chosen);
     };
-    let largest = seen.largest()?;
+    let largest = seen.ranking.largest()?;
     let (text, mut lines) = match kill.chosen {
         Chosen::AsChild => seen.as_child(),
         Chosen::AsAllocator => seen.as_allocator(victim),
@@ -42,7 +42,7 @@ pub(super) fn why_this_one(scene: &Scene<'_>) -> Option<Claim> {
 /// Who would have died with another adjustment.
 pub(super) fn what_if(scene: &Scene<'_>) -> Option<Claim> {
     let kill = scene.kill?;
-    let seen = Seen::of(scene);
+    let seen = Seen::of(scene)?;
     // Of the one that the kernel chose; a bystander's fate hung on nothing of its own.
     seen.choice.chosen.filter(|chosen| Some(chosen.pid) == kill.pid)?;
     let told = &seen.choice.counterfactuals;
@@ -58,9 +58,9 @@ pub(super) fn what_if(scene: &Scene<'_>) -> Option<Claim> {
 /// What the ranking hangs on that the log does not show.
 pub(super) fn how_sure(scene: &Scene<'_>) -> Option<Claim> {
     scene.kill?;
-    let seen = Seen::of(scene);
+    let seen = Seen::of(scene)?;
     let reasons = seen.choice.certainty.reasons();
-    if seen.scene.tasks.is_empty() || reasons.is_empty() {
+    if seen.ranking.tasks.is_empty() || reasons.is_empty() {
         return None;
     }
     let (reasons, kernels) = (reasons.join("; "), seen.choice.rule.generation.kernels());
@@ -76,15 +76,17 @@ pub(super) fn how_sure(scene: &Scene<'_>) -> Option<Claim> {
     Some(Claim { text, evidence: Vec::new() })
 }
 
-/// The scene with the choice reckoned.
+/// The scene, and the choice in it.
 struct Seen<'a> {
     scene: &'a Scene<'a>,
-    choice: Choice,
+    ranking: &'a Ranking,
+    choice: &'a Choice,
 }
 
 impl<'a> Seen<'a> {
-    fn of(scene: &'a Scene<'a>) -> Self {
-        Self { scene, choice: Choice::of(scene.report, scene.page_size) }
+    fn of(scene: &'a Scene<'a>) -> Option<Self> {
+        let ranking = scene.ranking.as_deref()?;
+        Some(Self { scene, ranking, choice: &ranking.choice })
     }
 
     /// Each line once, in the order given.
@@ -99,22 +101,16 @@ impl<'a> Seen<'a> {
     }
 
     fn standing(&self, task: &RankedTask) -> Option<&Standing> {
-        self.choice.standings.iter().find(|standing| standing.line == task.line)
+        self.ranking.standing_at(task.line)
     }
 
     fn task(&self, standing: &Standing) -> Option<&RankedTask> {
-        self.scene.tasks.iter().find(|task| task.line == standing.line)
+        self.ranking.task_at(standing.line)
     }
 
     /// What the log shows that a task held, in pages.
     fn held(&self, task: &RankedTask) -> i64 {
         self.standing(task).map_or(0, Standing::own_at_least)
-    }
-
-    fn largest(&self) -> Option<&RankedTask> {
-        let held = |standing: &&Standing| standing.own_at_least();
-        let largest = self.choice.standings.iter().rev().max_by_key(held)?;
-        self.task(largest)
     }
 
     fn name(&self, standing: &Standing) -> String {
@@ -165,7 +161,7 @@ impl<'a> Seen<'a> {
     }
 
     fn largest_died(&self, victim: &RankedTask) -> (String, Vec<LineNumber>) {
-        let (name, of) = (&victim.comm, self.scene.tasks.len());
+        let (name, of) = (&victim.comm, self.ranking.tasks.len());
         let score = score(victim);
         let adj = victim.oom_score_adj.filter(|adj| *adj != 0);
         let also = adj.map_or(String::new(), |adj| format!(", oom_score_adj {}", signed(adj)));
@@ -321,10 +317,52 @@ pub(super) fn asked_by_another(scene: &Scene<'_>) -> Option<Claim> {
     if asker == victim || scene.verdict.0 == Cause::KernelOomSysrq {
         return None;
     }
+    let row = asking_row(scene, asker, trigger.value.pid);
     let asker = words::process(Some(asker), trigger.value.pid);
-    let text =
-        format!("{asker} only happened to ask for memory at that moment; it is not to blame");
-    claim(text, vec![scene.cite.line(trigger.line)])
+    let mut evidence = vec![scene.cite.line(trigger.line)];
+    let text = match row.map(|row| (row, held_beside(scene, row))) {
+        None => format!("{asker} asked for memory; what it held itself no line shows"),
+        Some((_, (held, Some(died)))) if held.get().saturating_mul(SMALL) < died.get() => {
+            format!("{asker} only happened to ask for memory at that moment; it is not to blame")
+        }
+        Some((row, (held, died))) => {
+            evidence.push(scene.cite.line(row.line));
+            let more = died.is_some_and(|died| held > died);
+            let more = if more { ", more than the one that died" } else { "" };
+            let itself = if held == Bytes::ZERO {
+                String::new()
+            } else {
+                format!("; it held {held} itself{more}")
+            };
+            format!("{asker} asked for memory{itself}")
+        }
+    };
+    claim(text, evidence)
+}
+
+/// An asker with less than this part of what the victim held did not fill the memory.
+const SMALL: u64 = 10;
+
+/// The row of whoever asked: by its pid, else the only one of its name.
+fn asking_row<'s>(
+    scene: &'s Scene<'_>,
+    name: &str,
+    pid: Option<highwater_core::id::Pid>,
+) -> Option<&'s RankedTask> {
+    if let Some(pid) = pid {
+        return scene.tasks().iter().find(|task| task.pid == pid);
+    }
+    let mut named = scene.tasks().iter().filter(|task| task.comm == name);
+    named.next().filter(|_| named.next().is_none())
+}
+
+/// What the asker held, and the victim.
+fn held_beside(scene: &Scene<'_>, asker: &RankedTask) -> (Bytes, Option<Bytes>) {
+    let pid = scene.kill.and_then(|kill| kill.pid);
+    let victim = scene.tasks().iter().find(|task| Some(task.pid) == pid);
+    let swap = scene.kill.and_then(|kill| kill.swap).unwrap_or_default();
+    let of_kill = scene.held().map(|(held, _)| held.saturating_add(swap));
+    (asker.held(), victim.map(RankedTask::held).or(of_kill))
 }
 
 /// Who else died in the same episode.

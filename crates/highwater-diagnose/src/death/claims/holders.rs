@@ -79,6 +79,9 @@ fn what(scene: &Scene<'_>, kind: Kind) -> String {
 
 /// What may hide in a rest, as far as the report does not rule it out.
 fn rest(scene: &Scene<'_>) -> String {
+    if scene.is_memcg() {
+        return "memory charged to the cgroup that no counter of the report names".to_owned();
+    }
     let machine = &scene.report.machine;
     let swapped =
         machine.swap_total.map(|told| told.value) > machine.swap_free.map(|told| told.value);
@@ -129,7 +132,8 @@ fn is_complete(report: &OomReport) -> bool {
         &["free"],
     ];
     let has = |name: &&str| report.machine.pages(name).is_some();
-    EACH.iter().all(|names| names.iter().any(&has))
+    // What is reserved is part of what is RAM, and would else be counted to the rest.
+    report.machine.reserved.is_some() && EACH.iter().all(|names| names.iter().any(&has))
 }
 
 /// The largest entries of the kernel's own lists: of caches for slab, of places that allocate for

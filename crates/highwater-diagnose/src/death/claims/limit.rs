@@ -119,7 +119,7 @@ fn held(stats: &MemcgStats) -> Bytes {
 }
 
 fn neighbours(scene: &Scene<'_>) -> String {
-    let others: Vec<_> = scene.tasks.iter().filter(|task| !task.killed).collect();
+    let others: Vec<_> = scene.tasks().iter().filter(|task| !task.killed).collect();
     if others.is_empty() || scene.kill.is_none() {
         return String::new();
     }

@@ -49,7 +49,7 @@ pub(super) fn not_the_cache(scene: &Scene<'_>) -> Option<Claim> {
 /// RSS is what a process has mapped, charged to whichever cgroup touched it first.
 pub(super) fn beyond_limit(scene: &Scene<'_>) -> Option<Claim> {
     let limit = scene.limit.as_ref().filter(|_| scene.is_memcg())?.value.at()?;
-    let row = scene.tasks.iter().find(|task| task.killed && task.rss > Some(limit))?;
+    let row = scene.tasks().iter().find(|task| task.killed && task.rss > Some(limit))?;
     let text = format!(
         "{} had {} in RAM, more than the limit of {limit}: RSS includes file pages that are charged to other cgroups, and memory charged before it came here",
         row.comm, row.rss?

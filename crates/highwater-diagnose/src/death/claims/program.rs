@@ -38,7 +38,7 @@ pub(super) fn threshold(scene: &Scene<'_>) -> Option<Said> {
     let why = match telling.iter().find_map(|line| due(&line.text)) {
         Some(due) => format!("; it says: {due}"),
         None if telling.is_empty() && scene.kill.is_some() => {
-            "; the log does not say which threshold was passed".to_owned()
+            "; which threshold was passed the lines of this report do not show (what stands above them in the log of the program may)".to_owned()
         }
         None => String::new(),
     };
@@ -72,6 +72,11 @@ fn who(cause: Cause) -> &'static str {
 fn tells(text: &str) -> bool {
     let text = text.to_ascii_lowercase();
     TELLING.iter().any(|word| text.contains(word))
+}
+
+/// What the program itself gives as its reason, in its own words.
+pub(in crate::death) fn reason_given(scene: &Scene<'_>) -> Option<String> {
+    scene.report.lines.iter().find_map(|line| due(&line.text))
 }
 
 /// What stands behind `due to`, or the whole of a line that compares with a limit.

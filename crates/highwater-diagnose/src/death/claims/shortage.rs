@@ -69,10 +69,8 @@ pub(super) fn why_global(scene: &Scene<'_>) -> Option<Claim> {
         return None;
     }
     let states = zones::states(scene.report, scene.page_size);
-    let short: Vec<&ZoneState> = states
-        .iter()
-        .filter(|state| state.short == Some(true) && state.reachable && state.min.is_some())
-        .collect();
+    let short: Vec<&ZoneState> =
+        states.iter().filter(|state| state.reachable && state.is_near_mark()).collect();
     // The first 16 MiB say nothing that the others do not.
     let alone = short.len() == 1;
     let short: Vec<_> = short.into_iter().filter(|state| state.name != "DMA" || alone).collect();

@@ -4,6 +4,7 @@
 //! numbers: in one line for each cgroup below (3.9 to 5.2), or one a line with the sums over all
 //! below as `total_…` behind them.
 
+use highwater_core::limit::Limit;
 use highwater_core::units::Bytes;
 use highwater_oom::report::Memcg;
 
@@ -17,14 +18,21 @@ pub(in crate::death) fn of_memcg(cite: &Cite<'_>, owner: Option<&str>) -> Option
     let first = memcg.stats.first()?;
     let evidence = cite.line(first.line);
     let part = |kind, amount| Part { kind, amount, evidence: evidence.clone() };
-    let amounts = if is_v2(memcg) { v2_parts(memcg) } else { v1_parts(memcg) };
+    let usage = memcg.memory.and_then(|counter| Some((counter.value.usage?, counter.line)));
+    let mut amounts = if is_v2(memcg) { v2_parts(memcg) } else { v1_parts(memcg) };
+    let named: Bytes = amounts.iter().map(|(_, amount)| *amount).sum();
+    // Without what it used in all, a few counters beside a limit of gigabytes are no account of it.
+    if usage.is_none() && memcg.memory.is_some_and(|told| is_far_below(named, told.value.limit)) {
+        return None;
+    }
+    let beyond = usage.map(|(usage, _)| usage.saturating_sub(named)).unwrap_or_default();
+    amounts.push((Kind::SwapCache, swap_cache(memcg).min(beyond)));
     let parts: Vec<_> = amounts.into_iter().map(|(kind, amount)| part(kind, amount)).collect();
     if parts.iter().all(|part| part.amount == Bytes::ZERO) {
         return None;
     }
     let of = owner.or(first.path.as_deref());
     let of = of.map_or("the cgroup".to_owned(), |path| format!("cgroup {}", words::place(path)));
-    let usage = memcg.memory.and_then(|counter| Some((counter.value.usage?, counter.line)));
     let rest = usage.map_or(evidence.clone(), |(_, line)| cite.line(line));
     let mut makeup = Makeup::finished(of, usage.map(|(amount, _)| amount), parts, &rest);
     let swapped = memcg.swap.and_then(|counter| Some((counter.value.usage?, counter.line)));
@@ -34,6 +42,18 @@ pub(in crate::death) fn of_memcg(cite: &Cite<'_>, owner: Option<&str>) -> Option
     };
     makeup.swap = makeup.swap.filter(|swap| swap.amount > Bytes::ZERO);
     Some(makeup)
+}
+
+/// Less than half of the limit, at which a cgroup that ran out was.
+fn is_far_below(named: Bytes, limit: Option<Limit>) -> bool {
+    limit.and_then(Limit::at).is_some_and(|limit| named.saturating_add(named) < limit)
+}
+
+/// What is in the swap cache and mapped by nobody is charged, but is not `anon` (`rss` of v1),
+/// which counts what is mapped (`NR_ANON_MAPPED`). How much of the cache is mapped nothing says, so
+/// that this is the most it can be.
+fn swap_cache(memcg: &Memcg) -> Bytes {
+    stat(memcg, "swapcached").unwrap_or_default()
 }
 
 fn is_v2(memcg: &Memcg) -> bool {

@@ -86,6 +86,13 @@ fn slots(text: &str, row: Option<&str>) -> Vec<Slot> {
     slots.extend(between(text, "Tasks in ", &[" are going to be killed"], What::Place));
     slots.extend(between(text, "name: ", &[", badness", ", state", ","], What::Process));
     slots.extend(victim(text));
+    slots.extend(programs_victim(text));
+    // A command line is masked as one name: any of its words may be known.
+    slots.extend(between(text, "cmdline \"", &["\""], What::Process));
+    slots.extend(behind(text, "SID: #(").and_then(|from| {
+        let length = text.get(from..)?.find(')')?;
+        Some(slot(from..from + length, What::Process))
+    }));
     slots.sort_by_key(|slot| slot.at.start);
     slots
 }
@@ -136,6 +143,68 @@ fn victim(text: &str) -> Option<Slot> {
     let rest = text.get(from..)?;
     let length = TAILS.iter().find_map(|tail| rest.rfind(tail)).unwrap_or(rest.len());
     Some(slot(from..from + length, What::Process))
+}
+
+/// The forms of the programs in user space that kill: what stands before the name, whether a number
+/// stands between, and what ends the name, the surest first.
+const PROGRAMS: [(&str, &[&str]); 11] = [
+    // `sending SIGTERM to process 7 uid 0 "x": badness 9, VmRSS 1 MiB, cmdline "…"`
+    (" uid #\"", &["\": ", "\""]),
+    // `killing process 7 "x" with signal 15: badness 9`
+    ("illing process #\"", &["\" with signal", "\""]),
+    // `Killing process 'x' with signal 15, pid: 7`
+    ("illing process '", &["' with signal", "'"]),
+    // `Killing process: x, pid: 7, badness: 9`
+    ("illing process: ", &[", pid: "]),
+    // `Killing process 7 x`
+    ("illing process #", &[]),
+    // `Killing 'x' (7), adj 606`, `Kill 'x' (7), uid 10023`
+    ("Killing '", &["' ("]),
+    ("Kill '", &["' ("]),
+    // `send sigkill to 7 (x), adj 8, size 4000`
+    ("send sigkill to #(", &["), adj ", ")"]),
+    // `Sending SIGTERM to x: 1`
+    ("[ OK ] Sending SIGTERM to ", &[": "]),
+    ("[ OK ] Sending SIGKILL to ", &[": "]),
+    // `New victim is cached victim 7 (x)`
+    ("cached victim #(", &[")"]),
+];
+
+/// The name in a line of one of [`PROGRAMS`], and what more such a line quotes.
+fn programs_victim(text: &str) -> Vec<Slot> {
+    let named = PROGRAMS.iter().find_map(|(head, ends)| {
+        let from = behind(text, head)?;
+        // The kernel's own line: its name is found already.
+        let rest = text.get(from..).filter(|rest| !rest.starts_with('('))?;
+        let end = ends.iter().find_map(|end| rest.find(end));
+        let length = end.unwrap_or(rest.trim_end().len());
+        Some(slot(from..from + length, What::Process))
+    });
+    let Some(named) = named else { return Vec::new() };
+    let asker = between(
+        text.get(named.at.end..).unwrap_or_default(),
+        "on behalf of '",
+        &["' ("],
+        What::Process,
+    );
+    let asker = asker.map(|found| {
+        let at = found.at.start + named.at.end..found.at.end + named.at.end;
+        slot(at, What::Process)
+    });
+    [Some(named), asker].into_iter().flatten().collect()
+}
+
+/// Where `head` ends in `text`; `#` in it stands for a number and a space.
+fn behind(text: &str, head: &str) -> Option<usize> {
+    let Some((front, back)) = head.split_once('#') else {
+        return Some(text.find(head)? + head.len());
+    };
+    text.match_indices(front).find_map(|(at, _)| {
+        let rest = text.get(at + front.len()..)?;
+        let number = rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+        let rest = rest.get(number..).filter(|_| number > 0)?.strip_prefix(' ')?;
+        rest.starts_with(back).then_some(at + front.len() + number + 1 + back.len())
+    })
 }
 
 /// Text in which names are not marked.
@@ -259,6 +328,49 @@ mod tests {
                 "CPU: 3 PID: 910 Comm: java Not tainted 6.1.0-28-amd64 #1",
                 "CPU: 3 PID: 910 Comm: proc-1 Not tainted 6.1.0-28-amd64 #1",
             ),
+        ] {
+            assert_eq!(one(line), masked);
+        }
+    }
+
+    #[test]
+    fn the_names_that_programs_quote_go_even_if_they_are_words() {
+        for (line, masked) in [
+            (
+                "sending SIGTERM to process 7 uid 0 \"node\": badness 9, VmRSS 1 MiB",
+                "sending SIGTERM to process 7 uid 0 \"proc-1\": badness 9, VmRSS 1 MiB",
+            ),
+            (
+                "killing process 7 \"cache\" with signal 15: badness 9, VmRSS 1 MiB",
+                "killing process 7 \"proc-1\" with signal 15: badness 9, VmRSS 1 MiB",
+            ),
+            (
+                "Killing process: device, pid: 7, badness: 9, VmRSS: 1 MiB",
+                "Killing process: proc-1, pid: 7, badness: 9, VmRSS: 1 MiB",
+            ),
+            ("Killing process 7 linux", "Killing process 7 proc-1"),
+            (
+                "Kill 'node' (7), uid 10023, oom_adj 900",
+                "Kill 'proc-1' (7), uid 10023, oom_adj 900",
+            ),
+            (
+                "Killing 'node' (7), adj 606, to free 4kB on behalf of 'cache' (9) because",
+                "Killing 'proc-1' (7), adj 606, to free 4kB on behalf of 'proc-2' (9) because",
+            ),
+            (
+                "send sigkill to 7 (node), adj 8, size 40",
+                "send sigkill to 7 (proc-1), adj 8, size 40",
+            ),
+            ("[ OK ] Sending SIGTERM to node: 1", "[ OK ] Sending SIGTERM to proc-1: 1"),
+            (
+                "  PID: 7, name: node, state: S, EUID: 0, SID: 5 (cache), lifetime: 1s",
+                "  PID: 7, name: proc-1, state: S, EUID: 0, SID: 5 (proc-2), lifetime: 1s",
+            ),
+            (
+                "sending SIGTERM to process 7 uid 0 \"x\": badness 9, VmRSS 1 MiB, cmdline \"node /x \"y\"\"",
+                "sending SIGTERM to process 7 uid 0 \"proc-1\": badness 9, VmRSS 1 MiB, cmdline \"proc-2\"",
+            ),
+            ("PID: 7, name: node, badness: 9", "PID: 7, name: proc-1, badness: 9"),
         ] {
             assert_eq!(one(line), masked);
         }

@@ -132,7 +132,7 @@ const WORDS: &str = "
     printed highest top status sigterm started starting finishing memavailable swapfree soft_threshold_min_mem
     soft_threshold_min_swap hard_threshold_min_mem hard_threshold_min_swap sid lifetime ok success found requires
     actions implement_corrective_action implementing response zram psi metric anon bonus stalls ruleset oomd_bin purging
-    send wait size term kernel kernels could would printk messages dropped suppressed imklog lost func panic_on_oom
+    send wait size term behalf because kernel kernels could would printk messages dropped suppressed imklog lost func panic_on_oom
     workqueue callbacks duration during search next non zero except self tasks
     victims corrective action implement threshold exceeded found hit reached free_swap min_score_adj thrashing kb total_free
 ";

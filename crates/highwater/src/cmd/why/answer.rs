@@ -5,10 +5,12 @@ use std::io::Write as _;
 use highwater_core::evidence::Claim;
 use highwater_core::series::SeriesSource;
 use highwater_core::time::WallTime;
-use highwater_diagnose::death::{Diagnosis, NoHistory, Window, repeats};
+use highwater_diagnose::death::{Diagnosis, NoHistory, Outline, Window, repeats};
 use highwater_diagnose::document::{DeathDocument, EpisodeDocument, WhyDocument};
+use highwater_oom::facts::Turn;
+use serde::{Serialize, Serializer};
 
-use super::episode::{Episode, Found, Subject, briefs, named};
+use super::episode::{Episode, Found, Rankings, Subject, named, outlines};
 use super::split;
 use crate::args::{Since, WhyArgs};
 use crate::cmd::{mask, target};
@@ -46,7 +48,7 @@ impl Default for Answer<'_> {
     }
 }
 
-impl Answer<'_> {
+impl<'a> Answer<'a> {
     /// Writes the reports, if that was asked for, and prints the answer; without names, if that
     /// was asked for.
     pub(crate) fn give(self, args: &WhyArgs) -> anyhow::Result<()> {
@@ -63,8 +65,13 @@ impl Answer<'_> {
             Some(dir) => Some(split::write(dir, &self.subjects)?),
             None => None,
         };
+        // A directory is often called after who owns it; without names, only the files are told.
+        let written = written.map(|files| match (&args.split, args.anonymize) {
+            (Some(dir), false) => files.iter().map(|file| split::shown(&dir.join(file))).collect(),
+            _ => files,
+        });
         if args.json {
-            return print(&self.json(written)?);
+            return self.write_json(written);
         }
         let page = Page::of_terminal();
         let mut text = view::why::remarks(page, &self.remarks);
@@ -74,8 +81,10 @@ impl Answer<'_> {
     }
 
     fn text(&self, page: Page) -> String {
-        let full = |subject: &Subject<'_>| {
-            view::death::page(page, &subject.explain(self.history, Window::Week))
+        let rankings = Rankings::default();
+        let full = |subject: &Subject<'a>| {
+            let diagnosis = subject.explain(self.history, Window::Week, &rankings);
+            view::death::page(page, &diagnosis)
         };
         let repeats = view::why::repeats(page, &self.repeats());
         match self.subjects.as_slice() {
@@ -93,39 +102,73 @@ impl Answer<'_> {
         repeats(&cases.collect::<Vec<_>>())
     }
 
-    fn json(mut self, written: Option<Vec<String>>) -> anyhow::Result<String> {
+    /// Written death by death: of a cgroup of thousands, all together would fill the memory.
+    fn write_json(mut self, written: Option<Vec<String>>) -> anyhow::Result<()> {
         let repeats = self.repeats();
         let bare = |text| Claim { text, evidence: Vec::new() };
         if !self.subjects.is_empty() {
             self.absent.clear();
         }
-        let absent = self.absent;
+        let absent = std::mem::take(&mut self.absent);
         let (first, rest) = absent.split_at_checked(1).unwrap_or_default();
         let mut notes: Vec<Claim> = Vec::new();
         // The answer stands before what the lines tell, and behind what stood in its way.
-        notes.extend(self.remarks.into_iter().map(bare));
+        notes.extend(std::mem::take(&mut self.remarks).into_iter().map(bare));
         notes.extend(first.iter().cloned().map(bare));
-        notes.extend(self.notes);
+        notes.append(&mut self.notes);
         notes.extend(repeats);
         notes.extend(rest.iter().cloned().map(bare));
-        let mut document = WhyDocument::new(notes);
-        for subject in &self.subjects {
-            let diagnosis = subject.explain(self.history, Window::Minutes);
-            let report = &subject.episode.report;
-            match subject.kill {
-                Some(_) => document.deaths.push(DeathDocument::new(&diagnosis, report)),
-                None => document.episodes.push(EpisodeDocument::new(&diagnosis, report)),
-            }
-        }
-        Ok(serde_json::to_string_pretty(&Whole { document, written })? + "\n")
+        let document = WhyDocument::with(Deaths(&self), Episodes(&self), notes);
+        let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+        let done = serde_json::to_writer_pretty(&mut out, &Whole { document, written });
+        done.map_err(std::io::Error::from)?;
+        out.write_all(b"\n")?;
+        out.flush()?;
+        Ok(())
+    }
+
+    fn explained(&self, subject: &Subject<'a>, rankings: &Rankings<'a>) -> Diagnosis {
+        subject.explain(self.history, Window::Minutes, rankings)
+    }
+}
+
+/// The documents of the deaths, each made when it is written.
+struct Deaths<'s, 'a>(&'s Answer<'a>);
+
+impl Serialize for Deaths<'_, '_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let rankings = Rankings::default();
+        let mut last: Option<&Episode> = None;
+        let deaths = self.0.subjects.iter().filter(|subject| subject.kill.is_some());
+        serializer.collect_seq(deaths.map(|subject| {
+            let again = last.is_some_and(|last| std::ptr::eq(last, subject.episode));
+            last = Some(subject.episode);
+            let turn = if again { Turn::Further } else { Turn::First };
+            let diagnosis = self.0.explained(subject, &rankings);
+            DeathDocument::new(&diagnosis, &subject.episode.report, turn)
+        }))
+    }
+}
+
+/// The documents of the episodes without a death, each made when it is written.
+struct Episodes<'s, 'a>(&'s Answer<'a>);
+
+impl Serialize for Episodes<'_, '_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let rankings = Rankings::default();
+        let episodes = self.0.subjects.iter().filter(|subject| subject.kill.is_none());
+        serializer.collect_seq(episodes.map(|subject| {
+            let diagnosis = self.0.explained(subject, &rankings);
+            EpisodeDocument::new(&diagnosis, &subject.episode.report)
+        }))
     }
 }
 
 /// The document, and what was done besides.
-#[derive(serde::Serialize)]
-struct Whole {
+#[derive(Serialize)]
+struct Whole<D: Serialize, E: Serialize> {
     #[serde(flatten)]
-    document: WhyDocument,
+    document: WhyDocument<D, E>,
     /// The files that `--split` wrote; only there if it was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     written: Option<Vec<String>>,
@@ -136,7 +179,7 @@ fn table(page: Page, subjects: &[Subject<'_>]) -> String {
         return String::new();
     }
     let newest = subjects.iter().rev().take(view::why::ROWS);
-    let rows: Vec<Diagnosis> = newest.map(Subject::brief).collect();
+    let rows: Vec<Outline<'_>> = newest.map(Subject::outline).collect();
     view::why::table(page, &rows, subjects.len())
 }
 
@@ -158,7 +201,7 @@ pub(crate) struct Choice<'a> {
 impl Choice<'_> {
     /// `also like it: python3.11 (2)`. Names are not told where they are to be masked.
     pub(crate) fn also(&self, args: &WhyArgs) -> Option<String> {
-        let others: Vec<Diagnosis> = self.others.iter().map(Subject::brief).collect();
+        let others: Vec<Outline<'_>> = self.others.iter().map(Subject::outline).collect();
         target::also_like(&others).filter(|_| !args.anonymize)
     }
 }
@@ -171,14 +214,14 @@ pub(crate) fn chosen<'a>(found: &'a Found, args: &WhyArgs, name: Option<&str>) -
         found.episodes.iter().flat_map(Episode::subjects).collect();
     if let Some(since) = since {
         // A death without a time of day may be any.
-        subjects.retain(|subject| subject.brief().time.is_none_or(|time| time >= since));
+        subjects.retain(|subject| subject.outline().time.is_none_or(|time| time >= since));
     }
     let Some(name) = name else { return Choice { subjects, others: Vec::new() } };
     let id = target::container_called(name).or_else(|| target::cgroup_at(name));
     let name = id.as_deref().unwrap_or(name);
     let scored: Vec<_> = subjects
         .into_iter()
-        .filter_map(|subject| Some((target::matches(name, &subject.brief())?, subject)))
+        .filter_map(|subject| Some((target::matches(name, &subject.outline())?, subject)))
         .collect();
     let best = scored.iter().map(|(how, _)| *how).max();
     let (wanted, others): (Vec<_>, Vec<_>) =
@@ -190,7 +233,7 @@ pub(crate) fn chosen<'a>(found: &'a Found, args: &WhyArgs, name: Option<&str>) -
 /// The time that was asked for, and the newest death before it.
 pub(crate) fn newest_before(found: &Found, args: &WhyArgs) -> Option<(WallTime, String)> {
     let since = moment(args.since?, highwater_agent::clock::now().wall);
-    let older = briefs(found).filter(|death| death.time.is_some_and(|time| time < since));
+    let older = outlines(found).filter(|death| death.time.is_some_and(|time| time < since));
     let last = older.max_by_key(|death| death.time)?;
     Some((since, named(&last)))
 }

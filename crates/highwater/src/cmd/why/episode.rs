@@ -1,11 +1,17 @@
 //! Episodes as they were found, and which of their deaths are to be explained.
 
+use std::cell::RefCell;
+use std::sync::Arc;
+
 use highwater_core::event::Death;
 use highwater_core::evidence::{Claim, Evidence};
+use highwater_core::id::Pid;
 use highwater_core::series::SeriesSource;
 use highwater_core::time::{BootTime, Stamp, WallTime};
 use highwater_core::units::PageSize;
-use highwater_diagnose::death::{Case, Diagnosis, NoHistory, RecordedDeath, Window, explain};
+use highwater_diagnose::death::{
+    Case, Diagnosis, Outline, Ranking, RecordedDeath, Window, explain_ranked,
+};
 use highwater_oom::OomReport;
 use highwater_oom::report::{Kill, ReportLine};
 
@@ -31,6 +37,8 @@ pub(crate) struct Episode {
     pub(crate) kills: Option<Vec<usize>>,
     /// Where else the same was read.
     pub(crate) also: Vec<AlsoTold>,
+    /// Who was killed shortly before: those may have been dying still.
+    pub(crate) dying: Vec<Pid>,
 }
 
 /// What the recorder kept of a death.
@@ -76,8 +84,14 @@ impl<'a> Subject<'a> {
         }
     }
 
-    pub(crate) fn explain(&self, history: &dyn SeriesSource, look_back: Window) -> Diagnosis {
-        let mut diagnosis = explain(&self.case(look_back), history);
+    pub(crate) fn explain(
+        &self,
+        history: &dyn SeriesSource,
+        look_back: Window,
+        rankings: &Rankings<'a>,
+    ) -> Diagnosis {
+        let ranking = rankings.of(self.episode);
+        let mut diagnosis = explain_ranked(&self.case(look_back), history, &ranking);
         let also = self.episode.also.iter().filter(|also| also.kill == self.kill);
         let places: Vec<Evidence> = also.map(|also| also.place.clone()).collect();
         if let Some(first) = places.first() {
@@ -92,9 +106,71 @@ impl<'a> Subject<'a> {
         diagnosis
     }
 
-    /// Explained without looking at any series: enough for a table, a filter.
-    pub(crate) fn brief(&self) -> Diagnosis {
-        self.explain(&NoHistory, Window::Minutes)
+    /// Enough for a table, a filter.
+    pub(crate) fn outline(&self) -> Outline<'a> {
+        Outline::of(&self.case(Window::Minutes))
+    }
+}
+
+/// The ranking of the episode that was explained last: its next death has the same.
+#[derive(Debug, Default)]
+pub(crate) struct Rankings<'a> {
+    last: RefCell<Option<(&'a Episode, Arc<Ranking>)>>,
+}
+
+impl<'a> Rankings<'a> {
+    fn of(&self, episode: &'a Episode) -> Arc<Ranking> {
+        let mut last = self.last.borrow_mut();
+        match last.as_ref() {
+            Some((known, ranking)) if std::ptr::eq(*known, episode) => Arc::clone(ranking),
+            _ => {
+                let (report, page) = (&episode.report, episode.page_size);
+                let ranking = Arc::new(Ranking::of(report, page, &episode.dying));
+                *last = Some((episode, Arc::clone(&ranking)));
+                ranking
+            }
+        }
+    }
+}
+
+/// What the lines of one episode show of the clocks, looked up once for all of them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Clocks {
+    /// A death whose both clocks are known.
+    both: Option<Stamp>,
+    /// Some line has a stamp.
+    is_stamped: bool,
+}
+
+impl Clocks {
+    /// When `line` was written: by its own stamp, else reckoned from a death whose both clocks are
+    /// known.
+    pub(crate) fn wall_of(&self, line: &ReportLine) -> Option<WallTime> {
+        line.wall.or_else(|| Some(self.both?.wall_at(line.boot?)))
+    }
+
+    /// Whether `line` carries on the message above it: it has no stamp where others have one.
+    pub(crate) fn continues(&self, line: &ReportLine) -> bool {
+        self.is_stamped && !is_stamped(line)
+    }
+}
+
+fn is_stamped(line: &ReportLine) -> bool {
+    line.boot.is_some() || line.wall.is_some()
+}
+
+/// So many killed before are remembered: what is dying is gone a few episodes later.
+const DYING: usize = 64;
+
+/// Tells each episode of one log that has a table who was killed shortly before it.
+pub(crate) fn tell_dying(episodes: &mut [Episode]) {
+    let mut dying: Vec<Pid> = Vec::new();
+    for episode in episodes {
+        if !episode.report.tasks.rows.is_empty() {
+            episode.dying.clone_from(&dying);
+        }
+        dying.extend(episode.report.kills.iter().filter_map(|kill| kill.pid));
+        dying.drain(..dying.len().saturating_sub(DYING));
     }
 }
 
@@ -119,20 +195,13 @@ impl Episode {
         told.or_else(|| self.report.lines.iter().find_map(|line| line.wall))
     }
 
-    /// When `line` was written: by its own stamp, else reckoned from a death whose both clocks are
-    /// known.
-    pub(crate) fn wall_of(&self, line: &ReportLine) -> Option<WallTime> {
-        line.wall.or_else(|| {
-            let both = |kill: &Kill| Some((kill.wall?, kill.boot?));
-            let (wall, boot) = self.report.kills.iter().find_map(both)?;
-            Some(Stamp { wall, boot }.wall_at(line.boot?))
-        })
-    }
-
-    /// Whether `line` carries on the message above it: it has no stamp where others have one.
-    pub(crate) fn continues(&self, line: &ReportLine) -> bool {
-        let is_stamped = |line: &ReportLine| line.boot.is_some() || line.wall.is_some();
-        !is_stamped(line) && self.report.lines.iter().any(is_stamped)
+    /// What its lines show of the clocks.
+    pub(crate) fn clocks(&self) -> Clocks {
+        let both = |kill: &Kill| Some(Stamp { wall: kill.wall?, boot: kill.boot? });
+        Clocks {
+            both: self.report.kills.iter().find_map(both),
+            is_stamped: self.report.lines.iter().any(is_stamped),
+        }
     }
 
     /// When it began, after boot.
@@ -143,14 +212,14 @@ impl Episode {
 }
 
 /// All deaths found, without any series looked at.
-pub(crate) fn briefs(found: &Found) -> impl Iterator<Item = Diagnosis> {
+pub(crate) fn outlines(found: &Found) -> impl Iterator<Item = Outline<'_>> {
     let subjects = found.episodes.iter().flat_map(Episode::subjects);
-    subjects.filter(|subject| subject.kill.is_some()).map(|subject| subject.brief())
+    subjects.filter(|subject| subject.kill.is_some()).map(|subject| subject.outline())
 }
 
 /// `node (pid 7) at 2026-…`.
-pub(crate) fn named(death: &Diagnosis) -> String {
-    let victim = death.victim.as_ref();
+pub(crate) fn named(death: &Outline<'_>) -> String {
+    let victim = death.victim;
     let name = victim.and_then(|kill| kill.comm.as_deref()).unwrap_or("an unnamed process");
     let pid = victim.and_then(|kill| kill.pid).map_or(String::new(), |pid| format!(" (pid {pid})"));
     let at = death.time.map_or(String::new(), |time| format!(" at {time}"));

@@ -12,7 +12,7 @@ use highwater_core::time::{BootTime, WallTime};
 use highwater_core::units::Bytes;
 use highwater_oom::report::{Kill, OomReport, ReportLine};
 
-use super::episode::{AlsoTold, Episode};
+use super::episode::{AlsoTold, Episode, tell_dying};
 
 /// Two clocks that tell the same moment differ by no more, in ms: syslog writes whole seconds, and
 /// the journal when it received the line.
@@ -37,10 +37,12 @@ pub(crate) fn merged(mut logs: Vec<Told>) -> Vec<Episode> {
     let mut episodes = Vec::new();
     let mut log_of = Vec::new();
     for (log, told) in logs.into_iter().enumerate() {
-        for report in told.reports {
-            episodes.push(Episode::of(report, told.source.clone()));
-            log_of.push(log);
-        }
+        let source = &told.source;
+        let reports = told.reports.into_iter();
+        let mut told: Vec<_> = reports.map(|one| Episode::of(one, source.clone())).collect();
+        tell_dying(&mut told);
+        log_of.extend(told.iter().map(|_| log));
+        episodes.extend(told);
     }
     for group in groups(&episodes, &log_of) {
         unite(&mut episodes, &group);

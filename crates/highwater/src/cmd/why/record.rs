@@ -14,7 +14,7 @@ use highwater_store::{EventFilter, Reader, StoredEvent};
 
 use super::absence;
 use super::answer::{Answer, chosen, moment, newest_before};
-use super::episode::{Episode, Found, Recorded, briefs, named};
+use super::episode::{Episode, Found, Recorded, named, outlines, tell_dying};
 use crate::args::WhyArgs;
 use crate::cmd::{history, kernel, target};
 use crate::view;
@@ -109,12 +109,13 @@ pub(crate) fn gather(reader: Option<&Reader>, args: &WhyArgs) -> anyhow::Result<
     fresh.retain(|report| !report.kills.iter().any(known));
     let page_size = Some(facts.page_size);
     found.episodes.extend(events.into_iter().map(|stored| from_event(stored, page_size)));
-    found.episodes.extend(fresh.into_iter().map(|report| Episode {
-        report,
-        source: kernel::SOURCE.to_owned(),
-        page_size,
-        ..Episode::default()
-    }));
+    let fresh = fresh.into_iter().map(|report| {
+        let episode = Episode::of(report, kernel::SOURCE.to_owned());
+        Episode { page_size, ..episode }
+    });
+    let mut fresh: Vec<Episode> = fresh.collect();
+    tell_dying(&mut fresh);
+    found.episodes.extend(fresh);
     if let Some(since) = args.since {
         let since = moment(since, now.wall);
         let last = newest_before(&found, args).map(|(_, last)| last);
@@ -134,7 +135,7 @@ fn newest_on_record(reader: &Reader, page: Option<PageSize>) -> anyhow::Result<O
     let filter = EventFilter { kind: Some("death"), limit: Some(1), ..EventFilter::default() };
     let newest = reader.events(&filter)?.pop().map(|stored| from_event(stored, page));
     let found = Found { episodes: newest.into_iter().collect(), ..Found::default() };
-    Ok(briefs(&found).last().map(|death| named(&death)))
+    Ok(outlines(&found).last().map(|death| named(&death)))
 }
 
 /// The report is read anew out of the recorded lines, by today's reader.
@@ -164,7 +165,8 @@ fn from_event(stored: StoredEvent, page_size: Option<PageSize>) -> Episode {
     }
     let recorded = Some(Recorded { death, wall: event.wall, boot: event.boot });
     let source = kernel::SOURCE.to_owned();
-    Episode { report, source, page_size, recorded, kills: Some(vec![kill]), also: Vec::new() }
+    let kills = Some(vec![kill]);
+    Episode { page_size, recorded, kills, ..Episode::of(report, source) }
 }
 
 /// A death whose lines say nothing to this version: what the recorder noted of it remains.

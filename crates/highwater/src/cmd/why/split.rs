@@ -11,7 +11,7 @@
 use std::fmt::Write as _;
 use std::fs::OpenOptions;
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context as _, bail};
 use highwater_core::text::escape;
@@ -20,7 +20,7 @@ use highwater_log::Stream;
 use highwater_oom::OomReport;
 use highwater_oom::report::{ReportLine, Trust, Writer};
 
-use super::episode::{Episode, Subject};
+use super::episode::{Clocks, Episode, Subject};
 
 /// The longest part of a file's name that somebody else chose.
 const NAME_CHARS: usize = 32;
@@ -28,8 +28,8 @@ const NAME_CHARS: usize = 32;
 /// How dmesg begins the second line of one message: as wide as a stamp.
 const CONTINUED: &str = "               ";
 
-/// Writes the reports of `subjects` into `dir`, which is made if it is not there. The files, in
-/// the order of the reports.
+/// Writes the reports of `subjects` into `dir`, which is made if it is not there. The names of
+/// the files, in the order of the reports.
 pub(crate) fn write(dir: &Path, subjects: &[Subject<'_>]) -> anyhow::Result<Vec<String>> {
     let mut episodes: Vec<&Episode> = Vec::new();
     for subject in subjects {
@@ -38,15 +38,18 @@ pub(crate) fn write(dir: &Path, subjects: &[Subject<'_>]) -> anyhow::Result<Vec<
         }
     }
     let plan = episodes.iter().enumerate();
-    let plan: Vec<(PathBuf, &Episode)> =
-        plan.map(|(at, episode)| (dir.join(name(at + 1, episode)), *episode)).collect();
+    let plan: Vec<(String, &Episode)> =
+        plan.map(|(at, episode)| (name(at + 1, episode), *episode)).collect();
     // Looked for beforehand, so that nothing is written by halves.
-    if let Some((taken, _)) = plan.iter().find(|(path, _)| path.symlink_metadata().is_ok()) {
-        bail!(exists(taken));
+    if let Some((taken, _)) =
+        plan.iter().find(|(name, _)| dir.join(name).symlink_metadata().is_ok())
+    {
+        bail!(exists(&dir.join(taken)));
     }
     std::fs::create_dir_all(dir).with_context(|| format!("cannot make {}", shown(dir)))?;
     let mut written = Vec::new();
-    for (path, episode) in plan {
+    for (name, episode) in plan {
+        let path = dir.join(&name);
         // `create_new` follows no link and overwrites nothing, whatever happened in between.
         let mut file = match OpenOptions::new().write(true).create_new(true).open(&path) {
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => bail!(exists(&path)),
@@ -54,7 +57,7 @@ pub(crate) fn write(dir: &Path, subjects: &[Subject<'_>]) -> anyhow::Result<Vec<
         };
         let done = file.write_all(text(episode).as_bytes());
         done.with_context(|| format!("cannot write {}", shown(&path)))?;
-        written.push(shown(&path));
+        written.push(name);
     }
     Ok(written)
 }
@@ -63,7 +66,8 @@ fn exists(path: &Path) -> String {
     format!("{} exists, and is left as it is; name another directory with --split", shown(path))
 }
 
-fn shown(path: &Path) -> String {
+/// A path as it is printed.
+pub(super) fn shown(path: &Path) -> String {
     escape(path.as_os_str().as_encoded_bytes()).into_owned()
 }
 
@@ -103,11 +107,11 @@ fn text(episode: &Episode) -> String {
     if episode.report.trust != Trust::Kernel || reads_the_same(episode, &usual) {
         return usual;
     }
-    let lines = || episode.report.lines.iter();
-    if lines().all(|line| line.boot.is_some() && episode.wall_of(line).is_none()) {
+    let (lines, clocks) = (|| episode.report.lines.iter(), episode.clocks());
+    if lines().all(|line| line.boot.is_some() && clocks.wall_of(line).is_none()) {
         return lines().map(record).collect();
     }
-    lines().map(|line| entry(episode, line)).collect()
+    lines().map(|line| entry(clocks, line)).collect()
 }
 
 fn reads_the_same(episode: &Episode, text: &str) -> bool {
@@ -136,23 +140,30 @@ fn usual(episode: &Episode) -> String {
         Writer::Nohang => "nohang",
         Writer::Oomd => "oomd",
     };
+    let clocks = episode.clocks();
     let mut out = String::new();
+    // What carries a message on needs a message above it, though its words are not the report's.
+    if report.lines.first().is_some_and(|first| clocks.continues(first))
+        && let Some(stamped) = report.lines.iter().find(|line| !clocks.continues(line))
+    {
+        writeln!(out, "{}…", head(clocks, stamped, writer)).unwrap_or_default();
+    }
     for line in &report.lines {
-        let head = head(episode, line, writer);
+        let head = head(clocks, line, writer);
         // Writing to a String cannot fail.
         writeln!(out, "{head}{}", line.text).unwrap_or_default();
     }
     out
 }
 
-fn head(episode: &Episode, line: &ReportLine, writer: &str) -> String {
+fn head(clocks: Clocks, line: &ReportLine, writer: &str) -> String {
     let stamp = line.boot.map_or(String::new(), |boot| {
         let (seconds, micros) = (boot.micros() / 1_000_000, boot.micros() % 1_000_000);
         format!("[{seconds:>5}.{micros:06}] ")
     });
-    match episode.wall_of(line) {
+    match clocks.wall_of(line) {
         Some(wall) => format!("{wall} host {writer}: {stamp}"),
-        None if episode.continues(line) => CONTINUED.to_owned(),
+        None if clocks.continues(line) => CONTINUED.to_owned(),
         None => stamp,
     }
 }
@@ -164,12 +175,12 @@ fn record(line: &ReportLine) -> String {
 }
 
 /// An entry of the journal, as `journalctl -o json` prints it.
-fn entry(episode: &Episode, line: &ReportLine) -> String {
+fn entry(clocks: Clocks, line: &ReportLine) -> String {
     let mut entry = serde_json::Map::new();
     let mut put = |key: &str, value: String| drop(entry.insert(key.to_owned(), value.into()));
     put("_TRANSPORT", "kernel".to_owned());
     put("SYSLOG_IDENTIFIER", "kernel".to_owned());
-    if let Some(wall) = episode.wall_of(line) {
+    if let Some(wall) = clocks.wall_of(line) {
         put("__REALTIME_TIMESTAMP", wall.millis().saturating_mul(1_000).to_string());
     }
     if let Some(boot) = line.boot {
