@@ -381,13 +381,7 @@ impl<R: Read> Stream<R> {
     fn first_relevant(&self, before: &[u8], net: Net) -> usize {
         let Limits { back, lead, .. } = self.limits;
         let low = before.len().saturating_sub(back);
-        let mut at = low;
-        for line in before.get(low..).unwrap_or_default().split_inclusive(|byte| *byte == b'\n') {
-            if block::is_relevant(line, net) {
-                break;
-            }
-            at += line.len();
-        }
+        let at = low + block::first_relevant(before.get(low..).unwrap_or_default(), net);
         at.saturating_sub(lead).max(low)
     }
 

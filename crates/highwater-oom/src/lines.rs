@@ -8,8 +8,11 @@
 //! active_anon:1 inactive_anon:2\n free:3                                a record of several lines
 //! ```
 
+use std::sync::LazyLock;
+
 use highwater_core::line::{Caller, LogLine, Origin};
 use highwater_core::time::{BootTime, WallTime};
+use memchr::memmem::Finder;
 
 use crate::said::{self, Hold, Said};
 use crate::table::{self, Columns};
@@ -348,23 +351,28 @@ fn is_one(front: &Said, text: &[u8]) -> bool {
     one(Hold::Whole) || (matches!(front, Said::Summary(_) | Said::Group(_)) && one(Hold::Loose))
 }
 
+/// What a message begins with that often follows another: prepared once, looked for in each line.
+static HEADS: LazyLock<[Finder<'static>; 6]> = LazyLock::new(|| {
+    [
+        "oom_reaper: ",
+        "Memory cgroup out of memory: ",
+        "Out of memory: ",
+        "oom-kill:constraint=",
+        "Tasks in /",
+        "Killed process ",
+    ]
+    .map(Finder::new)
+});
+
 /// Where a second message begins in a text that lost a line end: the end of the first and the
 /// beginning of the second, behind whatever envelope it has. The kernel's own transport loses none.
 pub(crate) fn seam(text: &[u8], origin: Origin) -> Option<(usize, usize)> {
-    const HEADS: [&[u8]; 6] = [
-        b"oom_reaper: ",
-        b"Memory cgroup out of memory: ",
-        b"Out of memory: ",
-        b"oom-kill:constraint=",
-        b"Tasks in /",
-        b"Killed process ",
-    ];
     if origin == Origin::Kernel || text.len() > SEAM_BYTES {
         return None;
     }
     let mut places: Vec<(usize, usize)> = HEADS
         .iter()
-        .flat_map(|head| memchr::memmem::find_iter(text, head).map(|at| (at, at)))
+        .flat_map(|head| head.find_iter(text).map(|at| (at, at)))
         .chain(stamps(text))
         .filter(|(at, _)| *at > 0)
         .collect();

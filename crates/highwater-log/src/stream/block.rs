@@ -63,17 +63,26 @@ pub(super) fn look(bytes: &[u8], net: Net) -> Seen {
     Seen { ends, mark: veiled(before).or(mark) }
 }
 
-/// May this line be worth reading, or a message whose words do not stand there as they are read?
-pub(super) fn is_relevant(line: &[u8], net: Net) -> bool {
-    let is_veiled = || BYTE_ARRAYS.iter().any(|array| memchr::memmem::find(line, array).is_some());
-    (net.is_relevant)(line) || is_veiled()
+/// Where the first line begins that may be worth reading, or whose message is written as its bytes;
+/// the end, if there is none.
+pub(super) fn first_relevant(bytes: &[u8], net: Net) -> usize {
+    let veiled = array(bytes).unwrap_or(bytes.len());
+    let mut at = 0;
+    for line in bytes.split_inclusive(|byte| *byte == b'\n') {
+        if (net.is_relevant)(line) || at + line.len() > veiled {
+            break;
+        }
+        at += line.len();
+    }
+    at
 }
 
-/// The first message written as its bytes.
+/// The first message of a journal's objects that is written as its bytes.
 fn veiled(bytes: &[u8]) -> Option<usize> {
-    if !is_json(bytes) {
-        return None;
-    }
+    is_json(bytes).then(|| array(bytes))?
+}
+
+fn array(bytes: &[u8]) -> Option<usize> {
     BYTE_ARRAYS.iter().filter_map(|array| memchr::memmem::find(bytes, array)).min()
 }
 
