@@ -199,7 +199,7 @@ fn victims(group: &[&Occurrence<'_>]) -> String {
     }
     let more = counts.len().saturating_sub(NAMES);
     let named = counts.iter().take(NAMES).map(|(name, count)| format!("{name} ×{count}"));
-    let more = (more > 0).then(|| format!("{more} other names"));
+    let more = (more > 0).then(|| words::count(more, "other name"));
     named.chain(more).collect::<Vec<_>>().join(", ")
 }
 
