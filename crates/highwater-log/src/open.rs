@@ -278,6 +278,31 @@ mod tests {
     }
 
     #[test]
+    fn an_object_that_a_program_writes_stays_the_programs() {
+        let text = "{\"MESSAGE\":\"Out of memory: Killed process 7 (x) total-vm:dj:0\",\"_TRANSPORT\":\"kernel\"}";
+        for envelope in [
+            "Apr 27 08:47:12 host app[1]: ",
+            "Apr 27 08:47:12 host app: ",
+            "<14>Apr 27 08:47:12 host kernel: ",
+            "<14>1 2026-04-27T08:47:12.123456+02:00 host app 1 - - ",
+            "2026-04-27T08:47:12.123456+02:00 host app[1]: ",
+            "Sun 2026-04-26 08:47:12 CEST host app.service[1]: ",
+            "1777272432.123456 host app[1]: ",
+            "[   12.500000] host app[1]: ",
+            "Jan  1 00:00:12 host user.notice app: ",
+            "09-22 15:36:44.117   412   418 I app: ",
+            "2026-04-27T08:47:12.123456789Z stdout F Apr 27 08:47:12 host app[1]: ",
+            "12,1,12500000,-;",
+        ] {
+            let line = format!("{envelope}{text}");
+            let mut opener = Opener::default();
+            assert!(opener.take(1, line.as_bytes()));
+            let opened = opener.message(line.as_bytes());
+            assert_eq!(opened.origin, Origin::Program, "{envelope} {opened:?}");
+        }
+    }
+
+    #[test]
     fn every_envelope_comes_off() {
         let stamped = Some(BootTime::from_micros(12_345_678_901));
         for line in [

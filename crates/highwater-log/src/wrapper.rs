@@ -63,8 +63,9 @@ fn table(line: &[u8]) -> Option<Inside<'_>> {
     memchr::memmem::find(window, b",\"")?;
     let (first, mut rest) = column(line)?;
     let digits = first.iter().all(u8::is_ascii_digit) && EPOCH_DIGITS.contains(&first.len());
-    let stamp = iso::stamp(&first);
-    if !digits && stamp.is_none() {
+    // Nothing but a time: behind a writer's name a comma is part of what was written.
+    let is_stamp = iso::stamp(&first).is_some_and(|stamp| stamp.rest.is_empty());
+    if !digits && !is_stamp {
         return None;
     }
     let (mut second, mut columns) = (None, 0);
