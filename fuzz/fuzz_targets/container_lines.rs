@@ -27,9 +27,9 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
         return;
     }
     let (front, back) = rest.split_at(usize::from(*first).min(rest.len()));
-    // A terminal code or an entity that the cut falls into is not one any more on its own.
+    // A terminal code, a tag or an entity that the cut falls into is not one any more on its own.
     let whole = read(&[cri("F", rest)]);
-    if !front.is_empty() && !rest.iter().any(|b| b"\x1b&\xc2".contains(b)) {
+    if !front.is_empty() && !rest.iter().any(|b| b"\x1b&<\xc2".contains(b)) {
         assert_eq!(read(&[cri("P", front), cri("F", back)]), whole);
     }
     let line = [br#"{"log":""#, rest, br#"\n","stream":"stdout","time":"2026-04-27T08:47:12Z"}"#];
