@@ -297,8 +297,8 @@ mod tests {
             let line = format!("{envelope}{text}");
             let mut opener = Opener::default();
             assert!(opener.take(1, line.as_bytes()));
-            let opened = opener.message(line.as_bytes());
-            assert_eq!(opened.origin, Origin::Program, "{envelope} {opened:?}");
+            let told = opener.message(line.as_bytes());
+            assert_eq!(told.origin, Origin::Program, "{envelope} {told:?}");
         }
     }
 
