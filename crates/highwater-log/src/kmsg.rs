@@ -104,7 +104,10 @@ pub(crate) fn head(line: &[u8]) -> Option<Record<'_>> {
 /// Without the kernel's release that `netconsole` puts first if asked to: `6.18.0,`.
 fn unreleased(line: &[u8]) -> &[u8] {
     let end = line.iter().take(RELEASE_BYTES).position(|b| *b == b',');
-    let released = end.and_then(|at| line.split_at_checked(at)).filter(|(r, _)| r.contains(&b'.'));
+    // A release is one word: with anything else in front, the rest is somebody's message.
+    let fits = |b: &u8| b.is_ascii_alphanumeric() || b"._+~-".contains(b);
+    let is_release = |front: &[u8]| front.contains(&b'.') && front.iter().all(fits);
+    let released = end.and_then(|at| line.split_at_checked(at)).filter(|(r, _)| is_release(r));
     released.and_then(|(_, rest)| rest.strip_prefix(b",")).unwrap_or(line)
 }
 
