@@ -128,6 +128,8 @@ mod tests {
             virtual_size: Bytes::ZERO,
             resident: Bytes::ZERO,
             resident_shared: Bytes::ZERO,
+            children: None,
+            zombie_children: None,
             slow: highwater_core::frame::SlowReadings::default(),
         }
     }

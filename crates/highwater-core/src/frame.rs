@@ -5,6 +5,7 @@
 
 use crate::id::{CgroupPath, Comm, Pid, ProcKey};
 use crate::limit::Limit;
+use crate::sum::OwnerSample;
 use crate::time::Stamp;
 use crate::units::Bytes;
 
@@ -23,6 +24,8 @@ pub struct Frame {
     pub cgroups: Vec<CgroupSample>,
     /// Processes.
     pub processes: Vec<ProcSample>,
+    /// What the processes of each owner have together.
+    pub owners: Vec<OwnerSample>,
 }
 
 /// How much of the machine a frame holds.
@@ -339,6 +342,10 @@ pub struct ProcSample {
     pub resident: Bytes,
     /// The part of it that is file or shared memory.
     pub resident_shared: Bytes,
+    /// Its children, the dead among them; `None` where they were not counted.
+    pub children: Option<u32>,
+    /// Those of them that died and that it did not reap.
+    pub zombie_children: Option<u32>,
     /// What costs more to read, at a slower cadence; kept from the last reading.
     pub slow: SlowReadings,
 }

@@ -12,6 +12,8 @@ pub mod line;
 pub mod metric;
 pub mod owner;
 pub mod series;
+pub mod sum;
 pub mod text;
+pub mod thing;
 pub mod time;
 pub mod units;

@@ -6,6 +6,7 @@
 
 use crate::frame::{CgroupMemory, MachineSample, MemInfo, ProcSample, VmStat, ZoneSample};
 use crate::limit::Limit;
+use crate::sum::OwnerSum;
 use crate::units::Bytes;
 
 /// Whether a number goes up and down or only up.
@@ -379,6 +380,16 @@ pub const PROCESS: &[Column<ProcSample>] = &[
         "Page faults that had to read a disk.",
         |p: &ProcSample| Some(float(p.major_faults)),
     ),
+    gauge(
+        "highwater_process_children",
+        "Children of the process, the dead among them.",
+        |p: &ProcSample| p.children.map(|count| float(count.into())),
+    ),
+    gauge(
+        "highwater_process_zombie_children",
+        "Children that died and that the process did not reap.",
+        |p: &ProcSample| p.zombie_children.map(|count| float(count.into())),
+    ),
     gauge("process_threads", "Threads of the process.", |p: &ProcSample| {
         Some(float(p.threads.into()))
     }),
@@ -415,6 +426,38 @@ pub const PROCESS: &[Column<ProcSample>] = &[
     ),
 ];
 
+/// The columns of an owner: what its processes have together.
+pub const OWNER: &[Column<OwnerSum>] = &[
+    gauge(
+        "highwater_owner_processes",
+        "Processes of the owner, zombies among them.",
+        |o: &OwnerSum| Some(float(o.processes)),
+    ),
+    gauge(
+        "highwater_owner_zombies",
+        "Processes of the owner that died and were not reaped.",
+        |o: &OwnerSum| Some(float(o.zombies)),
+    ),
+    gauge("highwater_owner_threads", "Threads of the owner's processes.", |o: &OwnerSum| {
+        Some(float(o.threads))
+    }),
+    gauge(
+        "highwater_owner_resident_anon_bytes",
+        "Anonymous memory in RAM of the owner's processes.",
+        |o: &OwnerSum| bytes(Some(o.resident_anon)),
+    ),
+    gauge(
+        "highwater_owner_swap_bytes",
+        "Memory of the owner's processes in swap.",
+        |o: &OwnerSum| bytes(o.swap),
+    ),
+    gauge(
+        "highwater_owner_open_fds",
+        "Open file descriptors of the owner's processes, as far as they may be counted.",
+        |o: &OwnerSum| o.open_fds.map(float),
+    ),
+];
+
 /// A small signed number as a series' value.
 #[expect(clippy::as_conversions, clippy::cast_precision_loss, reason = "scores are within ±2000")]
 fn signed(number: i64) -> f64 {
@@ -433,6 +476,7 @@ mod tests {
             .chain(ZONE.iter().map(|c| (c.name, c.kind)))
             .chain(CGROUP.iter().map(|c| (c.name, c.kind)))
             .chain(PROCESS.iter().map(|c| (c.name, c.kind)))
+            .chain(OWNER.iter().map(|c| (c.name, c.kind)))
             .collect::<Vec<_>>();
         let names: HashSet<_> = all.iter().map(|(name, _)| name).collect();
         assert_eq!(names.len(), all.len());

@@ -6,7 +6,7 @@
 use std::fmt;
 
 /// What a cgroup belongs to.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Owner {
     /// The whole machine.
     Machine,
@@ -47,6 +47,37 @@ impl Owner {
                 Some(uid) => Self::UserUnit { unit: unit.to_owned(), uid },
                 None => Self::Unit(unit.to_owned()),
             },
+        }
+    }
+
+    /// What kind of owner it is, in one word, as the label `kind` has it.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Machine => "machine",
+            Self::Unit(_) => "unit",
+            Self::UserUnit { .. } => "user-unit",
+            Self::Session(_) => "session",
+            Self::Container(_) => "container",
+            Self::Cgroup(_) => "cgroup",
+        }
+    }
+
+    /// Its name, as the label `id` has it; the user of a user's unit is another label.
+    pub fn id(&self) -> &str {
+        match self {
+            Self::Machine => "/",
+            Self::Unit(name) | Self::Session(name) | Self::Container(name) | Self::Cgroup(name) => {
+                name
+            }
+            Self::UserUnit { unit, .. } => unit,
+        }
+    }
+
+    /// The user whose unit it is.
+    pub const fn uid(&self) -> Option<u32> {
+        match self {
+            Self::UserUnit { uid, .. } => Some(*uid),
+            _ => None,
         }
     }
 

@@ -9,6 +9,15 @@ use crate::time::WallTime;
 /// The label that holds a metric's name.
 pub const NAME: &str = "__name__";
 
+/// The value that marks the end of a series, as Prometheus writes it: a NaN that no measurement has.
+/// It is told by its bits, see [`is_stale`].
+pub const STALE: f64 = f64::from_bits(0x7ff0_0000_0000_0002);
+
+/// Whether a value is the mark of an end.
+pub const fn is_stale(value: f64) -> bool {
+    value.to_bits() == STALE.to_bits()
+}
+
 /// The labels of one series, the metric's name (`__name__`) among them, in order of their names.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Labels(Vec<(String, String)>);
@@ -134,6 +143,9 @@ pub struct Selection {
     pub to: WallTime,
     /// One sample per `step` is enough: a source may skip the others. `None`: every sample.
     pub step: Option<Duration>,
+    /// Whether the end of a series is marked by a sample of its own, [`STALE`]: at the first
+    /// reading of its kind that no longer has it.
+    pub ends: bool,
 }
 
 /// Why a source gave no answer.

@@ -115,6 +115,8 @@ impl Machine {
             virtual_size: self.pages(900_000),
             resident: self.pages(90_000),
             resident_shared: self.pages(5000),
+            children: None,
+            zombie_children: None,
             slow,
         }
     }

@@ -144,6 +144,8 @@ mod tests {
             virtual_size: highwater_core::units::Bytes::ZERO,
             resident: highwater_core::units::Bytes::ZERO,
             resident_shared: highwater_core::units::Bytes::ZERO,
+            children: None,
+            zombie_children: None,
             slow: highwater_core::frame::SlowReadings::default(),
         };
         let facts = Facts::of_process(&process);

@@ -2,12 +2,12 @@
 
 use highwater_core::frame::{CgroupMemory, CgroupSample, Frame, ProcSample, ZoneSample};
 use highwater_core::id::CgroupPath;
-use highwater_core::metric::{CGROUP, Column, PROCESS, ZONE, machine};
+use highwater_core::metric::{CGROUP, Column, OWNER, PROCESS, ZONE, machine};
 use highwater_core::owner::Owner;
 use highwater_core::units::Bytes;
 
 use crate::exposition::{Families, Format, Kind, LabelText};
-use crate::owners::{OWNER, sums};
+use crate::owners::sums;
 use crate::readings::{OwnMetric, Readings};
 
 /// How many cgroups are told, those with the highest usage: 500 are 1.5 MiB of text, a tenth of

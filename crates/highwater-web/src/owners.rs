@@ -5,106 +5,14 @@ use std::collections::HashMap;
 
 use highwater_core::frame::ProcSample;
 use highwater_core::id::CgroupPath;
-use highwater_core::metric::{Column, MetricKind, Read};
 use highwater_core::owner::Owner;
-use highwater_core::units::Bytes;
+use highwater_core::sum::OwnerSum;
 
 use crate::exposition::LabelText;
 
 /// How many owners are told apart, those with most anonymous memory first; the others are one,
 /// `kind="other"`. A machine with more units than this has its memory in far fewer.
 pub(crate) const MAX_OWNERS: usize = 100;
-
-/// What the processes of one owner have together.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct OwnerSum {
-    /// Processes, zombies among them.
-    pub processes: u64,
-    /// Processes that died and were not reaped.
-    pub zombies: u64,
-    /// Threads.
-    pub threads: u64,
-    /// Anonymous memory in RAM: belongs to one process each, so that the sum counts nothing twice
-    /// but what a fork still shares.
-    pub resident_anon: Bytes,
-    /// Memory in swap; `None` until it was read of one of them.
-    pub swap: Option<Bytes>,
-    /// Open file descriptors; `None` until they were read of one of them.
-    pub open_fds: Option<u64>,
-}
-
-impl OwnerSum {
-    fn of(process: &ProcSample) -> Self {
-        Self {
-            processes: 1,
-            zombies: u64::from(process.state == b'Z'),
-            threads: process.threads.into(),
-            resident_anon: process.resident_anon(),
-            swap: process.slow.swap,
-            open_fds: process.slow.open_fds,
-        }
-    }
-
-    fn plus(self, other: Self) -> Self {
-        Self {
-            processes: self.processes.saturating_add(other.processes),
-            zombies: self.zombies.saturating_add(other.zombies),
-            threads: self.threads.saturating_add(other.threads),
-            resident_anon: self.resident_anon.saturating_add(other.resident_anon),
-            swap: known(self.swap, other.swap, Bytes::saturating_add),
-            open_fds: known(self.open_fds, other.open_fds, u64::saturating_add),
-        }
-    }
-}
-
-/// The sum of what is known.
-fn known<T: Copy>(a: Option<T>, b: Option<T>, plus: fn(T, T) -> T) -> Option<T> {
-    match (a, b) {
-        (Some(a), Some(b)) => Some(plus(a, b)),
-        (a, b) => a.or(b),
-    }
-}
-
-const fn gauge(
-    name: &'static str,
-    help: &'static str,
-    read: fn(&OwnerSum) -> Option<f64>,
-) -> Column<OwnerSum> {
-    Column { name, help, kind: MetricKind::Gauge, read: Read::By(read) }
-}
-
-/// A count as a sample's value.
-fn float(count: u64) -> f64 {
-    Bytes::new(count).as_f64()
-}
-
-/// The columns of an owner.
-pub const OWNER: &[Column<OwnerSum>] = &[
-    gauge("highwater_owner_processes", "Processes of the owner, zombies among them.", |o| {
-        Some(float(o.processes))
-    }),
-    gauge(
-        "highwater_owner_zombies",
-        "Processes of the owner that died and were not reaped.",
-        |o| Some(float(o.zombies)),
-    ),
-    gauge("highwater_owner_threads", "Threads of the owner's processes.", |o| {
-        Some(float(o.threads))
-    }),
-    gauge(
-        "highwater_owner_resident_anon_bytes",
-        "Anonymous memory in RAM of the owner's processes.",
-        |o| Some(o.resident_anon.as_f64()),
-    ),
-    gauge("highwater_owner_swap_bytes", "Memory of the owner's processes in swap.", |o| {
-        o.swap.map(Bytes::as_f64)
-    }),
-    gauge(
-        "highwater_owner_open_fds",
-        "Open file descriptors of the owner's processes, as far as they may be counted.",
-        |o| o.open_fds.map(float),
-    ),
-];
 
 /// The sums of the [`MAX_OWNERS`] largest owners, largest first, then that of all others.
 pub(crate) fn sums(processes: &[ProcSample]) -> Vec<(LabelText, OwnerSum)> {
@@ -138,15 +46,9 @@ fn labels(path: Option<&CgroupPath>) -> LabelText {
     let Some(path) = path else {
         return LabelText::new([("kind", "unknown")]);
     };
-    let (kind, id, uid) = match Owner::of_path(path.as_str()) {
-        Owner::Machine => ("machine", "/".to_owned(), String::new()),
-        Owner::Unit(unit) => ("unit", unit, String::new()),
-        Owner::UserUnit { unit, uid } => ("user-unit", unit, uid.to_string()),
-        Owner::Session(session) => ("session", session, String::new()),
-        Owner::Container(id) => ("container", id, String::new()),
-        Owner::Cgroup(path) => ("cgroup", path, String::new()),
-    };
-    LabelText::new([("kind", kind), ("id", &id), ("uid", &uid)])
+    let owner = Owner::of_path(path.as_str());
+    let uid = owner.uid().map(|uid| uid.to_string()).unwrap_or_default();
+    LabelText::new([("kind", owner.kind()), ("id", owner.id()), ("uid", &uid)])
 }
 
 #[cfg(test)]
@@ -154,6 +56,7 @@ mod tests {
     use super::*;
     use highwater_core::frame::SlowReadings;
     use highwater_core::id::{Comm, Pid, ProcKey};
+    use highwater_core::units::Bytes;
 
     fn process(path: Option<&str>, anon_mib: u64) -> ProcSample {
         ProcSample {
@@ -168,6 +71,8 @@ mod tests {
             virtual_size: Bytes::ZERO,
             resident: Bytes::from_mib(anon_mib + 1),
             resident_shared: Bytes::from_mib(1),
+            children: None,
+            zombie_children: None,
             slow: SlowReadings::default(),
         }
     }

@@ -219,7 +219,7 @@ fn sampled(data: &Path, from: WallTime, to: WallTime, members: usize) -> anyhow:
     let reader = Reader::open(data).context("the agent left no history")?;
     let matchers =
         vec![Matcher::is(NAME, "process_resident_memory_bytes"), Matcher::is("comm", COMM)];
-    let series = reader.select(&Selection { matchers, from, to, step: None })?;
+    let series = reader.select(&Selection { matchers, from, to, step: None, ends: false })?;
     let mut points: BTreeMap<String, usize> = BTreeMap::new();
     for one in series {
         *points.entry(one.labels.get("pid").to_owned()).or_default() += one.points.len();

@@ -43,6 +43,6 @@ fn what_is_recorded_is_private_readable_and_has_a_beginning_and_an_end() {
     assert_eq!((lives.first(), lives.last()), (Some(&"started"), Some(&"stopped")));
     let matchers = vec![Matcher::is(NAME, "node_memory_MemTotal_bytes")];
     let (from, to) = (WallTime::from_millis(0), WallTime::from_millis(i64::MAX));
-    let found = reader.select(&Selection { matchers, from, to, step: None }).unwrap();
+    let found = reader.select(&Selection { matchers, from, to, step: None, ends: false }).unwrap();
     assert!(found.first().unwrap().points.first().unwrap().value > 0.0);
 }

@@ -149,6 +149,7 @@ pub(super) fn curves(
                 from: death.before(window.length()),
                 to: death,
                 step: window.step(),
+                ends: false,
             };
             match history.select(&selection) {
                 Err(error) => curves.trouble = Some(error.to_string()),

@@ -61,6 +61,7 @@ pub(super) fn suspects(history: &dyn SeriesSource, death: WallTime) -> Vec<Told<
         from: death.before(AROUND),
         to: death.after(AROUND),
         step: None,
+        ends: false,
     };
     let mut found: Vec<_> = history.select(&selection).unwrap_or_default();
     found.retain(|series| rose(&series.points));
@@ -124,7 +125,8 @@ fn before(
     death: WallTime,
 ) -> Vec<Series> {
     let matchers = [Matcher::is(NAME, metric)].into_iter().chain(of).collect();
-    let selection = Selection { matchers, from: death.before(MEMORY), to: death, step: None };
+    let selection =
+        Selection { matchers, from: death.before(MEMORY), to: death, step: None, ends: false };
     history.select(&selection).unwrap_or_default()
 }
 

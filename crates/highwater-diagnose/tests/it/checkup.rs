@@ -67,6 +67,8 @@ fn process(pid: u32, anon_mib: u64) -> ProcSample {
         virtual_size: Bytes::from_mib(99_000),
         resident: Bytes::from_mib(anon_mib + 10),
         resident_shared: Bytes::from_mib(10),
+        children: None,
+        zombie_children: None,
         slow: SlowReadings::default(),
     }
 }

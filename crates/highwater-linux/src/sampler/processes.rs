@@ -319,6 +319,8 @@ impl Reader<'_> {
             virtual_size: stat.virtual_size,
             resident: process.resident,
             resident_shared: shared,
+            children: None,
+            zombie_children: None,
             slow: process.slow,
         }))
     }

@@ -48,6 +48,8 @@ pub(crate) fn process(pid: u32, comm: &str, cgroup: Option<&str>, mib: u64) -> P
         virtual_size: Bytes::from_mib(mib * 10),
         resident: Bytes::from_mib(mib),
         resident_shared: Bytes::from_mib(1),
+        children: None,
+        zombie_children: None,
         slow: SlowReadings { max_fds: Some(Limit::Unlimited), ..SlowReadings::default() },
     }
 }
@@ -69,6 +71,7 @@ pub(crate) fn frame(ms: i64) -> Frame {
         scope: Scope::Whole,
         machine: Some(MachineSample { mem, processes: 2, ..MachineSample::default() }),
         zones: vec![zone],
+        owners: vec![],
         cgroups: vec![
             cgroup("/system.slice/nginx.service", mib, Some(Limit::At(Bytes::from_mib(512)))),
             cgroup("/batch", 2 * mib, Some(Limit::Unlimited)),
@@ -126,7 +129,7 @@ pub(crate) fn select(
     all.extend(matchers.iter().map(|(name, value)| Matcher::is(name, value)));
     let (from, to) = (at(range.0), at(range.1));
     let step = step_ms.map(Duration::from_millis);
-    reader.select(&Selection { matchers: all, from, to, step }).unwrap()
+    reader.select(&Selection { matchers: all, from, to, step, ends: false }).unwrap()
 }
 
 /// The points of a series: milliseconds after [`T0`] and value.

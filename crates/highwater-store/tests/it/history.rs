@@ -50,7 +50,9 @@ fn matchers_without_a_metric_find_all_of_one_cgroup() {
     let mut store = Store::open(dir.path()).unwrap();
     store.append(&frame(0), boot()).unwrap();
     let reader = Reader::open(dir.path()).unwrap();
-    let ask = |matchers| reader.select(&Selection { matchers, from: at(0), to: at(0), step: None });
+    let ask = |matchers| {
+        reader.select(&Selection { matchers, from: at(0), to: at(0), step: None, ends: false })
+    };
     let of_unit = ask(vec![Matcher::is("unit", "nginx.service")]).unwrap();
     let names: Vec<_> = of_unit.iter().map(|series| series.labels.get(NAME)).collect();
     assert!(names.contains(&USAGE) && names.contains(&RSS), "{names:?}");

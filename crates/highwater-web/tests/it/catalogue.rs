@@ -4,9 +4,10 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use highwater_core::frame::{MemInfo, VmStat};
+use highwater_core::metric::OWNER;
 use highwater_core::metric::{CGROUP, Column, PROCESS, ZONE, machine};
+use highwater_web::FIXED;
 use highwater_web::exposition::Kind;
-use highwater_web::{FIXED, OWNER};
 
 /// What stands beside one metric in the manual: its unit and where its number comes from.
 type Told = (&'static str, String);

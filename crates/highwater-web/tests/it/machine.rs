@@ -71,6 +71,7 @@ pub(crate) fn frame() -> Frame {
         scope: Scope::Whole,
         machine: Some(machine()),
         zones: vec![zone(0, b"DMA32"), zone(1, b"Normal")],
+        owners: vec![],
         cgroups: vec![
             cgroup("/system.slice/evil\"} 1\\.service", &memory(64)),
             cgroup(&format!("/docker/{CONTAINER}"), &limited()),
@@ -149,6 +150,8 @@ pub(crate) fn process(pid: u32, comm: &[u8], path: Option<&str>) -> ProcSample {
         virtual_size: Bytes::from_mib(73 * 1024),
         resident: Bytes::from_mib(u64::from(pid % 100)),
         resident_shared: Bytes::from_mib(1),
+        children: None,
+        zombie_children: None,
         slow: SlowReadings {
             open_fds: Some(10),
             max_fds: Some(Limit::Unlimited),

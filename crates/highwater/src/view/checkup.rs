@@ -320,6 +320,8 @@ mod tests {
             virtual_size: odd,
             resident: odd,
             resident_shared: Bytes::ZERO,
+            children: None,
+            zombie_children: None,
             slow: SlowReadings::default(),
         };
         let frame = Frame {
@@ -362,6 +364,8 @@ mod tests {
             virtual_size: Bytes::from_mib(9000),
             resident: Bytes::from_mib(anon_mib),
             resident_shared: Bytes::ZERO,
+            children: None,
+            zombie_children: None,
             slow: SlowReadings::default(),
         }
     }

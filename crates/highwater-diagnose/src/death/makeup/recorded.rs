@@ -83,7 +83,8 @@ pub(in crate::death) fn last_sample(
 ) -> Option<(Bytes, Evidence)> {
     let matchers = vec![Matcher::is(NAME, metric), Matcher::is("id", path)];
     let only = |series: &Series| series.labels.get("pid").is_empty();
-    let selection = Selection { matchers, from: death.before(FRESH), to: death, step: None };
+    let selection =
+        Selection { matchers, from: death.before(FRESH), to: death, step: None, ends: false };
     let found = history.select(&selection).ok()?;
     let series = found.into_iter().find(only)?;
     let last = series.points.last()?;
