@@ -1,8 +1,8 @@
-//! The files of one process: stat, statm, status, limits.
+//! The files of one process: stat, statm, schedstat, status, limits.
 
 #![no_main]
 
-use highwater_linux::parse::{limits, stat, statm, status};
+use highwater_linux::parse::{limits, schedstat, stat, statm, status};
 
 libfuzzer_sys::fuzz_target!(|text: &[u8]| {
     if let Some(stat) = stat::parse(text) {
@@ -15,6 +15,7 @@ libfuzzer_sys::fuzz_target!(|text: &[u8]| {
     if let Some(statm) = statm::parse(text) {
         assert_eq!(statm::parse(&[text, b"9\n"].concat()), Some(statm));
     }
+    let _ = schedstat::parse(text);
     let _ = status::parse(text);
     let _ = limits::max_open_files(text);
 });

@@ -3,6 +3,10 @@
 //!
 //! They are read rarely and off the hot path, so each carries its name and labels with it.
 
+pub mod names;
+
+pub use names::THINGS;
+
 use crate::metric::MetricKind;
 use crate::series::Labels;
 use crate::time::Stamp;

@@ -10,3 +10,4 @@ pub mod parse;
 pub mod psi;
 pub mod root;
 pub mod sampler;
+pub mod survey;

@@ -10,6 +10,7 @@ pub mod meminfo;
 pub mod mountinfo;
 pub mod number;
 pub mod pressure;
+pub mod schedstat;
 pub mod stat;
 pub mod statm;
 pub mod status;
@@ -19,4 +20,4 @@ pub mod v2;
 pub mod vmstat;
 pub mod zoneinfo;
 
-mod text;
+pub(crate) mod text;

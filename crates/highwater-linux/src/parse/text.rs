@@ -1,17 +1,17 @@
 //! How the kernel lays out text: lines, `key value`, fields, octal escapes.
 
 /// The lines that end in a newline, without it.
-pub(super) fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+pub(crate) fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
     text.split_inclusive(|byte| *byte == b'\n').filter_map(|line| line.strip_suffix(b"\n"))
 }
 
 /// The fields between spaces and tabs, however many there are.
-pub(super) fn fields(line: &[u8]) -> impl DoubleEndedIterator<Item = &[u8]> {
+pub(crate) fn fields(line: &[u8]) -> impl DoubleEndedIterator<Item = &[u8]> {
     line.split(u8::is_ascii_whitespace).filter(|field| !field.is_empty())
 }
 
 /// The lines that are exactly `key number`, as in `vmstat`, `memory.stat` and `memory.events`.
-pub(super) fn counters(text: &[u8]) -> impl Iterator<Item = (&[u8], u64)> {
+pub(crate) fn counters(text: &[u8]) -> impl Iterator<Item = (&[u8], u64)> {
     lines(text).filter_map(|line| {
         let space = memchr::memchr(b' ', line)?;
         let (key, value) = line.split_at_checked(space)?;
@@ -20,7 +20,7 @@ pub(super) fn counters(text: &[u8]) -> impl Iterator<Item = (&[u8], u64)> {
 }
 
 /// The lines that are `key: value`, both trimmed.
-pub(super) fn keyed(text: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+pub(crate) fn keyed(text: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
     lines(text).filter_map(|line| {
         let colon = memchr::memchr(b':', line)?;
         let (key, value) = line.split_at_checked(colon)?;
@@ -30,7 +30,7 @@ pub(super) fn keyed(text: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
 
 /// Text in which space, tab, newline and backslash stand as `\040`, `\011`, `\012`, `\134`
 /// (`mangle_path` in `fs/seq_file.c`), as it was. A backslash that begins no escape stays.
-pub(super) fn unescape_octal(text: &[u8]) -> Vec<u8> {
+pub(crate) fn unescape_octal(text: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(text.len());
     let mut rest = text;
     while let Some((byte, after)) = rest.split_first() {

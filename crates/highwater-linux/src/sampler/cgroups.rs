@@ -2,6 +2,12 @@
 //!
 //! Which files there are, and how each is read, is a table per version; everything else is the
 //! same for v1 and v2.
+//!
+//! Most cgroups rest most of the time. Usage is read of all of them at every tick, and where it has
+//! not moved by a byte, and the limit is far and nobody waits for memory, the other files say what
+//! they said: they are left alone until the next slow turn. What could be missed that long is less
+//! than the kernel's own batch (64 pages per processor, `MEMCG_CHARGE_BATCH`), and exchanges that
+//! come out even to the byte.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -10,7 +16,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use highwater_core::frame::{CgroupMemory, CgroupSample, CgroupVersion};
+use highwater_core::frame::{CgroupMemory, CgroupSample, CgroupVersion, Stall};
 use highwater_core::id::{CgroupPath, Pid};
 use highwater_core::text::escape;
 use highwater_core::units::{Bytes, PageSize, Permille};
@@ -18,10 +24,11 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawDir, openat, statat};
 use rustix::io::Errno;
 
 use super::heat::{Heat, Nearness, share_held};
-use super::kept::{Budget, Kept, read_once};
+use super::kept::{Budget, Kept, read_once, read_pieces_once};
 use super::processes::Turn;
+use super::sources::{FAST, HYBRID, PIDS, Source, Table, V1, V2};
 use crate::parse::mountinfo::Hierarchies;
-use crate::parse::{membership, number, pressure, v1, v2};
+use crate::parse::{membership, number};
 use crate::root::Root;
 
 /// How deep the tree is followed. Kubernetes in Docker in systemd comes to about ten.
@@ -42,94 +49,31 @@ const MOST_HOT: usize = 16;
 /// would take too long.
 const MOST_ASKED: usize = 512;
 
-/// A file of a cgroup: its name, and what its bytes say.
-struct Source {
-    file: &'static str,
-    apply: fn(&[u8], &mut CgroupMemory, PageSize),
-}
+/// After so many ticks of rest the files of a cgroup are closed, all but its probes: each takes a
+/// page of the kernel's memory while it is open. One that moves now and then keeps them.
+const DROWSY: u8 = 3;
 
-const fn source(file: &'static str, apply: fn(&[u8], &mut CgroupMemory, PageSize)) -> Source {
-    Source { file, apply }
-}
-
-fn bytes(text: &[u8]) -> Option<Bytes> {
-    number::u64(text).map(Bytes::new)
-}
-
-/// How many files of a cgroup are read every tick, and so kept open, at most.
-const FAST: usize = 6;
-
-/// The files of the memory controller.
-struct Table {
-    /// Read every tick: at most [`FAST`].
-    fast: &'static [Source],
-    /// Read at the slow cadence.
-    slow: &'static [Source],
-}
-
-/// `memory.stat` has the swap, too.
-const V1: Table = Table {
-    fast: &[
-        source("memory.usage_in_bytes", |text, m, _| m.usage = bytes(text)),
-        source("memory.limit_in_bytes", |text, m, page| m.limit = number::v1_limit(text, page)),
-        source("memory.stat", |text, m, _| v1::stat(text, m)),
-        source("memory.failcnt", |text, m, _| m.limit_hits = number::u64(text)),
-        source("memory.oom_control", |text, m, _| v1::oom_control(text, m)),
-    ],
-    slow: &[
-        source("memory.max_usage_in_bytes", |text, m, _| m.peak = bytes(text)),
-        source("memory.memsw.usage_in_bytes", |text, m, _| m.memsw_usage = bytes(text)),
-        source("memory.memsw.limit_in_bytes", |text, m, page| {
-            m.memsw_limit = number::v1_limit(text, page);
-        }),
-        source("memory.kmem.usage_in_bytes", |text, m, _| m.kernel = bytes(text)),
-    ],
-};
-
-const V2: Table = Table {
-    fast: &[
-        source("memory.current", |text, m, _| m.usage = bytes(text)),
-        source("memory.max", |text, m, _| m.limit = number::v2_limit(text)),
-        source("memory.stat", |text, m, _| v2::stat(text, m)),
-        source("memory.events", |text, m, _| v2::events(text, m)),
-        source("memory.pressure", |text, m, _| m.pressure = Some(pressure::parse(text))),
-        source("memory.swap.current", |text, m, _| m.swap = bytes(text)),
-    ],
-    slow: &[
-        source("memory.peak", |text, m, _| m.peak = bytes(text)),
-        source("memory.high", |text, m, _| m.high = number::v2_limit(text)),
-        source("memory.low", |text, m, _| m.low = number::v2_limit(text)),
-        source("memory.min", |text, m, _| m.min = number::v2_limit(text)),
-        source("memory.swap.max", |text, m, _| m.swap_limit = number::v2_limit(text)),
-        source("memory.oom.group", |text, m, _| {
-            m.oom_group = number::u64(text).map(|on| on != 0);
-        }),
-    ],
-};
-
-const _: () = assert!(V1.fast.len() <= FAST && V2.fast.len() <= FAST, "there is room to keep each");
-
-/// The pids controller, which may be mounted elsewhere, and its files.
-const PIDS: &[Source] = &[
-    source("pids.current", |text, m, _| m.pids = number::u64(text)),
-    source("pids.max", |text, m, _| m.pids_limit = number::count_limit(text)),
-];
-
-/// What the v2 side of a hybrid machine has of a cgroup whose memory v1 controls.
-const HYBRID: &[Source] =
-    &[source("memory.pressure", |text, m, _| m.pressure = Some(pressure::parse(text)))];
+/// Where a cgroup's usage stands among [`Cgroups::usages`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Slot(usize);
 
 /// One cgroup that is followed.
 #[derive(Debug)]
 struct Tracked {
     path: CgroupPath,
+    slot: Slot,
     /// Below the mount, without a slash in front: `a/b`, with a slash at the end unless empty.
     prefix: String,
     kept: [Kept; FAST],
     memory: CgroupMemory,
     heat: Heat,
-    /// Its slow files were read at least once.
+    /// For how many ticks it has rested, as far as that matters.
+    rested: u8,
+    /// Its slow files were read at least once, and what it used then.
     met: bool,
+    at_slow: Option<Bytes>,
+    /// The files that it does not have, a bit each, so that they are not looked for at every turn.
+    absent: u32,
     /// Spreads the slow readings over the ticks.
     offset: u64,
 }
@@ -139,10 +83,16 @@ impl Tracked {
         self.kept.iter_mut().for_each(|kept| kept.close(budget));
     }
 
+    /// Closes what is kept from place `first` on.
+    fn close_behind(&mut self, first: usize, budget: &mut Budget) {
+        self.kept.iter_mut().skip(first).for_each(|kept| kept.close(budget));
+    }
+
     /// It was removed; another of its path may be made any time, and starts from nothing.
     fn forget(&mut self, budget: &mut Budget) {
         self.close(budget);
         (self.memory, self.heat, self.met) = (CgroupMemory::default(), Heat::default(), false);
+        (self.rested, self.at_slow, self.absent) = (0, None, 0);
     }
 }
 
@@ -154,16 +104,35 @@ struct Hot {
     share: Permille,
 }
 
-/// All memory cgroups of the machine.
+/// Where cgroups are.
 #[derive(Debug)]
-pub(super) struct Cgroups {
+struct Place {
     version: CgroupVersion,
     mount: OwnedFd,
     pids: Option<OwnedFd>,
     unified: Option<OwnedFd>,
-    tracked: BTreeMap<CgroupPath, Tracked>,
-    hot: Vec<Hot>,
     page_size: PageSize,
+}
+
+/// What a reading takes that is not the cgroups' own.
+#[derive(Debug)]
+pub(super) struct Means<'a> {
+    pub(super) nearness: &'a Nearness,
+    pub(super) budget: &'a mut Budget,
+    pub(super) buffer: &'a mut Vec<u8>,
+}
+
+/// All memory cgroups of the machine.
+#[derive(Debug)]
+pub(super) struct Cgroups {
+    place: Place,
+    tracked: BTreeMap<CgroupPath, Tracked>,
+    /// What each uses, by its slot: as of this reading, or unknown. Slots of the gone are free.
+    usages: Vec<Option<Bytes>>,
+    free: Vec<Slot>,
+    /// Some are followed that were never read.
+    fresh: bool,
+    hot: Vec<Hot>,
     path: String,
     walked: String,
 }
@@ -186,21 +155,32 @@ impl Cgroups {
                 None
             }
         };
-        Ok(Self {
+        let place = Place {
             version: *version,
             mount: opened,
             pids: hierarchies.pids.as_ref().and_then(|(_, path)| root.open(path).ok()),
             unified: unified.and_then(|path| root.open(path).ok()),
-            tracked: BTreeMap::new(),
-            hot: Vec::with_capacity(MOST_HOT),
             page_size,
+        };
+        Ok(Self {
+            place,
+            tracked: BTreeMap::new(),
+            usages: Vec::new(),
+            free: Vec::new(),
+            fresh: false,
+            hot: Vec::with_capacity(MOST_HOT),
             path: String::new(),
             walked: String::new(),
         })
     }
 
     pub(super) fn version(&self) -> CgroupVersion {
-        self.version
+        self.place.version
+    }
+
+    /// What the cgroup in `slot` uses; `None` if this reading left it out.
+    pub(super) fn usage(&self, slot: Slot) -> Option<Bytes> {
+        self.usages.get(slot.0).copied().flatten()
     }
 
     pub(super) fn is_hot(&self) -> bool {
@@ -221,7 +201,7 @@ impl Cgroups {
         let mut path = std::mem::take(&mut self.walked);
         path.clear();
         path.push('/');
-        if let Ok(dir) = open_dir(self.mount.as_fd(), ".") {
+        if let Ok(dir) = open_dir(self.place.mount.as_fd(), ".") {
             self.walk_below(&dir, &mut path, DEPTH);
         }
         self.walked = path;
@@ -245,22 +225,25 @@ impl Cgroups {
                 continue;
             }
             let (Ok(name), length) = (std::str::from_utf8(name), path.len()) else { continue };
-            let Ok(below) = open_dir(dir.as_fd(), name) else { continue };
             if length > 1 {
                 path.push('/');
             }
             path.push_str(name);
-            self.walk_below(&below, path, depth - 1);
+            if is_leaf(dir.as_fd(), name) {
+                self.follow(path);
+            } else if let Ok(below) = open_dir(dir.as_fd(), name) {
+                self.walk_below(&below, path, depth - 1);
+            }
             path.truncate(length);
         }
     }
 
-    /// Follows the cgroup at `path` and those above it. Called with every process's cgroup, so
-    /// that a new one is seen with its first process. Its path is a plain one: see
-    /// [`membership::plain`].
-    pub(super) fn adopt(&mut self, path: &CgroupPath) {
-        if self.tracked.contains_key(path) {
-            return;
+    /// Follows the cgroup at `path` and those above it, and says where its usage stands. Called
+    /// with every process's cgroup, so that a new one is seen with its first process. Its path is a
+    /// plain one: see [`membership::plain`].
+    pub(super) fn adopt(&mut self, path: &CgroupPath) -> Option<Slot> {
+        if let Some(known) = self.tracked.get(path) {
+            return Some(known.slot);
         }
         let mut above = path.as_str();
         while self.follow(above) {
@@ -269,6 +252,7 @@ impl Cgroups {
                 Some((parent, _)) => above = parent,
             }
         }
+        self.tracked.get(path).map(|new| new.slot)
     }
 
     /// Whether the cgroup at `path` is followed, from now on if need be.
@@ -283,88 +267,103 @@ impl Cgroups {
         let prefix = if below.is_empty() { String::new() } else { format!("{below}/") };
         let offset = u64::try_from(self.tracked.len()).unwrap_or(0);
         let path = CgroupPath::new(path.as_bytes());
+        let slot = self.free.pop().unwrap_or(Slot(self.usages.len()));
+        if slot.0 == self.usages.len() {
+            self.usages.push(None);
+        }
         let tracked = Tracked {
             path: path.clone(),
+            slot,
             prefix,
             kept: Default::default(),
             memory: CgroupMemory::default(),
             heat: Heat::default(),
+            rested: 0,
             met: false,
+            at_slow: None,
+            absent: 0,
             offset,
         };
-        // What is followed stays: replaced, it would take its open files along.
-        self.tracked.entry(path).or_insert(tracked);
+        self.tracked.insert(path, tracked);
+        self.fresh = true;
         true
     }
 
-    /// Reads every cgroup into `samples`; those that are gone are forgotten.
+    /// Reads every cgroup into `samples`, in the order of their paths; those that are gone are
+    /// forgotten.
     pub(super) fn read_all(
         &mut self,
         turn: Turn,
-        nearness: &Nearness,
-        budget: &mut Budget,
-        buffer: &mut Vec<u8>,
+        means: Means<'_>,
         samples: &mut Vec<CgroupSample>,
     ) {
         self.hot.clear();
-        let mut files = Files {
-            version: self.version,
-            mount: self.mount.as_fd(),
-            page_size: self.page_size,
-            pids: self.pids.as_ref().map(AsFd::as_fd),
-            unified: self.unified.as_ref().map(AsFd::as_fd),
-            path: &mut self.path,
-            budget,
-            buffer,
-        };
-        let hot = &mut self.hot;
+        self.usages.fill(None);
+        self.fresh = false;
+        let mut files = Files { place: &self.place, path: &mut self.path, means };
+        let (hot, usages, free) = (&mut self.hot, &mut self.usages, &mut self.free);
         self.tracked.retain(|_, cgroup| {
             if !files.read(cgroup, turn) {
-                cgroup.close(files.budget);
+                cgroup.close(files.means.budget);
+                free.push(cgroup.slot);
                 return false;
             }
-            if cgroup.heat.judge(&cgroup.memory, turn.stamp.boot, nearness) {
-                heat_up(hot, cgroup);
-            }
-            samples.extend(sample(cgroup, files.version));
+            files.judge(cgroup, turn, hot);
+            publish(usages, cgroup);
+            samples.extend(sample(cgroup, files.place.version));
             true
         });
+    }
+
+    /// Reads those that were adopted since, and puts them where they belong among `samples`.
+    pub(super) fn read_fresh(
+        &mut self,
+        turn: Turn,
+        means: Means<'_>,
+        samples: &mut Vec<CgroupSample>,
+    ) {
+        if !std::mem::take(&mut self.fresh) {
+            return;
+        }
+        let mut files = Files { place: &self.place, path: &mut self.path, means };
+        for cgroup in self.tracked.values_mut().filter(|cgroup| !cgroup.met) {
+            // One that is gone already is forgotten at the next tick.
+            if files.read(cgroup, turn) {
+                files.judge(cgroup, turn, &mut self.hot);
+                let place = samples.partition_point(|sample| sample.path < cgroup.path);
+                if let Some(sample) = sample(cgroup, files.place.version) {
+                    samples.insert(place, sample);
+                }
+            }
+        }
     }
 
     /// Reads the hot cgroups into `samples`; those that are calm again are hot no longer.
     pub(super) fn read_hot(
         &mut self,
         turn: Turn,
-        nearness: &Nearness,
-        budget: &mut Budget,
-        buffer: &mut Vec<u8>,
+        means: Means<'_>,
         samples: &mut Vec<CgroupSample>,
     ) {
-        let mut files = Files {
-            version: self.version,
-            mount: self.mount.as_fd(),
-            page_size: self.page_size,
-            pids: self.pids.as_ref().map(AsFd::as_fd),
-            unified: self.unified.as_ref().map(AsFd::as_fd),
-            path: &mut self.path,
-            budget,
-            buffer,
-        };
-        let tracked = &mut self.tracked;
+        self.usages.fill(None);
+        let mut files = Files { place: &self.place, path: &mut self.path, means };
+        let (tracked, usages) = (&mut self.tracked, &mut self.usages);
         self.hot.retain(|hot| {
             let Some(cgroup) = tracked.get_mut(&hot.path) else { return false };
             if !files.read(cgroup, turn) {
                 return false;
             }
-            samples.extend(sample(cgroup, files.version));
-            cgroup.heat.judge(&cgroup.memory, turn.stamp.boot, nearness)
+            publish(usages, cgroup);
+            samples.extend(sample(cgroup, files.place.version));
+            cgroup.heat.judge(&cgroup.memory, turn.stamp.boot, files.means.nearness)
         });
     }
 
     /// The processes that the hot cgroups hold now, and the cgroups below them: on v2 a cgroup that
     /// has others below holds none itself.
     pub(super) fn newcomers(&mut self, buffer: &mut Vec<u8>, mut meet: impl FnMut(Pid)) {
-        let (mount, path, above) = (self.mount.as_fd(), &mut self.path, &mut self.walked);
+        let mount = self.place.mount.as_fd();
+        let (path, above) = (&mut self.path, &mut self.walked);
         let most = MOST_ASKED / self.hot.len().max(1);
         for hot in &self.hot {
             join(above, hot.path.as_str().trim_end_matches('/'), "/");
@@ -373,7 +372,7 @@ impl Cgroups {
             let below = below.take_while(|cgroup| cgroup.path.as_str().starts_with(&*above));
             for cgroup in self.tracked.get(&hot.path).into_iter().chain(below).take(most) {
                 let name = join(path, &cgroup.prefix, "cgroup.procs");
-                if let Ok(text) = read_once(mount, name, buffer) {
+                if let Ok(text) = read_pieces_once(mount, name, buffer) {
                     pids(text).for_each(&mut meet);
                 }
             }
@@ -417,16 +416,28 @@ fn pids(text: &[u8]) -> impl Iterator<Item = Pid> {
     numbers.filter_map(|pid| u32::try_from(pid).ok()).map(Pid::new)
 }
 
+/// Shows what `cgroup` uses to those who want to know whether it rests.
+fn publish(usages: &mut [Option<Bytes>], cgroup: &Tracked) {
+    if let Some(usage) = usages.get_mut(cgroup.slot.0) {
+        *usage = cgroup.memory.usage;
+    }
+}
+
 /// What reading one cgroup takes.
 struct Files<'a> {
-    version: CgroupVersion,
-    mount: BorrowedFd<'a>,
-    page_size: PageSize,
-    pids: Option<BorrowedFd<'a>>,
-    unified: Option<BorrowedFd<'a>>,
+    place: &'a Place,
     path: &'a mut String,
-    budget: &'a mut Budget,
-    buffer: &'a mut Vec<u8>,
+    means: Means<'a>,
+}
+
+/// The first bit in [`Tracked::absent`] of each table; [`Table::fast`] comes after the probes.
+mod first {
+    pub(super) const FAST: u32 = 0;
+    pub(super) const SLOW: u32 = 8;
+    pub(super) const PIDS: u32 = 16;
+    pub(super) const HYBRID: u32 = 24;
+    /// Those of the files that are looked for again at every slow turn.
+    pub(super) const FAST_ONES: u32 = (1 << SLOW) - 1;
 }
 
 impl Files<'_> {
@@ -437,46 +448,144 @@ impl Files<'_> {
         }
         // The descriptors were of a cgroup that was removed; a service that is started again is
         // in a new one of the same path.
-        cgroup.forget(self.budget);
-        !is_removed(self.mount, &cgroup.prefix) && self.try_read(cgroup, turn)
+        cgroup.forget(self.means.budget);
+        !is_removed(self.place.mount.as_fd(), &cgroup.prefix) && self.try_read(cgroup, turn)
+    }
+
+    /// Adds it to the `hot` ones if it is near its limit.
+    fn judge(&self, cgroup: &mut Tracked, turn: Turn, hot: &mut Vec<Hot>) {
+        if cgroup.heat.judge(&cgroup.memory, turn.stamp.boot, self.means.nearness) {
+            heat_up(hot, cgroup);
+        }
     }
 
     fn try_read(&mut self, cgroup: &mut Tracked, turn: Turn) -> bool {
-        let Table { fast, slow } = match self.version {
+        let Table { probes, fast, slow } = match self.place.version {
             CgroupVersion::V1 => V1,
             CgroupVersion::V2 => V2,
         };
-        for (source, kept) in fast.iter().zip(&mut cgroup.kept) {
-            let name = join(self.path, &cgroup.prefix, source.file);
-            match kept.read(self.mount, name, self.budget, self.buffer) {
-                Ok(text) => (source.apply)(text, &mut cgroup.memory, self.page_size),
-                Err(Errno::NODEV) => return false,
-                // A cgroup need not have every file; but one whose directory is gone is gone.
-                Err(Errno::NOENT) if is_removed(self.mount, &cgroup.prefix) => return false,
-                Err(_) => {}
-            }
+        let due = !cgroup.met || turn.is_slow(cgroup.offset);
+        if due {
+            cgroup.absent &= !first::FAST_ONES;
         }
-        if !cgroup.met || turn.is_slow(cgroup.offset) {
-            cgroup.met = true;
-            self.read_slow(self.mount, slow, cgroup);
-            if let Some(pids) = self.pids {
-                self.read_slow(pids, PIDS, cgroup);
+        let before = (cgroup.memory.usage, cgroup.memory.swap);
+        if !self.read_fast(probes, 0, cgroup) {
+            return false;
+        }
+        let same = before == (cgroup.memory.usage, cgroup.memory.swap);
+        let rests = same && cgroup.met && self.is_calm(cgroup);
+        if (due || !rests) && !self.read_fast(fast, probes.len(), cgroup) {
+            return false;
+        }
+        cgroup.rested = if rests { cgroup.rested.saturating_add(1) } else { 0 };
+        if cgroup.rested >= DROWSY {
+            cgroup.close_behind(probes.len(), self.means.budget);
+        }
+        if due {
+            self.renew_slow(slow, cgroup, rests, turn);
+        }
+        true
+    }
+
+    /// Whether it is far from its limit, and nobody in it waits for memory. At the limit usage
+    /// stands still while one kind of memory takes the place of another; and the averages of past
+    /// pressure fall while nothing happens.
+    fn is_calm(&self, cgroup: &Tracked) -> bool {
+        let memory = &cgroup.memory;
+        memory.usage.is_some()
+            && !cgroup.heat.is_near(memory, self.means.nearness)
+            && memory.under_oom != Some(true)
+            && memory.pressure.is_none_or(|pressure| is_over(pressure.some))
+    }
+
+    /// Reads `sources`, whose files are kept from place `from` on; `false` if the cgroup is gone.
+    fn read_fast(&mut self, sources: &[Source], from: usize, cgroup: &mut Tracked) -> bool {
+        let mount = self.place.mount.as_fd();
+        let kept = cgroup.kept.iter_mut().enumerate().skip(from);
+        for (source, (nth, kept)) in sources.iter().zip(kept) {
+            let bit = bit(first::FAST, nth);
+            if cgroup.absent & bit != 0 {
+                continue;
             }
-            if let Some(unified) = self.unified {
-                self.read_slow(unified, HYBRID, cgroup);
+            let (path, prefix) = (&mut *self.path, &cgroup.prefix);
+            let name = source.file;
+            match kept.read(
+                mount,
+                || join(path, prefix, name),
+                self.means.budget,
+                self.means.buffer,
+            ) {
+                Ok(text) => (source.apply)(text, &mut cgroup.memory, self.place.page_size),
+                Err(Errno::NODEV) => return false,
+                // A cgroup need not have every file; but one whose directory is gone is gone. Where
+                // the first is there, so was the directory a moment ago.
+                Err(Errno::NOENT) if nth == 0 && is_removed(mount, &cgroup.prefix) => return false,
+                Err(Errno::NOENT) if from > 0 => cgroup.absent |= bit,
+                Err(_) => {}
             }
         }
         true
     }
 
-    fn read_slow(&mut self, mount: BorrowedFd<'_>, sources: &[Source], cgroup: &mut Tracked) {
-        for source in sources {
+    /// Reads the slow files. Of a cgroup that rests and has used the same ever since, only in its
+    /// rare turn: what is left to change there are settings.
+    fn renew_slow(&mut self, slow: &[Source], cgroup: &mut Tracked, rests: bool, turn: Turn) {
+        let rare = turn.is_rare(cgroup.offset);
+        if rests && cgroup.met && cgroup.at_slow == cgroup.memory.usage && !rare {
+            return;
+        }
+        if rare {
+            cgroup.absent = 0;
+        }
+        cgroup.met = true;
+        cgroup.at_slow = cgroup.memory.usage;
+        let place = self.place;
+        self.read_slow(place.mount.as_fd(), slow, first::SLOW, cgroup);
+        if let Some(pids) = &place.pids {
+            self.read_slow(pids.as_fd(), PIDS, first::PIDS, cgroup);
+        }
+        if let Some(unified) = &place.unified {
+            self.read_slow(unified.as_fd(), HYBRID, first::HYBRID, cgroup);
+        }
+    }
+
+    fn read_slow(
+        &mut self,
+        mount: BorrowedFd<'_>,
+        sources: &[Source],
+        from: u32,
+        cgroup: &mut Tracked,
+    ) {
+        for (nth, source) in sources.iter().enumerate() {
+            let bit = bit(from, nth);
+            if cgroup.absent & bit != 0 {
+                continue;
+            }
             let name = join(self.path, &cgroup.prefix, source.file);
-            if let Ok(text) = read_once(mount, name, self.buffer) {
-                (source.apply)(text, &mut cgroup.memory, self.page_size);
+            match read_once(mount, name, self.means.buffer) {
+                Ok(text) => (source.apply)(text, &mut cgroup.memory, self.place.page_size),
+                Err(Errno::NOENT) => cgroup.absent |= bit,
+                Err(_) => {}
             }
         }
     }
+}
+
+/// The bit of the `nth` file of a table; none of a file that no bit is left for.
+fn bit(from: u32, nth: usize) -> u32 {
+    u32::try_from(nth).ok().and_then(|nth| 1_u32.checked_shl(from.saturating_add(nth))).unwrap_or(0)
+}
+
+/// Whether the kernel's averages have come down to nothing.
+fn is_over(stall: Option<Stall>) -> bool {
+    stall.is_none_or(|stall| stall.avg10 <= 0.0 && stall.avg60 <= 0.0)
+}
+
+/// Whether the directory `name` has none below it: a directory has a link from above, one from
+/// itself and one from each below (`kernfs_refresh_inode` keeps to it). File systems that do not
+/// count say 1.
+fn is_leaf(dir: BorrowedFd<'_>, name: &str) -> bool {
+    statat(dir, name, AtFlags::empty()).is_ok_and(|found| found.st_nlink == 2)
 }
 
 fn is_removed(mount: BorrowedFd<'_>, prefix: &str) -> bool {

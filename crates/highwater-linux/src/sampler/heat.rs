@@ -82,6 +82,12 @@ impl Heat {
         now.since(self.peak_at) < nearness.patience
     }
 
+    /// Whether it was near lately, or is within the share of its limit.
+    pub(super) fn is_near(&self, memory: &CgroupMemory, nearness: &Nearness) -> bool {
+        let within = |(limit, usage)| is_within(usage, limit, nearness.within);
+        self.near_at.is_some() || lowest_limit(memory).zip(memory.usage).is_some_and(within)
+    }
+
     /// How long until the `left` is used up, at the rate since the mark.
     fn arrival(&self, here: Mark, left: Bytes) -> Option<Duration> {
         let mark = self.older.or(self.newer)?;

@@ -39,13 +39,14 @@ impl Budget {
 pub(super) struct Kept(Option<OwnedFd>);
 
 impl Kept {
-    /// The file's bytes as of now. The first reading opens `dir`/`path`.
+    /// The file's bytes as of now. The first reading opens `dir`/`path`, which need not be made up
+    /// for the others.
     ///
     /// For files that the kernel writes as one record; see [`read_record`].
-    pub(super) fn read<'b>(
+    pub(super) fn read<'b, 'p>(
         &mut self,
         dir: BorrowedFd<'_>,
-        path: &str,
+        path: impl FnOnce() -> &'p str,
         budget: &mut Budget,
         buffer: &'b mut Vec<u8>,
     ) -> Result<&'b [u8]> {
@@ -53,19 +54,24 @@ impl Kept {
     }
 
     /// As [`Kept::read`], for files that come in pieces.
-    pub(super) fn read_pieces<'b>(
+    pub(super) fn read_pieces<'b, 'p>(
         &mut self,
         dir: BorrowedFd<'_>,
-        path: &str,
+        path: impl FnOnce() -> &'p str,
         budget: &mut Budget,
         buffer: &'b mut Vec<u8>,
     ) -> Result<&'b [u8]> {
         self.open(dir, path, budget)?.read(buffer, |fd, buffer| read_fd(fd, buffer).map(|_| ()))
     }
 
-    fn open(&mut self, dir: BorrowedFd<'_>, path: &str, budget: &mut Budget) -> Result<Open<'_>> {
+    fn open<'p>(
+        &mut self,
+        dir: BorrowedFd<'_>,
+        path: impl FnOnce() -> &'p str,
+        budget: &mut Budget,
+    ) -> Result<Open<'_>> {
         if self.0.is_none() {
-            let fd = open(dir, path)?;
+            let fd = open(dir, path())?;
             if !budget.take() {
                 return Ok(Open::Once(fd));
             }
@@ -103,8 +109,17 @@ impl Open<'_> {
     }
 }
 
-/// Opens, reads and closes.
+/// Opens, reads and closes a file that the kernel writes as one record; see [`read_record`].
 pub(super) fn read_once<'b>(
+    dir: BorrowedFd<'_>,
+    path: &str,
+    buffer: &'b mut Vec<u8>,
+) -> Result<&'b [u8]> {
+    Open::Once(open(dir, path)?).read(buffer, |fd, buffer| read_record(fd, buffer).map(|_| ()))
+}
+
+/// As [`read_once`], for files that come in pieces.
+pub(super) fn read_pieces_once<'b>(
     dir: BorrowedFd<'_>,
     path: &str,
     buffer: &'b mut Vec<u8>,

@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use highwater_core::frame::{MachineSample, Pressure, ZoneSample};
 
-use super::kept::{Budget, Kept, read_once};
+use super::kept::{Budget, Kept, read_pieces_once};
 use crate::facts::HostFacts;
 use crate::parse::{meminfo, pressure, vmstat, zoneinfo};
 use crate::root::Root;
@@ -33,14 +33,14 @@ impl Machine {
         let proc = self.proc.as_fd();
         let budget = &mut self.budget;
         let [mem, vm, memory, cpu, io] = &mut self.kept;
-        if let Ok(bytes) = mem.read(proc, "meminfo", budget, buffer) {
+        if let Ok(bytes) = mem.read(proc, || "meminfo", budget, buffer) {
             meminfo::parse(bytes, &mut sample.mem);
         }
-        if let Ok(bytes) = vm.read_pieces(proc, "vmstat", budget, buffer) {
+        if let Ok(bytes) = vm.read_pieces(proc, || "vmstat", budget, buffer) {
             vmstat::parse(bytes, &mut sample.vm);
         }
-        let mut pressure = |kept: &mut Kept, path| -> Option<Pressure> {
-            Some(pressure::parse(kept.read(proc, path, budget, buffer).ok()?))
+        let mut pressure = |kept: &mut Kept, path: &'static str| -> Option<Pressure> {
+            Some(pressure::parse(kept.read(proc, || path, budget, buffer).ok()?))
         };
         sample.memory_pressure = pressure(memory, "pressure/memory");
         sample.cpu_pressure = pressure(cpu, "pressure/cpu");
@@ -54,7 +54,7 @@ impl Machine {
         buffer: &mut Vec<u8>,
         zones: &mut Vec<ZoneSample>,
     ) {
-        if let Ok(bytes) = read_once(self.proc.as_fd(), "zoneinfo", buffer) {
+        if let Ok(bytes) = read_pieces_once(self.proc.as_fd(), "zoneinfo", buffer) {
             zoneinfo::parse(bytes, facts.page_size, zones);
         }
     }

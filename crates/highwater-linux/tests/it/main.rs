@@ -18,6 +18,8 @@ mod describe;
 mod live;
 mod oddities;
 mod random;
+mod resting;
 mod sampler;
 mod steady;
+mod survey;
 mod tree;

@@ -4,8 +4,8 @@ use highwater_core::frame::{CgroupMemory, CgroupVersion, MemInfo, VmStat};
 use highwater_core::units::PageSize;
 use highwater_linux::parse::mountinfo::Hierarchies;
 use highwater_linux::parse::{
-    limits, membership, meminfo, mountinfo, number, pressure, stat, statm, status, swaps, v1, v2,
-    vmstat, zoneinfo,
+    limits, membership, meminfo, mountinfo, number, pressure, schedstat, stat, statm, status,
+    swaps, v1, v2, vmstat, zoneinfo,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -95,6 +95,7 @@ fn every_parser(text: &[u8]) {
     assert!(zones.len() <= text.len());
     assert!(swaps::parse(text).len() <= text.len());
     let _ = (stat::parse(text), statm::parse(text), status::parse(text));
+    let _ = schedstat::parse(text);
     for version in [CgroupVersion::V1, CgroupVersion::V2] {
         let path = membership::memory_path(text, version);
         assert!(path.is_none_or(|path| path.starts_with(b"/") && !path.contains(&b'\n')));

@@ -19,32 +19,37 @@ const V1: &str = "35 31 0:32 / /cg/memory rw - cgroup cgroup rw,memory\n";
 const V2: &str = "30 23 0:26 / /cg rw - cgroup2 cgroup2 rw\n";
 
 /// A made-up machine.
-struct Made {
+pub(crate) struct Made {
     dir: TempDir,
-    frame: Frame,
+    pub(crate) frame: Frame,
 }
 
 impl Made {
-    fn new(mounts: &str) -> Self {
+    pub(crate) fn new(mounts: &str) -> Self {
         let made = Self { dir: tempfile::tempdir().unwrap(), frame: Frame::default() };
         made.write("proc/self/mountinfo", mounts);
         made
     }
 
     /// With cgroup v2 and the memory controller.
-    fn v2() -> Self {
+    pub(crate) fn v2() -> Self {
         let made = Self::new(V2);
         made.write("cg/cgroup.controllers", "cpuset cpu io memory pids\n");
         made
     }
 
-    fn write(&self, path: &str, text: &str) {
+    pub(crate) fn write(&self, path: &str, text: &str) {
         let path = self.dir.path().join(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, text).unwrap();
     }
 
-    fn process(&self, pid: u32, start: u64, flags: u32, cgroup: &str) {
+    pub(crate) fn remove(&self, path: &str) {
+        let path = self.dir.path().join(path);
+        let _absent = fs::remove_file(&path).or_else(|_| fs::remove_dir_all(&path));
+    }
+
+    pub(crate) fn process(&self, pid: u32, start: u64, flags: u32, cgroup: &str) {
         let line = format!(
             "{pid} (p) S 1 1 1 0 -1 {flags} 0 0 0 0 0 0 0 0 20 0 1 0 {start} 4096 9 0 0 0 0\n"
         );
@@ -58,18 +63,18 @@ impl Made {
         Sampler::new(&root, HostFacts { page_size, ..HostFacts::read(&root) }, config).unwrap()
     }
 
-    fn sampler(&self) -> Sampler {
+    pub(crate) fn sampler(&self) -> Sampler {
         self.sampler_of(PageSize::KIB4, SamplerConfig::default())
     }
 
     /// The frame after `sampler` took another one at `tick`.
-    fn sample(&mut self, sampler: &mut Sampler, tick: u64) -> &Frame {
+    pub(crate) fn sample(&mut self, sampler: &mut Sampler, tick: u64) -> &Frame {
         sampler.sample(stamp(tick), &mut self.frame).unwrap();
         &self.frame
     }
 }
 
-fn stamp(tick: u64) -> Stamp {
+pub(crate) fn stamp(tick: u64) -> Stamp {
     Stamp { boot: BootTime::from_micros(tick * 5_000_000), ..Stamp::default() }
 }
 
@@ -82,7 +87,7 @@ fn memberships(frame: &Frame) -> Vec<(u32, Option<&str>)> {
     processes.map(|p| (p.key.pid.get(), p.cgroup.as_ref().map(CgroupPath::as_str))).collect()
 }
 
-fn cgroup<'f>(frame: &'f Frame, path: &str) -> Option<&'f CgroupSample> {
+pub(crate) fn cgroup<'f>(frame: &'f Frame, path: &str) -> Option<&'f CgroupSample> {
     frame.cgroups.iter().find(|cgroup| cgroup.path.as_str() == path)
 }
 
