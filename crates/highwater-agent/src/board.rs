@@ -1,28 +1,48 @@
-//! What is shown while the agent runs: the latest frame and the agent's own counts.
+//! What is shown while the agent runs: the latest frame and survey, and the agent's own counts.
 //!
 //! The recorder publishes, the page reads. Publishing never waits: where a reader holds the board,
 //! that frame is not shown, and the next one is.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use highwater_core::frame::{Frame, Scope};
+use highwater_core::id::Comm;
+use highwater_core::sum::OwnerSample;
+use highwater_core::thing::{Survey, Thing};
 use highwater_core::time::{BootTime, Stamp};
+
+use crate::own;
+use crate::thrift::Step;
 
 /// What the agent shows of itself and of the machine.
 #[derive(Debug, Default)]
 pub struct Board {
     latest: Mutex<Frame>,
+    survey: Mutex<Survey>,
     counts: Counts,
+    trouble: Mutex<Option<String>>,
+    threads: Mutex<Vec<ThreadUse>>,
+    /// How much the agent goes without, see `thrift`.
+    step: AtomicU8,
 }
 
-/// The agent's own counts, each since it began.
+/// Processor time of one of the agent's threads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ThreadUse {
+    pub(crate) name: Comm,
+    pub(crate) cpu_us: u64,
+}
+
+/// The agent's own counts, each since it began, and the state of its parts.
 #[derive(Debug, Default)]
 pub struct Counts {
     /// Whole frames recorded.
     pub frames: AtomicU64,
     /// Close-up frames recorded.
     pub close_ups: AtomicU64,
+    /// Surveys recorded.
+    pub surveys: AtomicU64,
     /// Frames that could not be recorded in time and were dropped.
     pub dropped_frames: AtomicU64,
     /// Process readings taken.
@@ -41,6 +61,78 @@ pub struct Counts {
     pub store_errors: AtomicU64,
     /// When the last frame was recorded, in microseconds of the boot clock.
     pub last_recorded_us: AtomicU64,
+    /// Entries that wait for the recorder.
+    pub queued: AtomicU64,
+    /// Readings that wait in memory for the store.
+    pub backlog: AtomicU64,
+    /// What they take.
+    pub backlog_bytes: AtomicU64,
+    /// How old the oldest of them is, in microseconds.
+    pub backlog_age_us: AtomicU64,
+    /// Readings that went to make room for later ones.
+    pub thinned: AtomicU64,
+    /// Events that wait for the store.
+    pub waiting_events: AtomicU64,
+    /// Events that were given up.
+    pub lost_events: AtomicU64,
+    /// Bytes that readings took in the store as they were added.
+    pub stored_bytes: AtomicU64,
+    /// Rows of processes, cgroups and other things that were made in the store.
+    pub new_entities: AtomicU64,
+    /// Steps in which ticks were sealed.
+    pub seals: AtomicU64,
+    /// When the last of them was, in milliseconds of the wall clock.
+    pub last_seal_ms: AtomicU64,
+    /// Steps in which days were compacted.
+    pub compactions: AtomicU64,
+    /// When the last of them was, in milliseconds of the wall clock.
+    pub last_compaction_ms: AtomicU64,
+    /// Steps in which samples went, because they were too old or too many.
+    pub expiries: AtomicU64,
+    /// Of those, for want of room before their time.
+    pub early_expiries: AtomicU64,
+    /// Rows that sealing and compaction could not read.
+    pub damaged_rows: AtomicU64,
+    /// Processes with series of their own: for their size, growth, nearness to a limit, age.
+    pub large: AtomicU64,
+    /// See [`Counts::large`].
+    pub growing: AtomicU64,
+    /// See [`Counts::large`].
+    pub near: AtomicU64,
+    /// See [`Counts::large`].
+    pub old: AtomicU64,
+    /// Processes that are only in the sum of their owner.
+    pub left_out: AtomicU64,
+    /// Times that a process got no series, because too many others were new.
+    pub refused: AtomicU64,
+    /// Processor time of the agent, in microseconds.
+    pub cpu_us: AtomicU64,
+    /// Its share of one processor over the last minute, in thousandths.
+    pub cpu_permille: AtomicU64,
+    /// Memory of the agent in RAM.
+    pub resident_bytes: AtomicU64,
+    /// The same, with what is shared divided among those who share it.
+    pub proportional_bytes: AtomicU64,
+    /// Times that a part was slowed down.
+    pub slowed: AtomicU64,
+    /// Memory is short: fewer processes are kept, and less waits for the store.
+    pub tight: AtomicU64,
+    /// Size of the database.
+    pub database_bytes: AtomicU64,
+    /// Size of its log.
+    pub log_bytes: AtomicU64,
+    /// What both may take.
+    pub budget_bytes: AtomicU64,
+    /// What is free on their file system.
+    pub free_bytes: AtomicU64,
+    /// Times that the database was found replaced or gone.
+    pub replaced: AtomicU64,
+    /// Databases that were set aside because they could not be used.
+    pub set_aside: AtomicU64,
+    /// Processor time of the survey, in microseconds.
+    pub survey_cpu_us: AtomicU64,
+    /// Times that a process's mappings were not read, because their budget was used up.
+    pub survey_skipped: AtomicU64,
     /// The kernel's messages are being read.
     pub kmsg_ok: AtomicBool,
     /// The last write to the store went well.
@@ -75,9 +167,54 @@ impl Board {
         }
     }
 
+    /// Why the store does not take what is seen.
+    pub fn trouble(&self) -> Option<String> {
+        lock(&self.trouble).clone()
+    }
+
+    /// The parts that are slowed down, because the agent used more than it may.
+    pub fn slowed_parts(&self) -> impl Iterator<Item = &'static str> {
+        let step = self.step();
+        Step::ALL.into_iter().filter(move |one| *one != Step::None && *one <= step).map(Step::part)
+    }
+
+    /// The agent's own numbers, and those of the latest survey.
+    pub fn things(&self) -> Vec<Thing> {
+        let mut things = lock(&self.survey).things.clone();
+        things.extend(own::things(self));
+        things
+    }
+
+    pub(crate) fn set_trouble(&self, why: Option<String>) {
+        self.counts.store_ok.store(why.is_none(), Ordering::Relaxed);
+        *lock(&self.trouble) = why;
+    }
+
+    pub(crate) fn show_survey(&self, survey: &Survey) {
+        lock(&self.survey).clone_from(survey);
+    }
+
+    pub(crate) fn step(&self) -> Step {
+        Step::of_number(self.step.load(Ordering::Relaxed))
+    }
+
+    pub(crate) fn set_step(&self, step: Step) {
+        self.step.store(step.number(), Ordering::Relaxed);
+    }
+
+    pub(crate) fn set_threads(&self, threads: &[ThreadUse]) {
+        let mut shown = lock(&self.threads);
+        shown.clear();
+        shown.extend_from_slice(threads);
+    }
+
+    pub(crate) fn each_thread(&self, visit: &mut dyn FnMut(ThreadUse)) {
+        lock(&self.threads).iter().copied().for_each(visit);
+    }
+
     /// Looks at the latest whole frame.
     pub fn look(&self, visit: &mut dyn FnMut(&Frame)) {
-        visit(&self.latest.lock().unwrap_or_else(PoisonError::into_inner));
+        visit(&lock(&self.latest));
     }
 
     /// How long ago, at `now`, the last frame was recorded; `None` before the first.
@@ -87,6 +224,11 @@ impl Board {
             us => Some(now.boot.since(BootTime::from_micros(us))),
         }
     }
+}
+
+/// A thread that failed left nothing half done here: each value is whole.
+fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Copies `from` into `into` without new memory. Zones are read more rarely; the last ones stay.
@@ -99,4 +241,18 @@ fn refill(into: &mut Frame, from: &Frame) {
     }
     into.cgroups.clone_from(&from.cgroups);
     into.processes.clone_from(&from.processes);
+    refill_owners(&mut into.owners, &from.owners);
+}
+
+/// Owners carry names, which are only copied where another owner stands.
+fn refill_owners(into: &mut Vec<OwnerSample>, from: &[OwnerSample]) {
+    into.truncate(from.len());
+    for (into, from) in into.iter_mut().zip(from) {
+        if into.owner == from.owner {
+            into.sum = from.sum;
+        } else {
+            into.clone_from(from);
+        }
+    }
+    into.extend(from.iter().skip(into.len()).cloned());
 }

@@ -23,6 +23,16 @@ pub(crate) fn awake() -> BootTime {
     BootTime::from_micros(u64::try_from(awake.as_micros()).unwrap_or(u64::MAX))
 }
 
+/// Processor time of this process, of all its threads.
+pub(crate) fn cpu() -> Duration {
+    span(clock_gettime(ClockId::ProcessCPUTime))
+}
+
+/// Processor time of the thread that asks.
+pub(crate) fn thread_cpu() -> Duration {
+    span(clock_gettime(ClockId::ThreadCPUTime))
+}
+
 fn span(time: Timespec) -> Duration {
     let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
     Duration::new(seconds, u32::try_from(time.tv_nsec).unwrap_or(0))

@@ -7,19 +7,21 @@
 mod amount;
 mod fault;
 mod key;
+mod table;
 #[cfg(test)]
 mod tests;
 
 use std::fs::File;
 use std::io::Read;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use highwater_core::units::{Bytes, Permille};
 
 pub use fault::{ConfigError, Fault, Wrong};
-pub use key::{KEYS, Key};
+pub use key::Key;
+pub use table::KEYS;
 
 /// The most that is read of a file: hundreds of times the whole default file.
 const MAX_FILE_BYTES: u64 = 1024 * 1024;
@@ -31,6 +33,8 @@ pub struct Config {
     pub sample: Sample,
     /// What is kept.
     pub store: Store,
+    /// What changes slowly.
+    pub survey: Survey,
     /// Metrics and health over HTTP.
     pub web: Web,
     /// The agent's own process.
@@ -69,15 +73,75 @@ impl Default for Sample {
 /// `[store]`: what is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Store {
-    /// For how long.
+    /// Every reading, for how long.
     pub keep: Duration,
-    /// A process this large has series of its own at once.
+    /// Every minute, for how long.
+    pub keep_minutes: Duration,
+    /// Every ten minutes, for how long.
+    pub keep_ten_minutes: Duration,
+    /// The most that it takes on disk.
+    pub budget: Bytes,
+    /// What is left free on its file system.
+    pub free_floor: Bytes,
+    /// A process this large has series of its own.
     pub process_min_rss: Bytes,
+    /// And one that grew by this much.
+    pub process_min_growth: Bytes,
+    /// And one this old.
+    pub process_min_age: Duration,
+    /// As far as there are no more of those than this.
+    pub old_processes: u32,
+    /// How many new ones there may be in a minute.
+    pub new_processes: u32,
+    /// How many there may be in all.
+    pub processes: u32,
 }
 
 impl Default for Store {
     fn default() -> Self {
-        Self { keep: hours(7 * 24), process_min_rss: Bytes::from_mib(16) }
+        Self {
+            keep: hours(7 * 24),
+            keep_minutes: hours(30 * 24),
+            keep_ten_minutes: hours(400 * 24),
+            budget: Bytes::from_mib(2048),
+            free_floor: Bytes::from_mib(512),
+            process_min_rss: Bytes::from_mib(16),
+            process_min_growth: Bytes::from_mib(4),
+            process_min_age: hours(1),
+            old_processes: 100,
+            new_processes: 20,
+            processes: 2_000,
+        }
+    }
+}
+
+/// `[survey]`: what changes slowly, or costs more to read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Survey {
+    /// Whether it is read.
+    pub enabled: bool,
+    /// How often.
+    pub every: Duration,
+    /// Where large log files are looked for.
+    pub log_folders: Vec<PathBuf>,
+    /// What is large.
+    pub log_file_least: Bytes,
+    /// How much processor time in an hour goes into mappings.
+    pub mappings_an_hour: Duration,
+    /// Whether Docker is asked.
+    pub docker: bool,
+}
+
+impl Default for Survey {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            every: minutes(1),
+            log_folders: vec![PathBuf::from("/var/log")],
+            log_file_least: Bytes::new(100_000_000),
+            mappings_an_hour: Duration::from_millis(270),
+            docker: true,
+        }
     }
 }
 
@@ -106,11 +170,20 @@ pub struct Own {
     pub lock_memory: bool,
     /// How willingly the kernel kills it, −999 to 1000.
     pub oom_score_adj: i32,
+    /// How much of a processor it may use.
+    pub cpu_budget: Permille,
+    /// How much memory it may have.
+    pub memory_budget: Bytes,
 }
 
 impl Default for Own {
     fn default() -> Self {
-        Self { lock_memory: true, oom_score_adj: -900 }
+        Self {
+            lock_memory: true,
+            oom_score_adj: -900,
+            cpu_budget: Permille::new(10),
+            memory_budget: Bytes::from_mib(64),
+        }
     }
 }
 

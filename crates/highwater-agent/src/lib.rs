@@ -1,8 +1,9 @@
 //! The daemon: threads, queues, configuration.
 //!
 //! ```text
-//!   pulse ──Frame──► recorder ──► store          one writer; queues are bounded; a full one
-//!   watcher ─Death──►    │                       drops frames (counted), never deaths
+//!   pulse ───Frame──►             census, policy      one writer; queues are bounded; a full one
+//!   rounds ─Survey──► recorder ──► keeper ──► store   drops frames (counted), never deaths
+//!   watcher ─Death──►    │           └─ backlog, while the store fails
 //!                        └──► board ──► /metrics, /healthz
 //! ```
 //!
@@ -12,15 +13,28 @@
 pub mod board;
 pub mod clock;
 pub mod config;
+pub mod notice;
+pub mod own;
 pub mod place;
 
+mod backlog;
+mod census;
+mod feed;
+#[cfg(test)]
+mod fixture;
+mod keeper;
 mod known;
 mod log;
+mod mark;
+mod plan;
+mod policy;
 mod privilege;
 mod progress;
 mod pulse;
 mod recorder;
+mod rounds;
 mod run;
+mod thrift;
 mod watcher;
 
 pub use run::{Agent, AgentError, Findings};

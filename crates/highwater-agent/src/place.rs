@@ -4,6 +4,8 @@ use std::fs::{File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::notice::{LOCK_FILE, Notice};
+
 /// The data directory of the whole machine's recorder.
 pub const SYSTEM_DIR: &str = "/var/lib/highwater";
 
@@ -61,7 +63,7 @@ pub fn option_for(dir: &Path) -> String {
 #[derive(Debug)]
 pub struct Place {
     dir: PathBuf,
-    _lock: File,
+    lock: File,
 }
 
 impl Place {
@@ -74,12 +76,23 @@ impl Place {
             _ => PlaceError::Unusable { dir: dir.to_owned(), cause },
         };
         make_private(dir).map_err(unusable)?;
-        let lock = File::create(dir.join("agent.lock")).map_err(unusable)?;
+        let lock = File::options()
+            .create(true)
+            .truncate(false)
+            .read(true)
+            .write(true)
+            .open(dir.join(LOCK_FILE))
+            .map_err(unusable)?;
         match lock.try_lock() {
-            Ok(()) => Ok(Self { dir: dir.to_owned(), _lock: lock }),
+            Ok(()) => Ok(Self { dir: dir.to_owned(), lock }),
             Err(TryLockError::WouldBlock) => Err(PlaceError::Taken { dir: dir.to_owned() }),
             Err(TryLockError::Error(cause)) => Err(unusable(cause)),
         }
+    }
+
+    /// Where this agent leaves word of itself.
+    pub(crate) fn notice(&self) -> io::Result<Notice> {
+        self.lock.try_clone().map(Notice::new)
     }
 
     /// The directory.

@@ -6,28 +6,48 @@
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError};
+use std::sync::mpsc::{Receiver, TrySendError};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use highwater_core::frame::Frame;
 use highwater_core::time::{BootTime, Stamp};
 use highwater_linux::psi::Trigger;
-use highwater_linux::sampler::Sampler;
+use highwater_linux::sampler::{Nearness, Sampler};
 use rustix::event::{PollFd, PollFlags, poll};
 
 use crate::board::Board;
 use crate::clock;
+use crate::feed::Feed;
 use crate::recorder::Entry;
+use crate::thrift::{SLOWER, Step};
 use crate::watcher::timespec;
 
 /// How often what is looked at.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Rhythm {
     /// The whole machine.
     pub(crate) every: Duration,
     /// What is near a limit.
     pub(crate) close_up_every: Duration,
+    /// What costs more to read: every so many readings of the whole machine.
+    pub(crate) slow_every_ticks: u32,
+    /// What is near a limit.
+    pub(crate) nearness: Nearness,
+}
+
+impl Rhythm {
+    /// The same with those parts rarer that the agent goes without at this step.
+    fn at(self, step: Step) -> Self {
+        let mut slowed = self;
+        if step >= Step::CloseUps {
+            slowed.close_up_every = self.close_up_every.saturating_mul(SLOWER).min(self.every);
+        }
+        if step >= Step::SlowReadings {
+            slowed.slow_every_ticks = self.slow_every_ticks.saturating_mul(SLOWER);
+        }
+        slowed
+    }
 }
 
 /// How long the machine is watched closely after its pressure trigger fired. The trigger fires
@@ -38,7 +58,7 @@ pub(crate) struct Pulse {
     pub(crate) sampler: Sampler,
     pub(crate) rhythm: Arc<Mutex<Rhythm>>,
     pub(crate) pressure: Option<Trigger>,
-    pub(crate) entries: SyncSender<Entry>,
+    pub(crate) entries: Feed,
     /// Frames that can be refilled.
     pub(crate) used: Receiver<Box<Frame>>,
     /// A frame that could not be sent.
@@ -66,7 +86,9 @@ impl Pulse {
         let mut due = Due { whole: clock::now().boot, ..Due::default() };
         loop {
             let now = clock::now();
-            let rhythm = *self.rhythm.lock().unwrap_or_else(PoisonError::into_inner);
+            let wanted = *self.rhythm.lock().unwrap_or_else(PoisonError::into_inner);
+            let rhythm = wanted.at(self.board.step());
+            self.sampler.adjust(rhythm.slow_every_ticks, rhythm.nearness);
             let pressed = now.boot < due.pressure_until;
             if due.whole <= now.boot {
                 self.look(now, None);
@@ -106,20 +128,27 @@ impl Pulse {
             Some(machine) => self.sampler.close_up(now, machine, &mut frame),
         };
         self.count();
-        if let Err(error) = &taken {
-            self.spare = Some(frame);
-            self.drop_one();
-            if !self.blind {
-                crate::log::say(&format!("this machine's /proc cannot be read: {error}"));
+        let is_news = !self.blind;
+        self.blind = taken.is_err();
+        match taken {
+            Ok(()) => self.send(frame),
+            Err(error) => {
+                self.spare = Some(frame);
+                self.drop_one();
+                if is_news {
+                    crate::log::say(&format!("this machine's /proc cannot be read: {error}"));
+                }
             }
-        } else if let Err(TrySendError::Full(Entry::Frame(frame))) =
-            self.entries.try_send(Entry::Frame(frame))
-        {
-            // Deaths took all places; the frame itself must not be lost with what it holds.
+        }
+    }
+
+    /// Deaths may have taken all places; the frame itself must not be lost with what it holds.
+    fn send(&mut self, frame: Box<Frame>) {
+        let Err(refused) = self.entries.try_send(Entry::Frame(frame)) else { return };
+        if let TrySendError::Full(Entry::Frame(frame)) = *refused {
             self.spare = Some(frame);
             self.drop_one();
         }
-        self.blind = taken.is_err();
     }
 
     fn drop_one(&self) {
@@ -173,4 +202,36 @@ fn next(last: BootTime, now: BootTime, every: Duration) -> BootTime {
 fn later(moment: BootTime, span: Duration) -> BootTime {
     let us = u64::try_from(span.as_micros()).unwrap_or(u64::MAX);
     BootTime::from_micros(moment.micros().saturating_add(us))
+}
+
+#[cfg(test)]
+mod tests {
+    use highwater_core::units::Permille;
+
+    use super::*;
+
+    #[test]
+    fn what_is_gone_without_is_rarer_and_whole_readings_never_are() {
+        let rhythm = Rhythm {
+            every: Duration::from_secs(5),
+            close_up_every: Duration::from_millis(250),
+            slow_every_ticks: 6,
+            nearness: Nearness {
+                within: Permille::new(100),
+                horizon: Duration::ZERO,
+                patience: Duration::ZERO,
+            },
+        };
+        assert_eq!(rhythm.at(Step::None), rhythm);
+        assert_eq!(rhythm.at(Step::Survey), rhythm);
+        let close_ups = Rhythm { close_up_every: Duration::from_secs(1), ..rhythm };
+        assert_eq!(rhythm.at(Step::CloseUps), close_ups);
+        assert_eq!(rhythm.at(Step::SlowReadings), Rhythm { slow_every_ticks: 24, ..close_ups });
+        let fast = Rhythm {
+            every: Duration::from_secs(1),
+            close_up_every: Duration::from_secs(1),
+            ..rhythm
+        };
+        assert_eq!(fast.at(Step::CloseUps), fast);
+    }
 }

@@ -1,201 +1,341 @@
 //! The recorder: the only thread that writes to the store.
 //!
-//! It takes frames and deaths from one bounded queue. A write that fails is counted and said once;
-//! recording goes on with the next frame, in memory for the board at least. Deaths are different:
-//! one that could not be written is kept and tried again with every frame.
+//! It takes frames, surveys and deaths from one bounded queue, sums processes up by owner, chooses
+//! which of them are kept by themselves, and gives the rest to the keeper. In between it does the
+//! store's chores, and minds what the agent itself uses.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender};
+use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
 use highwater_core::event::{Death, Event, Happening};
-use highwater_core::frame::{Frame, ProcSample, Scope};
-use highwater_core::time::{BootId, BootTime, Stamp, WallTime};
-use highwater_core::units::Bytes;
-use highwater_store::{Cursor, Store, StoreError};
+use highwater_core::frame::{Frame, Scope};
+use highwater_core::thing::Survey;
+use highwater_core::time::{BootId, BootTime, Stamp};
+use highwater_core::units::{Bytes, Permille};
+use highwater_linux::survey::Candidate;
+use highwater_store::{Cursor, Keep};
 
 use crate::board::Board;
+use crate::census::Census;
 use crate::clock;
+use crate::feed::Inbox;
+use crate::keeper::{Keeper, is_told_aloud};
 use crate::known::Known;
 use crate::log;
+use crate::notice::Notice;
+use crate::own::{self, Mirror};
+use crate::policy::{Bounds, Choice, Policy};
+use crate::rounds::Candidates;
+use crate::thrift::{Step, Thrift};
 
 /// What the other threads send to be recorded.
 #[derive(Debug)]
 pub(crate) enum Entry {
     /// A tick.
     Frame(Box<Frame>),
+    /// What changes slowly.
+    Survey(Survey),
     /// What happened, and up to where the kernel log is thereby read.
     Events(Vec<Event>, Option<Cursor>),
-    /// Keep so much from now on.
-    Keep(Keep),
+    /// Go on by these from now on.
+    Terms(Terms),
     /// All is well, though there is no frame to show for it.
     Beat,
     /// Nothing more will come.
     Stop,
 }
 
-/// What is kept, and for how long.
+/// What is kept, and what may be used for it.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Keep {
-    /// Ticks older than this go.
-    pub(crate) raw: Duration,
-    /// A process has series of its own from this size on.
-    pub(crate) process_min_rss: Bytes,
+pub(crate) struct Terms {
+    /// How long, and how much.
+    pub(crate) keep: Keep,
+    /// Which processes.
+    pub(crate) bounds: Bounds,
+    /// How much of a processor.
+    pub(crate) cpu: Permille,
+    /// How much memory.
+    pub(crate) memory: Bytes,
 }
 
-/// How many events wait at most for a store that does not take them: some 20 kB each, 5 MB in all.
-/// The oldest are given up first, and that is an event of its own once the store is back.
-const WAITING_EVENTS: usize = 256;
-
-/// In a close-up a process is recorded from this size on, however large others have to be: what is
-/// near a limit may be killed by its smallest part. Compilers and shells that come and go are not.
-const CLOSE_UP_LEAST: Bytes = Bytes::from_mib(1);
+impl Terms {
+    /// What may wait in memory for a store that fails: a quarter of the agent's memory, and 16 MiB
+    /// at most, which is half an hour of a usual machine at full resolution.
+    pub(crate) fn backlog(&self) -> Bytes {
+        Bytes::new(self.memory.get() / 4).min(Bytes::from_mib(16))
+    }
+}
 
 /// A wall clock that jumped further than this is not believed for a while: one step into the
 /// future would make all history old.
 const JUMP_MS: i64 = 24 * 3_600_000;
 
-/// So many writes in a row must go well before the store counts as well again: about a minute.
-const STEADY_WRITES: u32 = 12;
-
-/// How long nothing is forgotten after a jump: time for a person, or for the clock, to set it right.
+/// How long nothing expires by age after a jump: time for a person, or for the clock, to set it
+/// right. The budget holds all the same.
 const JUMP_LASTS: Duration = Duration::from_hours(1);
 
-/// Every so many whole frames the old ones are looked for: about once a minute. While there are
-/// more than one batch of them, the next frame goes on with it.
-const FORGET_EVERY: u64 = 12;
+/// So many steps of the store's chores are done after a whole reading, as far as nothing else
+/// waits: a store that was not tended for long catches up without taking a processor for itself.
+const CHORES: usize = 8;
+
+/// How often the agent looks at its own memory and threads, and at its files.
+const SELF_EVERY: Duration = Duration::from_secs(30);
+
+/// How many processes the survey may choose from: it has time for a dozen.
+const CANDIDATES: usize = 24;
 
 pub(crate) struct Recorder {
-    pub(crate) store: Store,
-    pub(crate) boot: BootId,
+    pub(crate) keeper: Keeper,
     pub(crate) board: Arc<Board>,
-    pub(crate) keep: Keep,
+    pub(crate) terms: Terms,
+    pub(crate) census: Census,
+    pub(crate) policy: Policy,
+    pub(crate) thrift: Thrift,
+    pub(crate) mirror: Mirror,
+    pub(crate) candidates: Candidates,
     /// Where used frames go back to be refilled.
     pub(crate) used: SyncSender<Box<Frame>>,
     /// How many clock ticks a second has, for when a process started.
     pub(crate) ticks_per_second: u64,
-    /// There is more to forget than one batch.
-    pub(crate) behind: bool,
-    /// After a write that failed: how many went well since.
-    pub(crate) good_since_failure: Option<u32>,
     /// What has to be added to a command so that it reads this recording.
     pub(crate) option: String,
-    /// Events that were given up since the last that could be written.
-    pub(crate) given_up: usize,
-    /// How far wall and boot clock were apart at the last whole frame, and until when, after a
-    /// jump of the wall clock, nothing is forgotten.
-    pub(crate) skew_ms: Option<i64>,
-    pub(crate) keep_all_until: BootTime,
+    /// Where it is left for others how the recorder is.
+    pub(crate) notice: Notice,
+    /// What is remembered from one whole frame to the next.
+    pub(crate) past: Past,
+}
+
+/// What the recorder remembers of the last whole frame.
+#[derive(Debug, Default)]
+pub(crate) struct Past {
+    /// How far wall and boot clock were apart.
+    skew_ms: Option<i64>,
+    /// Until when, after a jump of the wall clock, nothing expires by age.
+    keep_all_until: BootTime,
+    looked_at: Option<BootTime>,
+    was_stored: bool,
+    is_tight: bool,
+    sizes: Vec<(Bytes, usize)>,
 }
 
 impl Recorder {
     /// Takes entries until told to stop.
-    pub(crate) fn run(mut self, entries: &Receiver<Entry>) {
+    pub(crate) fn run(mut self, entries: &Inbox) {
         let mut known = Known::new(self.ticks_per_second);
-        let mut waiting = Vec::new();
-        while let Ok(entry) = entries.recv() {
+        let mut chores = 0;
+        loop {
+            let entry = match entries.waiting() {
+                Err(_) if chores > 0 => {
+                    chores = if self.keeper.chores(clock::now()) { chores - 1 } else { 0 };
+                    continue;
+                }
+                Ok(entry) => entry,
+                Err(_) => match entries.next() {
+                    Ok(entry) => entry,
+                    Err(_) => break,
+                },
+            };
             match entry {
                 Entry::Frame(frame) => {
                     known.learn(&frame);
+                    let whole = frame.scope == Scope::Whole;
                     self.frame(frame);
-                    self.write_events(&mut waiting, None);
+                    self.events(Vec::new(), None);
+                    if whole {
+                        chores = if self.board.step() == Step::None { CHORES } else { 1 };
+                    }
                 }
+                Entry::Survey(survey) => self.survey(survey),
                 Entry::Events(events, cursor) => {
-                    waiting.extend(events.into_iter().map(|event| join(event, &known)));
-                    self.write_events(&mut waiting, cursor.as_ref());
+                    self.events(
+                        events.into_iter().map(|event| join(event, &known)).collect(),
+                        cursor,
+                    );
                 }
-                Entry::Keep(keep) => self.keep = keep,
+                Entry::Terms(terms) => self.come_to(terms),
                 Entry::Beat => beat(),
                 Entry::Stop => break,
             }
         }
-        self.write_events(&mut waiting, None);
+        self.events(Vec::new(), None);
+        self.leave_notice(clock::now(), "stopped");
+    }
+
+    /// Goes on by other terms.
+    pub(crate) fn come_to(&mut self, terms: Terms) {
+        self.terms = terms;
+        self.policy.rebound(terms.bounds);
+        self.bound_backlog();
+        self.keeper.set_keep(terms.keep);
     }
 
     fn frame(&mut self, mut frame: Box<Frame>) {
-        self.board.publish(&frame);
+        let now = clock::now();
         let (scope, stamp) = (frame.scope, frame.stamp);
-        let least = match scope {
-            Scope::Whole => self.keep.process_min_rss,
-            Scope::CloseUp => self.keep.process_min_rss.min(CLOSE_UP_LEAST),
-        };
-        frame.processes.retain(|process| matters(process, least));
-        let written = self.store.append(&frame, self.boot);
-        self.note("samples", written);
+        self.census.take(&mut frame);
+        self.board.publish(&frame);
+        if scope == Scope::Whole {
+            self.pick(&frame);
+        }
+        let choice = self.policy.choose(&mut frame);
+        self.show(choice);
+        self.keeper.frame(&frame, now);
+        self.census.take_back(&mut frame);
         // The pool has a place for every frame there is, so this never fails while anybody samples.
         let _nobody_samples = self.used.try_send(frame);
         let counts = self.board.counts();
-        let frames = bump(if scope == Scope::Whole { &counts.frames } else { &counts.close_ups });
+        bump(if scope == Scope::Whole { &counts.frames } else { &counts.close_ups });
         counts.last_recorded_us.store(stamp.boot.micros(), Ordering::Relaxed);
         beat();
         if scope == Scope::Whole {
             self.mind_the_clock(stamp);
-            let due = self.behind || frames.is_multiple_of(FORGET_EVERY);
-            if due && stamp.boot >= self.keep_all_until {
-                self.forget(stamp.wall.before(self.keep.raw));
-            }
+            self.mind_use(now);
         }
+    }
+
+    /// The recorder's own numbers are part of every survey.
+    fn survey(&mut self, mut survey: Survey) {
+        let now = clock::now();
+        self.board.show_survey(&survey);
+        survey.things.extend(own::things(&self.board));
+        bump(&self.board.counts().surveys);
+        self.keeper.survey(survey, now);
+    }
+
+    fn events(&mut self, events: Vec<Event>, cursor: Option<Cursor>) {
+        let told = self.keeper.events(events, cursor, clock::now());
+        self.tell(&told);
+    }
+
+    /// Shows the survey which processes matter: the largest.
+    fn pick(&mut self, frame: &Frame) {
+        let sizes = &mut self.past.sizes;
+        sizes.clear();
+        sizes.extend(frame.processes.iter().enumerate().map(|(at, p)| (p.resident, at)));
+        let most = CANDIDATES.min(sizes.len());
+        if let Some(last) = most.checked_sub(1) {
+            sizes.select_nth_unstable_by(last, |a, b| b.cmp(a));
+            sizes.truncate(most);
+            sizes.sort_unstable_by(|a, b| b.cmp(a));
+        }
+        // A survey that is just choosing has what it needs.
+        let Ok(mut candidates) = self.candidates.try_lock() else { return };
+        candidates.clear();
+        candidates.extend(sizes.iter().filter_map(|(_, at)| frame.processes.get(*at)).map(|p| {
+            let cgroup = p.cgroup.clone();
+            Candidate { key: p.key, comm: p.comm, cgroup, resident: p.resident }
+        }));
+    }
+
+    fn show(&self, choice: Choice) {
+        let counts = self.board.counts();
+        let set = |slot: &AtomicU64, count: u32| slot.store(u64::from(count), Ordering::Relaxed);
+        set(&counts.large, choice.large);
+        set(&counts.growing, choice.growing);
+        set(&counts.near, choice.near);
+        set(&counts.old, choice.old);
+        set(&counts.left_out, choice.left_out);
+        counts.refused.fetch_add(u64::from(choice.refused), Ordering::Relaxed);
     }
 
     /// Notices a wall clock that jumped.
     fn mind_the_clock(&mut self, stamp: Stamp) {
         let boot_ms = i64::try_from(stamp.boot.micros() / 1000).unwrap_or(i64::MAX);
         let skew = stamp.wall.millis().saturating_sub(boot_ms);
-        if self.skew_ms.is_some_and(|before| before.abs_diff(skew) > JUMP_MS.unsigned_abs()) {
+        let past = &mut self.past;
+        if past.skew_ms.is_some_and(|before| before.abs_diff(skew) > JUMP_MS.unsigned_abs()) {
             let lasts = u64::try_from(JUMP_LASTS.as_micros()).unwrap_or(u64::MAX);
-            self.keep_all_until = BootTime::from_micros(stamp.boot.micros().saturating_add(lasts));
-            self.behind = false;
+            past.keep_all_until = BootTime::from_micros(stamp.boot.micros().saturating_add(lasts));
             log::say("the clock jumped by more than a day; nothing is forgotten for an hour");
         }
-        self.skew_ms = Some(skew);
-    }
-
-    fn forget(&mut self, before: WallTime) {
-        let forgotten = self.store.forget_before(before);
-        self.behind = forgotten.as_ref().is_ok_and(|forgotten| forgotten.more);
-        self.note("what is too old to keep", forgotten);
-    }
-
-    /// Writes what waits; what could not be written goes on waiting.
-    fn write_events(&mut self, waiting: &mut Vec<Event>, cursor: Option<&Cursor>) {
-        if waiting.is_empty() && cursor.is_none() {
-            return;
-        }
-        match self.store.record(waiting, cursor) {
-            Ok(new) => {
-                let written = waiting.drain(..).zip(new);
-                let told: Vec<_> =
-                    written.filter_map(|(event, new)| new.then_some(event)).collect();
-                self.tell(&told);
-                self.note("events", Ok(()));
-                self.tell_given_up(waiting);
-            }
-            Err(error) => {
-                let surplus = waiting.len().saturating_sub(WAITING_EVENTS);
-                self.given_up += waiting.drain(..surplus).count();
-                self.note::<()>("events", Err(error));
-            }
-        }
-    }
-
-    /// The store is back: what was given up meanwhile is an event to be written next.
-    fn tell_given_up(&mut self, waiting: &mut Vec<Event>) {
-        if self.given_up == 0 {
-            return;
-        }
-        let now = clock::now();
-        waiting.push(Event {
-            wall: now.wall,
-            boot: Some(now.boot),
-            boot_id: self.boot,
-            key: format!("recorder:missed:{}", now.boot.micros()),
-            what: Happening::Recorder {
-                what: "missed".to_owned(),
-                note: format!("{} events could not be written and are lost", self.given_up),
-            },
+        past.skew_ms = Some(skew);
+        let keep = self.terms.keep;
+        self.keeper.set_keep(if stamp.boot < past.keep_all_until {
+            Keep { raw: Duration::MAX, minute: Duration::MAX, ten_minutes: Duration::MAX, ..keep }
+        } else {
+            keep
         });
-        self.given_up = 0;
+    }
+
+    /// Looks at what the agent itself uses, and goes without something where that is too much.
+    fn mind_use(&mut self, now: Stamp) {
+        let cpu = clock::cpu();
+        let counts = self.board.counts();
+        let us = u64::try_from(cpu.as_micros()).unwrap_or(u64::MAX);
+        counts.cpu_us.store(us, Ordering::Relaxed);
+        let (before, step) = (self.board.step(), self.thrift.judge(now.boot, cpu, self.terms.cpu));
+        if let Some(used) = self.thrift.used() {
+            counts.cpu_permille.store(u64::from(used.get()), Ordering::Relaxed);
+        }
+        if step != before {
+            self.board.set_step(step);
+            self.tell_step(before, step);
+        }
+        let due = self.past.looked_at.is_none_or(|last| now.boot.since(last) >= SELF_EVERY);
+        if due {
+            self.past.looked_at = Some(now.boot);
+            self.mind_memory();
+            self.board.set_threads(self.mirror.threads());
+            self.keeper.weigh();
+        }
+        let is_stored = self.board.is_stored();
+        if due || is_stored != self.past.was_stored {
+            self.past.was_stored = is_stored;
+            self.leave_notice(now, "running");
+        }
+    }
+
+    fn tell_step(&self, before: Step, step: Step) {
+        if step > before {
+            bump(&self.board.counts().slowed);
+        }
+        if before == Step::None {
+            let used = self.thrift.used().unwrap_or(Permille::new(0));
+            let most = self.terms.cpu;
+            log::say(&format!(
+                "the recorder used {used} of a processor in the last minute, {most} is its \
+                 budget: the survey and other optional parts become rarer"
+            ));
+        } else if step == Step::None {
+            log::say("the recorder is within its budget again, and nothing is slowed down");
+        }
+    }
+
+    /// Keeps the agent's memory within its budget; it is let go again at three quarters of it.
+    fn mind_memory(&mut self) {
+        let weight = self.mirror.weight();
+        let counts = self.board.counts();
+        let bytes = |amount: Option<Bytes>| amount.unwrap_or_default().get();
+        counts.resident_bytes.store(bytes(weight.resident), Ordering::Relaxed);
+        counts.proportional_bytes.store(bytes(weight.proportional), Ordering::Relaxed);
+        let Some(used) = weight.counted() else { return };
+        let most = self.terms.memory;
+        let most_now = if self.past.is_tight { Bytes::new(most.get() / 4 * 3) } else { most };
+        let is_tight = used > most_now;
+        if is_tight != self.past.is_tight {
+            self.past.is_tight = is_tight;
+            counts.tight.store(u64::from(is_tight), Ordering::Relaxed);
+            self.policy.tighten(u32::from(is_tight));
+            self.bound_backlog();
+            log::say(&if is_tight {
+                format!("the recorder has {used} of memory, {most} is its budget: it keeps less")
+            } else {
+                "the recorder's memory is within its budget again".to_owned()
+            });
+        }
+    }
+
+    fn bound_backlog(&mut self) {
+        let most = self.terms.backlog();
+        let most = if self.past.is_tight { Bytes::new(most.get() / 4) } else { most };
+        self.keeper.bound(most);
+    }
+
+    /// Leaves it beside the database how the recorder is, for who looks at the files alone.
+    fn leave_notice(&self, now: Stamp, state: &str) {
+        self.notice.leave(state, now, &self.board);
     }
 
     /// Reports events, now that they are safe on disk.
@@ -208,7 +348,7 @@ impl Recorder {
                     deaths += 1;
                     newest = Some(death);
                 }
-                Happening::Recorder { what, note } if what == "missed" => log::say(note),
+                Happening::Recorder { note, .. } if is_told_aloud(&event.what) => log::say(note),
                 Happening::Recorder { .. } => {}
             }
         }
@@ -223,47 +363,17 @@ impl Recorder {
             ));
         }
     }
-
-    /// Counts a failure, and says it when it begins and when it is over: on a disk that is nearly
-    /// full every other write may still go well.
-    fn note<T>(&mut self, what: &str, result: Result<T, StoreError>) {
-        let counts = self.board.counts();
-        match result {
-            Err(error) => {
-                bump(&counts.store_errors);
-                if self.good_since_failure.is_none() {
-                    let why = reasons(&error);
-                    log::say(&format!("cannot write {what}: {why}; going on in memory"));
-                }
-                self.good_since_failure = Some(0);
-                counts.store_ok.store(false, Ordering::Relaxed);
-            }
-            Ok(_) => match self.good_since_failure {
-                None => {}
-                Some(good) if good < STEADY_WRITES => self.good_since_failure = Some(good + 1),
-                Some(_) => {
-                    self.good_since_failure = None;
-                    counts.store_ok.store(true, Ordering::Relaxed);
-                    log::say("the store takes writes again");
-                }
-            },
-        }
-    }
 }
 
-/// An error and what is beneath it, in one line.
-fn reasons(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut beneath = error.source();
-    while let Some(cause) = beneath {
-        // Some errors already say what is beneath them.
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text = format!("{text}: {cause_text}");
-        }
-        beneath = cause.source();
+/// An event of the recorder's own life.
+pub(crate) fn lifecycle(now: Stamp, boot_id: BootId, what: &str, note: &str) -> Event {
+    Event {
+        wall: now.wall,
+        boot: Some(now.boot),
+        boot_id,
+        key: format!("recorder:{what}:{}", now.boot.micros()),
+        what: Happening::Recorder { what: what.to_owned(), note: note.to_owned() },
     }
-    text
 }
 
 /// Tells a supervising systemd that recording goes on.
@@ -272,14 +382,8 @@ fn beat() {
 }
 
 /// Adds one, and says how many there are now.
-fn bump(count: &AtomicU64) -> u64 {
+pub(crate) fn bump(count: &AtomicU64) -> u64 {
     count.fetch_add(1, Ordering::Relaxed).saturating_add(1)
-}
-
-/// Whether a process is worth series of its own; the others are in their cgroup's sum. The dead
-/// that nobody reaped are not: they have no memory.
-fn matters(process: &ProcSample, least: Bytes) -> bool {
-    process.resident.saturating_add(process.slow.swap.unwrap_or_default()) >= least
 }
 
 /// Adds what is known of the process that died.

@@ -5,35 +5,46 @@ use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{Builder, JoinHandle};
 
-use highwater_core::event::{Event, Happening};
 use highwater_core::frame::Frame;
-use highwater_core::time::{BootId, BootTime};
+use highwater_core::time::BootId;
 use highwater_linux::facts::HostFacts;
 use highwater_linux::kmsg::Kmsg;
 use highwater_linux::psi::{Threshold, Trigger};
 use highwater_linux::root::Root;
-use highwater_linux::sampler::{Nearness, Sampler, SamplerConfig};
-use highwater_store::{Store, StoreError};
+use highwater_linux::sampler::Sampler;
+use highwater_linux::survey::SurveyConfig;
+use highwater_store::StoreError;
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::fs::Mode;
 use rustix::process::{Signal, getpid, kill_process};
 
 use crate::board::Board;
+use crate::census::Census;
 use crate::clock;
 use crate::config::Config;
+use crate::feed::{Feed, feed};
+use crate::keeper::Keeper;
+use crate::own::Mirror;
 use crate::place::{Place, PlaceError, option_for};
+use crate::plan;
+use crate::policy::Policy;
 use crate::privilege;
 use crate::pulse::{Pulse, Rhythm};
-use crate::recorder::{Entry, Keep, Recorder};
+use crate::recorder::{Entry, Past, Recorder, lifecycle};
+use crate::rounds::{Candidates, Rounds};
+use crate::thrift::Thrift;
 use crate::watcher::{CURSOR, Watcher};
 
 /// How many frames go round between the pulse and the recorder: two seconds of close-ups, for a
 /// store that has to wait for its disk.
 const FRAMES: usize = 8;
+
+/// How many changes of the configuration wait for the survey.
+const PLANS: usize = 4;
 
 /// How many entries wait for the recorder: every frame, and a few batches of deaths.
 const ENTRIES: usize = FRAMES + 8;
@@ -72,11 +83,10 @@ pub struct Findings {
 #[derive(Debug)]
 pub struct Agent {
     place: Place,
-    board: Arc<Board>,
+    crew: Crew,
     rhythm: Arc<Mutex<Rhythm>>,
-    entries: SyncSender<Entry>,
-    stops: Vec<OwnedFd>,
-    watchers: Vec<JoinHandle<()>>,
+    entries: Feed,
+    plans: SyncSender<Option<SurveyConfig>>,
     recorder: JoinHandle<()>,
     boot: BootId,
     findings: Findings,
@@ -87,34 +97,31 @@ impl Agent {
     pub fn start(root: &Root, dir: &Path, config: &Config) -> Result<Self, AgentError> {
         keep_private();
         let place = Place::claim(dir)?;
-        let mut store = Store::open(place.dir())?;
         let facts = HostFacts::read(root);
         let boot = facts.boot_id.ok_or_else(|| AgentError::Proc(no_boot_id()))?;
-        let ticks_per_second = facts.ticks_per_second;
+        let board = Arc::new(Board::default());
+        let terms = plan::terms(config, place.dir());
+        let now = clock::now();
+        let mut keeper = Keeper::open(dir.to_owned(), boot, Arc::clone(&board), terms.keep, now)?;
         let mut findings = Findings::default();
         ask_for_privileges(root, config, &mut findings);
-        let shared = Arc::new(Board::default());
-        let sampler =
-            Sampler::new(root, facts, sampler_config(config)).map_err(AgentError::Proc)?;
+        let sampler = Sampler::new(root, facts.clone(), plan::sampler(config));
+        let sampler = sampler.map_err(AgentError::Proc)?;
         see(&sampler, config, &mut findings);
-        let (entries, inbox) = sync_channel(ENTRIES);
-        let (back, used) = sync_channel(FRAMES);
-        for _ in 0..FRAMES {
-            // The channel was made for as many.
-            let _room = back.try_send(Box::<Frame>::default());
-        }
-        let rhythm = Arc::new(Mutex::new(rhythm(config)));
-        let (mut stops, mut watchers) = (Vec::new(), Vec::new());
-        let after = store.cursor(CURSOR)?.filter(|at| at.boot_id == boot).map(|at| at.seq);
-        record_start(&mut store, boot)?;
-        shared.counts().store_ok.store(true, Ordering::Relaxed);
+        let (entries, inbox) = feed(ENTRIES, &board);
+        let (back, used) = frames();
+        let after = keeper.cursor(CURSOR).filter(|at| at.boot_id == boot).map(|at| at.seq);
+        let started = lifecycle(now, boot, "started", "the recorder started");
+        keeper.events(vec![started], None, now);
+        let mut crew = Crew { board: Arc::clone(&board), stops: Vec::new(), watchers: Vec::new() };
         if let Some(kmsg) = open_kmsg(root, config, &mut findings) {
-            shared.counts().kmsg_ok.store(true, Ordering::Relaxed);
-            let stop = stop_signal(&mut stops)?;
-            let (entries, board) = (entries.clone(), Arc::clone(&shared));
-            let watcher = Watcher { kmsg, boot, after, entries, board, stop };
-            watchers.push(thread("watcher", &shared, move || watcher.run())?);
+            board.counts().kmsg_ok.store(true, Ordering::Relaxed);
+            let (entries, board) = (entries.clone(), Arc::clone(&board));
+            crew.add("watcher", move |stop| {
+                Watcher { kmsg, boot, after, entries, board, stop }.run();
+            })?;
         }
+        let rhythm = Arc::new(Mutex::new(plan::rhythm(config)));
         let pulse = Pulse {
             sampler,
             rhythm: Arc::clone(&rhythm),
@@ -125,38 +132,40 @@ impl Agent {
             // Half of what systemd allows, as sd_watchdog_enabled(3) advises.
             beat: sd_notify::watchdog_enabled().map(|most| most / 2),
             blind: false,
-            board: Arc::clone(&shared),
-            stop: stop_signal(&mut stops)?,
+            board: Arc::clone(&board),
+            stop: crew.stop_signal()?,
         };
-        watchers.push(thread("pulse", &shared, move || pulse.run())?);
-        let keep = keep(config);
-        let board = Arc::clone(&shared);
-        let recorder = Recorder {
-            store,
-            boot,
-            board,
-            keep,
+        crew.add_ready("pulse", move || pulse.run())?;
+        let candidates = Candidates::default();
+        let (plans, new_plans) = sync_channel(PLANS);
+        let rounds = Rounds {
+            root: root.clone(),
+            plan: plan::survey(config, place.dir()),
+            plans: new_plans,
+            candidates: Arc::clone(&candidates),
+            entries: entries.clone(),
+            board: Arc::clone(&board),
+            stop: crew.stop_signal()?,
+        };
+        crew.add_ready("survey", move || rounds.run())?;
+        let mut recorder = Recorder {
+            keeper,
+            board: Arc::clone(&board),
+            terms,
+            census: Census::default(),
+            policy: Policy::new(terms.bounds, facts.ticks_per_second),
+            thrift: Thrift::default(),
+            mirror: Mirror::new(root, &facts),
+            candidates,
             used: back,
-            ticks_per_second,
-            behind: false,
-            good_since_failure: None,
+            ticks_per_second: facts.ticks_per_second,
             option: option_for(place.dir()),
-            given_up: 0,
-            skew_ms: None,
-            keep_all_until: BootTime::default(),
+            notice: place.notice().map_err(AgentError::Thread)?,
+            past: Past::default(),
         };
-        let recorder = thread("recorder", &shared, move || recorder.run(&inbox))?;
-        Ok(Self {
-            place,
-            board: shared,
-            rhythm,
-            entries,
-            stops,
-            watchers,
-            recorder,
-            boot,
-            findings,
-        })
+        recorder.come_to(terms);
+        let recorder = thread("recorder", &board, move || recorder.run(&inbox))?;
+        Ok(Self { place, crew, rhythm, entries, plans, recorder, boot, findings })
     }
 
     /// Where the data goes.
@@ -166,7 +175,7 @@ impl Agent {
 
     /// What is shown to the page.
     pub fn board(&self) -> Arc<Board> {
-        Arc::clone(&self.board)
+        Arc::clone(&self.crew.board)
     }
 
     /// What the agent can see and what it cannot.
@@ -175,18 +184,21 @@ impl Agent {
     }
 
     /// Goes on by another configuration. What is opened once (the page's address, the privileges,
-    /// when a cgroup counts as near) stays until a restart.
+    /// the kernel's messages) stays until a restart.
     pub fn reload(&self, config: &Config) {
-        *self.rhythm.lock().unwrap_or_else(PoisonError::into_inner) = rhythm(config);
-        let _stopped = self.entries.send(Entry::Keep(keep(config)));
+        *self.rhythm.lock().unwrap_or_else(PoisonError::into_inner) = plan::rhythm(config);
+        let dir = self.place.dir();
+        let _stopped = self.entries.send(Entry::Terms(plan::terms(config, dir)));
+        // With so many changes within one round of the survey, one of the earlier ones is as good.
+        let _full = self.plans.try_send(plan::survey(config, dir));
     }
 
     /// Ends every thread, the recorder last, so that what is queued is written.
     pub fn stop(self) {
-        for stop in &self.stops {
+        for stop in &self.crew.stops {
             let _written = rustix::io::write(stop, &1_u64.to_ne_bytes());
         }
-        for watcher in self.watchers {
+        for watcher in self.crew.watchers {
             let _panicked = watcher.join();
         }
         let now = clock::now();
@@ -195,6 +207,16 @@ impl Agent {
         let _gone = self.entries.send(Entry::Stop);
         let _panicked = self.recorder.join();
     }
+}
+
+/// The frames that go round, and the way back to the pulse.
+fn frames() -> (SyncSender<Box<Frame>>, Receiver<Box<Frame>>) {
+    let (back, used) = sync_channel(FRAMES);
+    for _ in 0..FRAMES {
+        // The channel was made for as many.
+        let _room = back.try_send(Box::default());
+    }
+    (back, used)
 }
 
 /// Starts a thread. One that panics takes the agent down in good order: the other threads write
@@ -216,34 +238,41 @@ fn thread(
     builder.spawn(guarded).map_err(AgentError::Thread)
 }
 
-/// An event that one thread waits for and [`Agent::stop`] raises.
-fn stop_signal(stops: &mut Vec<OwnedFd>) -> Result<OwnedFd, AgentError> {
-    let made = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).map_err(io::Error::from);
-    let signal = made.map_err(AgentError::Thread)?;
-    stops.push(signal.try_clone().map_err(AgentError::Thread)?);
-    Ok(signal)
+/// The threads that look, and how they are told to stop.
+#[derive(Debug)]
+struct Crew {
+    board: Arc<Board>,
+    stops: Vec<OwnedFd>,
+    watchers: Vec<JoinHandle<()>>,
 }
 
-fn rhythm(config: &Config) -> Rhythm {
-    Rhythm { every: config.sample.every, close_up_every: config.sample.close_up_every }
-}
+impl Crew {
+    /// Adds a thread that ends when its signal is raised.
+    fn add(
+        &mut self,
+        name: &str,
+        body: impl FnOnce(OwnedFd) + Send + 'static,
+    ) -> Result<(), AgentError> {
+        let stop = self.stop_signal()?;
+        self.add_ready(name, move || body(stop))
+    }
 
-fn keep(config: &Config) -> Keep {
-    Keep { raw: config.store.keep, process_min_rss: config.store.process_min_rss }
-}
+    /// Adds a thread that has its signal.
+    fn add_ready(
+        &mut self,
+        name: &str,
+        body: impl FnOnce() + Send + 'static,
+    ) -> Result<(), AgentError> {
+        self.watchers.push(thread(name, &self.board, body)?);
+        Ok(())
+    }
 
-fn sampler_config(config: &Config) -> SamplerConfig {
-    let sample = &config.sample;
-    let ticks = sample.slow_every.as_millis() / sample.every.as_millis().max(1);
-    let base = SamplerConfig::default();
-    SamplerConfig {
-        slow_every_ticks: u32::try_from(ticks).unwrap_or(u32::MAX).max(1),
-        nearness: Nearness {
-            within: sample.close_up_within,
-            horizon: sample.close_up_horizon,
-            ..base.nearness
-        },
-        kept_files: privilege::raise_file_limit(base.kept_files),
+    /// An event that one thread waits for and [`Agent::stop`] raises.
+    fn stop_signal(&mut self) -> Result<OwnedFd, AgentError> {
+        let made = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK);
+        let signal = made.map_err(io::Error::from).map_err(AgentError::Thread)?;
+        self.stops.push(signal.try_clone().map_err(AgentError::Thread)?);
+        Ok(signal)
     }
 }
 
@@ -274,6 +303,10 @@ fn see(sampler: &Sampler, config: &Config, findings: &mut Findings) {
             findings.records.push(what);
         }
         Some(why) => findings.blind.push(format!("cgroups: {why}")),
+    }
+    if config.survey.enabled {
+        let every = highwater_core::time::Span(config.survey.every);
+        findings.records.push(format!("slabs, disks, large logs and mappings every {every}"));
     }
     match sampler.blindness().refused_processes {
         0 => {}
@@ -312,19 +345,4 @@ fn open_trigger(root: &Root, findings: &mut Findings) -> Option<Trigger> {
 
 fn no_boot_id() -> io::Error {
     io::Error::new(io::ErrorKind::NotFound, "no boot id in /proc/sys/kernel/random/boot_id")
-}
-
-fn record_start(store: &mut Store, boot: BootId) -> Result<(), StoreError> {
-    let started = lifecycle(clock::now(), boot, "started", "the recorder started");
-    store.record(&[started], None).map(|_| ())
-}
-
-fn lifecycle(now: highwater_core::time::Stamp, boot_id: BootId, what: &str, note: &str) -> Event {
-    Event {
-        wall: now.wall,
-        boot: Some(now.boot),
-        boot_id,
-        key: format!("recorder:{what}:{}", now.boot.micros()),
-        what: Happening::Recorder { what: what.to_owned(), note: note.to_owned() },
-    }
 }

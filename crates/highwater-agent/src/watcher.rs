@@ -7,7 +7,6 @@
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
 use highwater_core::event::{Event, Happening};
@@ -18,6 +17,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::board::Board;
 use crate::clock;
+use crate::feed::Feed;
 use crate::progress::Progress;
 use crate::recorder::Entry;
 
@@ -39,7 +39,7 @@ pub(crate) struct Watcher {
     pub(crate) boot: BootId,
     /// Everything up to this sequence number was read before.
     pub(crate) after: Option<u64>,
-    pub(crate) entries: SyncSender<Entry>,
+    pub(crate) entries: Feed,
     pub(crate) board: Arc<Board>,
     /// Readable when the agent stops.
     pub(crate) stop: OwnedFd,

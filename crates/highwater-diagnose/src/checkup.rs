@@ -2,6 +2,7 @@
 
 mod holders;
 mod points;
+mod recorder;
 
 use highwater_core::evidence::Claim;
 use highwater_core::frame::{Frame, Pressure};
@@ -11,6 +12,7 @@ use highwater_core::units::Bytes;
 use serde::Serialize;
 
 pub use holders::{Holder, ProcessUse};
+pub use recorder::Recorder;
 
 /// How bad it is. The order is that of the answer: the worst point decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -125,6 +127,8 @@ pub struct Checkup {
     pub deaths_gap: Option<String>,
     /// Owners without any memory limit that hold a large share.
     pub unlimited: Vec<Holder>,
+    /// The recorder, where there is a recording.
+    pub recorder: Option<Recorder>,
 }
 
 /// How many findings a tired reader gets.
@@ -135,9 +139,15 @@ const KEPT: usize = 20;
 
 /// Judges one reading of the machine.
 pub fn judge(frame: &Frame, past: &PastDeaths) -> Checkup {
+    judge_recorded(frame, past, None)
+}
+
+/// Judges one reading of a machine, and the recorder that runs on it.
+pub fn judge_recorded(frame: &Frame, past: &PastDeaths, recorder: Option<Recorder>) -> Checkup {
     let memory = memory(frame);
     let mut owners = holders::owners(frame);
     let mut findings = points::of(frame, &memory, &owners, past);
+    findings.extend(recorder.iter().flat_map(|recorder| recorder.findings(frame.stamp.wall)));
     // Stable: among equals the order of the questions, which is that of urgency, stays.
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
     let severity = findings.first().map_or(Severity::Ok, |finding| finding.severity);
@@ -159,6 +169,7 @@ pub fn judge(frame: &Frame, past: &PastDeaths) -> Checkup {
         deaths: past.deaths.clone(),
         deaths_gap: past.gap.clone(),
         unlimited,
+        recorder,
     }
 }
 

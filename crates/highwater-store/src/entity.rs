@@ -1,6 +1,8 @@
 //! What numbers are about: the machine, a zone, a cgroup, a process; and their labels.
 
-use highwater_core::frame::{ProcSample, ZoneSample};
+use std::collections::BTreeMap;
+
+use highwater_core::frame::{self, ProcSample, ZoneSample};
 use highwater_core::id::CgroupPath;
 use highwater_core::owner::Owner;
 use highwater_core::series::Labels;
@@ -17,11 +19,16 @@ pub enum Group {
     Cgroup,
     /// Processes.
     Process,
+    /// Owners: the sums of their processes.
+    Owner,
+    /// Whatever else is surveyed.
+    Thing,
 }
 
 impl Group {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Machine, Self::Zone, Self::Cgroup, Self::Process];
+    pub const ALL: [Self; 6] =
+        [Self::Machine, Self::Zone, Self::Cgroup, Self::Process, Self::Owner, Self::Thing];
 
     /// Its name in the tables, which is also its column of `tick`.
     pub const fn name(self) -> &'static str {
@@ -30,6 +37,60 @@ impl Group {
             Self::Zone => "zone",
             Self::Cgroup => "cgroup",
             Self::Process => "process",
+            Self::Owner => "owner",
+            Self::Thing => "thing",
+        }
+    }
+
+    /// The group of that name.
+    pub fn of_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|group| group.name() == name)
+    }
+
+    /// The kind of readings that tell of this group regularly.
+    pub const fn scope(self) -> Scope {
+        match self {
+            Self::Thing => Scope::Survey,
+            _ => Scope::Whole,
+        }
+    }
+}
+
+/// Which kind of reading samples stem from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Scope {
+    /// Of everything.
+    Whole,
+    /// Of what was near a limit.
+    CloseUp,
+    /// Of what is read rarely.
+    Survey,
+}
+
+impl Scope {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Whole, Self::CloseUp, Self::Survey];
+
+    /// As the tables hold it.
+    pub const fn number(self) -> i64 {
+        match self {
+            Self::Whole => 0,
+            Self::CloseUp => 1,
+            Self::Survey => 2,
+        }
+    }
+
+    /// The scope of that number.
+    pub fn of_number(number: i64) -> Option<Self> {
+        Self::ALL.into_iter().find(|scope| scope.number() == number)
+    }
+}
+
+impl From<frame::Scope> for Scope {
+    fn from(scope: frame::Scope) -> Self {
+        match scope {
+            frame::Scope::Whole => Self::Whole,
+            frame::Scope::CloseUp => Self::CloseUp,
         }
     }
 }
@@ -60,6 +121,9 @@ pub struct Facts {
     /// A zone's name, escaped.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub zone: Option<String>,
+    /// The labels of whatever has no fields of its own here, escaped.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
 }
 
 impl Facts {
@@ -84,6 +148,33 @@ impl Facts {
         }
     }
 
+    /// Of an owner; `None`: of processes whose cgroup is not known.
+    pub fn of_owner(owner: Option<&Owner>) -> Self {
+        let mut labels = BTreeMap::new();
+        let mut set = |name: &str, value: String| labels.insert(name.to_owned(), value);
+        set("kind", owner.map_or("unknown", Owner::kind).to_owned());
+        if let Some(owner) = owner {
+            set("id", owner.id().to_owned());
+            if let Some(uid) = owner.uid() {
+                set("uid", uid.to_string());
+            }
+        }
+        Self { labels, ..Self::default() }
+    }
+
+    /// Of a thing. What is a cgroup's path is kept as one, for the names that are read out of it.
+    pub fn of_thing(labels: &Labels) -> Self {
+        let mut facts = Self::default();
+        for (name, value) in labels.iter() {
+            if name == "id" && value.starts_with('/') {
+                facts.id = Some(CgroupPath::new(value.as_bytes()));
+            } else {
+                facts.labels.insert(name.to_owned(), value.to_owned());
+            }
+        }
+        facts
+    }
+
     /// The labels, without the metric's name: those facts that are known, and the `unit` or
     /// `container` that the cgroup's path names.
     pub fn labels(&self) -> Labels {
@@ -97,6 +188,9 @@ impl Facts {
         set("node", self.node.map(|node| node.to_string()));
         set("zone", self.zone.clone());
         set("id", self.id.as_ref().map(ToString::to_string));
+        for (name, value) in &self.labels {
+            set(name, Some(value.clone()));
+        }
         let owner = self.id.as_ref().map(|path| Owner::of_path(path.as_str()));
         set("unit", owner.as_ref().and_then(Owner::unit).map(ToOwned::to_owned));
         set("container", owner.as_ref().and_then(Owner::container).map(ToOwned::to_owned));

@@ -39,6 +39,19 @@ pub enum StoreError {
         /// The newest one known here.
         known: i64,
     },
+    /// The file was written by an earlier version, and may only be read here.
+    #[error(
+        "{} has schema {found} and this highwater reads {known}: start the recorder once, and it \
+         brings the file up to date", path.display()
+    )]
+    Older {
+        /// The file.
+        path: PathBuf,
+        /// Its schema version.
+        found: i64,
+        /// The one that is read here.
+        known: i64,
+    },
     /// The operating system refused.
     #[error("cannot {doing} {}", path.display())]
     Io {
@@ -82,6 +95,17 @@ impl StoreError {
         }
     }
 
+    /// The file is damaged as a database: nothing can be done with it here.
+    pub fn is_damage(&self) -> bool {
+        match self {
+            Self::NotADatabase { .. } => true,
+            Self::Database { cause, .. } => {
+                cause.sqlite_error_code() == Some(ErrorCode::DatabaseCorrupt)
+            }
+            _ => false,
+        }
+    }
+
     /// The error of a step on the database at `path`.
     pub(crate) fn database(
         path: &Path,
@@ -92,4 +116,9 @@ impl StoreError {
             _ => Self::Database { doing, path: path.to_owned(), cause },
         }
     }
+}
+
+/// An error that is not the database's own, on its way through code that speaks of the database.
+pub(crate) fn wrapped(cause: impl std::error::Error + Send + Sync + 'static) -> rusqlite::Error {
+    rusqlite::Error::ToSqlConversionFailure(Box::new(cause))
 }

@@ -2,9 +2,11 @@
 
 use highwater_core::event::{Event, Happening};
 use highwater_core::id::Pid;
-use highwater_core::time::{BootId, BootTime, WallTime};
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use highwater_core::time::{BootId, WallTime};
+use rusqlite::{Connection, OptionalExtension, params};
 
+use crate::crc::RowCrc;
+use crate::error::wrapped;
 use crate::schema;
 use crate::store::boot_row;
 
@@ -72,8 +74,7 @@ pub(crate) fn insert(
 fn insert_one(db: &Connection, event: &Event) -> rusqlite::Result<bool> {
     let boot = boot_row(db, event.boot_id, event.wall.millis())?;
     let boot_us = event.boot.map(|boot| schema::signed(boot.micros()));
-    let body = serde_json::to_string(&event.what)
-        .map_err(|cause| rusqlite::Error::ToSqlConversionFailure(Box::new(cause)))?;
+    let body = serde_json::to_string(&event.what).map_err(wrapped)?;
     let (kind, death) = match &event.what {
         Happening::Death(death) => ("death", Some(death)),
         Happening::Recorder { .. } => ("recorder", None),
@@ -81,13 +82,44 @@ fn insert_one(db: &Connection, event: &Event) -> rusqlite::Result<bool> {
     let cgroup = death.and_then(|d| Some(d.known.as_ref()?.cgroup.as_ref()?.as_str()));
     let (pid, comm) = (death.map(|d| d.pid.get()), death.map(|d| d.comm.as_str()));
     let mut insert = db.prepare_cached(
-        "INSERT OR IGNORE INTO event (at_ms, boot, boot_us, kind, key, pid, comm, cgroup, body)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        "INSERT OR IGNORE INTO event (at_ms, boot, boot_us, kind, key, pid, comm, cgroup, body, crc)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
     )?;
     let at_ms = event.wall.millis();
-    let rows =
-        insert.execute(params![at_ms, boot, boot_us, kind, event.key, pid, comm, cgroup, body])?;
-    Ok(rows > 0)
+    let key = &event.key;
+    let crc = EventRow { at_ms, boot, boot_us, kind, key, pid, comm, cgroup, body: &body }.crc();
+    let values = params![at_ms, boot, boot_us, kind, key, pid, comm, cgroup, body, crc];
+    Ok(insert.execute(values)? > 0)
+}
+
+/// The columns of an event that its checksum is of.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct EventRow<'a> {
+    pub(crate) at_ms: i64,
+    pub(crate) boot: i64,
+    pub(crate) boot_us: Option<i64>,
+    pub(crate) kind: &'a str,
+    pub(crate) key: &'a str,
+    pub(crate) pid: Option<u32>,
+    pub(crate) comm: Option<&'a str>,
+    pub(crate) cgroup: Option<&'a str>,
+    pub(crate) body: &'a str,
+}
+
+impl EventRow<'_> {
+    pub(crate) fn crc(self) -> i64 {
+        RowCrc::of("event")
+            .int(self.at_ms)
+            .int(self.boot)
+            .maybe(self.boot_us)
+            .text(self.kind)
+            .text(self.key)
+            .maybe(self.pid.map(i64::from))
+            .maybe_text(self.comm)
+            .maybe_text(self.cgroup)
+            .text(self.body)
+            .done()
+    }
 }
 
 /// How far the source called `name` was read. A cursor that makes no sense is none.
@@ -100,51 +132,4 @@ pub(crate) fn cursor(db: &Connection, name: &str) -> rusqlite::Result<Option<Cur
         let boot_id = boot_id.parse().ok()?;
         Some(Cursor { name: name.to_owned(), boot_id, seq: schema::unsigned(seq) })
     }))
-}
-
-/// The newest events that pass, oldest first; and how many rows make no sense to this version.
-pub(crate) fn read(
-    db: &Connection,
-    filter: &EventFilter,
-) -> rusqlite::Result<(Vec<StoredEvent>, usize)> {
-    let mut select = db.prepare_cached(
-        "SELECT event.id, at_ms, boot_us, boot_id, key, body
-         FROM event JOIN boot ON boot.id = event.boot
-         WHERE at_ms >= ?1 AND at_ms <= ?2
-           AND (?3 IS NULL OR pid = ?3) AND (?4 IS NULL OR kind = ?4)
-         ORDER BY at_ms DESC, event.id DESC LIMIT ?5",
-    )?;
-    let since = filter.since.map_or(i64::MIN, WallTime::millis);
-    let until = filter.until.map_or(i64::MAX, WallTime::millis);
-    let limit = filter.limit.unwrap_or(EventFilter::MOST).min(EventFilter::MOST);
-    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let values = params![since, until, filter.pid.map(Pid::get), filter.kind, limit];
-    let mut rows = select.query(values)?;
-    let (mut events, mut strange) = (vec![], 0);
-    while let Some(row) = rows.next()? {
-        match event_of(row)? {
-            Some(event) => events.push(event),
-            None => strange += 1,
-        }
-    }
-    events.reverse();
-    Ok((events, strange))
-}
-
-/// The event of a row; `None` if this version does not know its kind, or it is damaged.
-fn event_of(row: &Row<'_>) -> rusqlite::Result<Option<StoredEvent>> {
-    let boot_id: String = row.get(3)?;
-    let body: String = row.get(5)?;
-    let (Ok(boot_id), Ok(what)) = (boot_id.parse(), serde_json::from_str(&body)) else {
-        return Ok(None);
-    };
-    let boot: Option<i64> = row.get(2)?;
-    let event = Event {
-        wall: WallTime::from_millis(row.get(1)?),
-        boot: boot.map(|us| BootTime::from_micros(schema::unsigned(us))),
-        boot_id,
-        key: row.get(4)?,
-        what,
-    };
-    Ok(Some(StoredEvent { row: schema::unsigned(row.get(0)?), event }))
 }

@@ -11,19 +11,44 @@
 //!
 //! The format is drawn in `docs/formats/store.md`.
 
+mod aside;
+mod batch;
+mod bucket;
+mod check;
+mod chunks;
+pub mod codec;
+mod compact;
+mod crc;
+mod encode;
 mod entity;
+pub mod era;
 mod error;
 mod event;
+mod export;
+mod extremes;
+mod latest;
+mod maintain;
+mod migrate;
 mod reader;
 mod registry;
+mod retain;
 mod schema;
+mod seal;
 mod select;
+mod source;
 mod store;
 pub mod tick;
 
-pub use entity::{Facts, Group};
+pub use aside::SetAside;
+pub use batch::Tier;
+pub use check::{CheckProgress, CheckReport, DamagedRow};
+pub use entity::{Facts, Group, Scope};
 pub use error::StoreError;
 pub use event::{Cursor, EventFilter, StoredEvent};
-pub use reader::{Boot, Info, LastTick, Reader};
+pub use export::{CopyProgress, Exported};
+pub use extremes::{Bound, Extreme};
+pub use maintain::{Keep, Maintained, Size, Work};
+pub use reader::{Boot, ClockStep, EventTally, GroupTally, Info, LastTick, Level, Reader};
 pub use schema::{FILE_NAME, SCHEMA_VERSION};
-pub use store::{Appended, Forgotten, Store};
+pub use select::stream::Stream;
+pub use store::{Appended, Store};

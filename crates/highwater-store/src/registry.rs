@@ -6,8 +6,11 @@ use std::hash::Hash;
 
 use highwater_core::frame::{ProcSample, ZoneSample};
 use highwater_core::id::{CgroupPath, Comm, ProcKey};
-use rusqlite::{Connection, params};
+use highwater_core::owner::Owner;
+use highwater_core::series::Labels;
+use rusqlite::{Connection, OptionalExtension, params};
 
+use crate::crc::RowCrc;
 use crate::entity::{Facts, Group};
 use crate::schema;
 
@@ -34,6 +37,9 @@ pub(crate) struct Registry {
     zones: HashMap<(u16, Comm), Entry>,
     cgroups: HashMap<CgroupPath, Entry>,
     processes: HashMap<ProcKey, Known>,
+    owners: HashMap<Owner, Entry>,
+    ownerless: HashMap<(), Entry>,
+    things: HashMap<Labels, Entry>,
     swept_ms: i64,
     /// How many rows were made.
     pub(crate) made: usize,
@@ -43,6 +49,9 @@ pub(crate) struct Registry {
 #[derive(Clone, Copy, Debug)]
 struct Entry {
     id: u64,
+    /// The checksum of the row's first columns, and what comes behind them.
+    crc: u32,
+    first_ms: i64,
     written_ms: i64,
     seen_ms: i64,
 }
@@ -100,6 +109,22 @@ impl Registry {
         Ok(entry.id)
     }
 
+    /// The row of an owner.
+    pub(crate) fn owner(&mut self, rows: Rows<'_>, owner: Option<&Owner>) -> rusqlite::Result<u64> {
+        let facts = || Facts::of_owner(owner);
+        let made = &mut self.made;
+        match owner {
+            Some(of) => keep(&mut self.owners, of, rows, made, Group::Owner, facts),
+            None => keep(&mut self.ownerless, &(), rows, made, Group::Owner, facts),
+        }
+    }
+
+    /// The row of a thing.
+    pub(crate) fn thing(&mut self, rows: Rows<'_>, labels: &Labels) -> rusqlite::Result<u64> {
+        let facts = || Facts::of_thing(labels);
+        keep(&mut self.things, labels, rows, &mut self.made, Group::Thing, facts)
+    }
+
     /// Forgets what is gone, now and then; and everything, should there be too much even so.
     pub(crate) fn sweep(&mut self, now_ms: i64) {
         let due = now_ms.saturating_sub(self.swept_ms).unsigned_abs();
@@ -124,7 +149,8 @@ impl Registry {
     }
 
     fn len(&self) -> usize {
-        self.machine.len() + self.zones.len() + self.cgroups.len() + self.processes.len()
+        (self.machine.len() + self.zones.len() + self.cgroups.len())
+            + (self.processes.len() + self.owners.len() + self.things.len())
     }
 
     fn keep_if(&mut self, keep: impl Fn(&Entry) -> bool) {
@@ -132,6 +158,9 @@ impl Registry {
         self.zones.retain(|_, entry| keep(entry));
         self.cgroups.retain(|_, entry| keep(entry));
         self.processes.retain(|_, known| keep(&known.entry));
+        self.owners.retain(|_, entry| keep(entry));
+        self.ownerless.retain(|(), entry| keep(entry));
+        self.things.retain(|_, entry| keep(entry));
     }
 }
 
@@ -160,35 +189,77 @@ impl Entry {
         let sooner = i64::try_from(self.id % 64).unwrap_or(0) * (SPREAD_MS / 64);
         let due = self.written_ms.saturating_add(LAST_SEEN_SLACK_MS - sooner);
         // A clock that was set back makes the row's first moment wrong.
-        if rows.now_ms >= due || rows.now_ms < self.written_ms {
-            rows.refresh(self.id)?;
-            self.written_ms = rows.now_ms;
+        if rows.now_ms >= due || rows.now_ms < self.first_ms {
+            self.first_ms = self.first_ms.min(rows.now_ms);
+            self.written_ms = self.written_ms.max(rows.now_ms);
+            rows.refresh(self)?;
         }
         Ok(self.id)
     }
 }
 
+/// The checksum of an entity's row up to its facts.
+pub(crate) fn facts_crc(id: i64, group: &str, boot: i64, facts: &str) -> u32 {
+    RowCrc::of("entity").int(id).text(group).int(boot).text(facts).so_far()
+}
+
+/// The checksum of an entity's row.
+pub(crate) fn entity_crc(facts: u32, first_ms: i64, last_ms: i64) -> i64 {
+    RowCrc::after(facts).int(first_ms).int(last_ms).done()
+}
+
 impl Rows<'_> {
     fn insert(self, group: Group, facts: &Facts) -> rusqlite::Result<Entry> {
         let boot = if group == Group::Process { self.boot } else { 0 };
+        let (name, facts) = (group.name(), facts.text());
+        let known: Option<(i64, i64, i64)> = self
+            .db
+            .prepare_cached(
+                "SELECT id, first_ms, last_ms FROM entity WHERE grp = ?1 AND facts = ?2 AND boot = ?3",
+            )?
+            .query_row(params![name, facts, boot], |row| {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+            })
+            .optional()?;
+        let (id, first_ms, last_ms) = match known {
+            Some((id, first, last)) => (id, first.min(self.now_ms), last.max(self.now_ms)),
+            None => (self.next_id()?, self.now_ms, self.now_ms),
+        };
+        let crc = facts_crc(id, name, boot, &facts);
+        let entry = Entry {
+            id: schema::unsigned(id),
+            crc,
+            first_ms,
+            written_ms: last_ms,
+            seen_ms: self.now_ms,
+        };
+        if known.is_some() {
+            self.refresh(&entry)?;
+            return Ok(entry);
+        }
         let mut insert = self.db.prepare_cached(
-            "INSERT INTO entity (grp, boot, facts, first_ms, last_ms) VALUES (?1, ?2, ?3, ?4, ?4)
-             ON CONFLICT (grp, facts, boot) DO UPDATE SET
-               first_ms = min(first_ms, excluded.first_ms),
-               last_ms = max(last_ms, excluded.last_ms)
-             RETURNING id",
+            "INSERT INTO entity (id, grp, boot, facts, first_ms, last_ms, crc)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
         )?;
-        let values = params![group.name(), boot, facts.text(), self.now_ms];
-        let id: i64 = insert.query_row(values, |row| row.get(0))?;
-        Ok(Entry { id: schema::unsigned(id), written_ms: self.now_ms, seen_ms: self.now_ms })
+        let crc = entity_crc(crc, first_ms, last_ms);
+        insert.execute(params![id, name, boot, facts, first_ms, last_ms, crc])?;
+        Ok(entry)
     }
 
-    fn refresh(self, id: u64) -> rusqlite::Result<()> {
+    /// Ids rise, so that those of a tick are near each other; the last one may be given again once
+    /// its entity and all its samples are gone.
+    fn next_id(self) -> rusqlite::Result<i64> {
+        let mut last = self.db.prepare_cached("SELECT coalesce(max(id), 0) + 1 FROM entity")?;
+        last.query_row([], |row| row.get(0))
+    }
+
+    fn refresh(self, entry: &Entry) -> rusqlite::Result<()> {
         let mut refresh = self.db.prepare_cached(
-            "UPDATE entity SET first_ms = min(first_ms, ?2), last_ms = max(last_ms, ?2)
-             WHERE id = ?1",
+            "UPDATE entity SET first_ms = ?2, last_ms = ?3, crc = ?4 WHERE id = ?1",
         )?;
-        refresh.execute(params![schema::signed(id), self.now_ms])?;
+        let crc = entity_crc(entry.crc, entry.first_ms, entry.written_ms);
+        let id = schema::signed(entry.id);
+        refresh.execute(params![id, entry.first_ms, entry.written_ms, crc])?;
         Ok(())
     }
 }

@@ -7,12 +7,13 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags};
 
 use crate::error::StoreError;
+use crate::migrate::migrate;
 
 /// The history's file in the data directory.
 pub const FILE_NAME: &str = "highwater.db";
 
 /// The version of the tables and blobs (`PRAGMA user_version`).
-pub const SCHEMA_VERSION: i64 = 1;
+pub const SCHEMA_VERSION: i64 = 2;
 
 /// `PRAGMA application_id`: `hwtr` in ASCII, by which `file` and we know our own.
 const APPLICATION_ID: i64 = 0x6877_7472;
@@ -33,8 +34,13 @@ const EVERY: &str = "
     PRAGMA temp_store = MEMORY;
 ";
 
-/// Settings of the writer. A checkpoint comes every 512 pages (2 MiB, about five minutes of a
-/// large machine), and a log that a slow reader let grow is cut back to 4 MiB.
+/// The most pages of the log before a checkpoint: 2 MiB, about five minutes of a large machine.
+const MOST_LOG_PAGES: i64 = 512;
+
+/// The least: two ticks of a large machine.
+const LEAST_LOG_PAGES: i64 = 32;
+
+/// Settings of the writer; the bounds of the log are those of a large budget.
 const WRITER: &str = "
     PRAGMA journal_mode = WAL;
     PRAGMA synchronous = NORMAL;
@@ -43,7 +49,7 @@ const WRITER: &str = "
     PRAGMA foreign_keys = OFF;
 ";
 
-const TABLES: &str = include_str!("schema.sql");
+pub(crate) const TABLES: &str = include_str!("schema.sql");
 
 /// The history's file in `dir`.
 pub(crate) fn file_in(dir: &Path) -> PathBuf {
@@ -74,6 +80,10 @@ pub(crate) fn open_writer(dir: &Path) -> Result<(Connection, PathBuf), StoreErro
     db.execute_batch(WRITER).map_err(failed())?;
     if fresh {
         make_tables(&db).map_err(StoreError::database(&path, "make the tables of"))?;
+    }
+    let found = number(&db, "user_version").map_err(failed())?;
+    if found < SCHEMA_VERSION {
+        migrate(&db, found).map_err(StoreError::database(&path, "bring up to date"))?;
     }
     Ok((db, path))
 }
@@ -118,6 +128,27 @@ fn make_tables(db: &Connection) -> rusqlite::Result<()> {
 /// history's tables, so that the file by itself is always one that can be recognised.
 pub(crate) fn checkpoint(db: &Connection) -> rusqlite::Result<()> {
     db.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
+}
+
+/// Bounds the log: it is moved into the file at so many pages at the latest, and cut back to twice
+/// as many after a reader or a large transaction let it grow.
+pub(crate) fn bound_log(db: &Connection, pages: u64) -> rusqlite::Result<()> {
+    let pages = signed(pages).clamp(LEAST_LOG_PAGES, MOST_LOG_PAGES);
+    db.query_row(&format!("PRAGMA wal_autocheckpoint = {pages}"), [], |_| Ok(()))?;
+    let limit = pages.saturating_mul(2 * 4096);
+    db.query_row(&format!("PRAGMA journal_size_limit = {limit}"), [], |_| Ok(()))
+}
+
+/// Moves the log into the file and empties it, where no reader is in the way.
+pub(crate) fn truncate_log(db: &Connection) -> rusqlite::Result<()> {
+    db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+}
+
+/// The log beside a database.
+pub(crate) fn wal_of(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push("-wal");
+    name.into()
 }
 
 /// A pragma that answers with one number.

@@ -19,6 +19,8 @@ use std::io;
 use zstd::bulk::{Compressor, Decompressor};
 use zstd::zstd_safe::{self, CParameter};
 
+use crate::codec::number::{Bytes, Unit, length, put_varint, unzigzag, whole, zigzag};
+
 /// The version in the first byte.
 pub const VERSION: u8 = 1;
 
@@ -33,12 +35,10 @@ const MAX_BODY: u64 = 40 << 20;
 /// Fast, and within a tenth of level 3 on these bodies.
 const LEVEL: i32 = 1;
 
-/// Integers up to here are exact in a float.
-const EXACT: i64 = 1 << 53;
-
 const WITH_BITMAP: u8 = 0x80;
 const MILLIONTHS: u8 = 0x40;
 const SHIFT: u8 = 0x3f;
+const MILLIONTH: Unit = Unit::Decimal(6);
 
 const CODE_INFINITE: u64 = 0;
 const CODE_FLOAT: u64 = 1;
@@ -62,6 +62,9 @@ pub enum Damage {
     /// The body ends early or contradicts itself.
     #[error("blob is cut short or contradicts itself")]
     Body,
+    /// A byte of it is not what was written.
+    #[error("checksum of the blob is wrong")]
+    Checksum,
 }
 
 /// Writes blobs, one after the other, in the same buffers.
@@ -109,16 +112,16 @@ impl Writer {
         if present == 0 {
             return;
         }
-        let unit = Unit::of(self.values.iter().flatten().copied());
+        let unit = unit_of(self.values.iter().flatten().copied());
         self.section.clear();
         if present == self.values.len() {
-            self.section.push(unit.form());
+            self.section.push(form_of(unit));
         } else {
-            self.section.push(unit.form() | WITH_BITMAP);
+            self.section.push(form_of(unit) | WITH_BITMAP);
             self.put_bitmap();
         }
         for value in self.values.iter().flatten() {
-            unit.put(&mut self.section, *value);
+            put_value(unit, &mut self.section, *value);
         }
         put_varint(&mut self.body, metric.into());
         put_varint(&mut self.body, length(self.section.len()));
@@ -146,117 +149,48 @@ impl Writer {
     }
 }
 
-/// How the integers of a column are counted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Unit {
-    /// In multiples of 2^shift: sizes are pages, so their low bits are zero in all of them.
-    Shifted(u32),
-    /// In millionths: seconds come from counts of microseconds.
-    Millionths,
+/// The unit that suits the values of a column.
+fn unit_of(values: impl Iterator<Item = f64>) -> Unit {
+    let mut bits = 0;
+    for value in values {
+        match whole(value) {
+            Some(number) => bits |= number,
+            None if MILLIONTH.count(value).is_some() => return MILLIONTH,
+            None => {}
+        }
+    }
+    Unit::Shifted(if bits == 0 { 0 } else { bits.trailing_zeros() })
 }
 
-impl Unit {
-    /// The unit that suits these values.
-    fn of(values: impl Iterator<Item = f64>) -> Self {
-        let mut bits = 0;
-        for value in values {
-            match whole(value) {
-                Some(number) => bits |= number,
-                None if millionths(value).is_some() => return Self::Millionths,
-                None => {}
-            }
-        }
-        Self::Shifted(if bits == 0 { 0 } else { bits.trailing_zeros() })
+/// The unit as the form byte holds it.
+fn form_of(unit: Unit) -> u8 {
+    match unit {
+        Unit::Shifted(shift) => u8::try_from(shift).unwrap_or(0) & SHIFT,
+        Unit::Decimal(_) => MILLIONTHS,
     }
+}
 
-    /// The unit as the form byte holds it.
-    fn form(self) -> u8 {
-        match self {
-            Self::Shifted(shift) => u8::try_from(shift).unwrap_or(0) & SHIFT,
-            Self::Millionths => MILLIONTHS,
-        }
-    }
+fn unit_from(form: u8) -> Unit {
+    if form & MILLIONTHS != 0 { MILLIONTH } else { Unit::Shifted((form & SHIFT).into()) }
+}
 
-    fn from_form(form: u8) -> Self {
-        if form & MILLIONTHS != 0 { Self::Millionths } else { Self::Shifted((form & SHIFT).into()) }
-    }
-
-    fn put(self, out: &mut Vec<u8>, value: f64) {
-        let number = match self {
-            Self::Shifted(shift) => whole(value).map(|number| number >> shift),
-            Self::Millionths => millionths(value),
-        };
-        match number {
-            Some(number) => put_varint(out, zigzag(number).saturating_add(CODE_FIRST)),
-            // By its bits, so that a NaN keeps its meaning.
-            None if value == f64::INFINITY => put_varint(out, CODE_INFINITE),
-            None => {
-                put_varint(out, CODE_FLOAT);
-                out.extend_from_slice(&value.to_bits().to_le_bytes());
-            }
-        }
-    }
-
-    fn take(self, from: &mut Bytes<'_>) -> Option<f64> {
-        match from.varint()? {
-            CODE_INFINITE => Some(f64::INFINITY),
-            CODE_FLOAT => from.float(),
-            code => {
-                let number = unzigzag(code.saturating_sub(CODE_FIRST));
-                match self {
-                    Self::Shifted(shift) => exact(number.checked_mul(1_i64.checked_shl(shift)?)?),
-                    Self::Millionths => Some(exact(number)? / 1e6),
-                }
-            }
+fn put_value(unit: Unit, out: &mut Vec<u8>, value: f64) {
+    match unit.count(value) {
+        Some(number) => put_varint(out, zigzag(number).saturating_add(CODE_FIRST)),
+        // By its bits, so that a NaN keeps its meaning.
+        None if value == f64::INFINITY => put_varint(out, CODE_INFINITE),
+        None => {
+            put_varint(out, CODE_FLOAT);
+            out.extend_from_slice(&value.to_bits().to_le_bytes());
         }
     }
 }
 
-/// The integer that `value` is, if it is one that a float holds exactly. Minus zero is not.
-#[expect(clippy::as_conversions, clippy::cast_possible_truncation, reason = "range is checked")]
-fn whole(value: f64) -> Option<i64> {
-    let minus_zero = value == 0.0 && value.is_sign_negative();
-    let plain = value.is_finite() && value.trunc().to_bits() == value.to_bits() && !minus_zero;
-    let number = value as i64;
-    (plain && number.unsigned_abs() <= EXACT.unsigned_abs()).then_some(number)
-}
-
-/// How many millionths `value` is, if dividing them gives back exactly that value.
-fn millionths(value: f64) -> Option<i64> {
-    let number = whole((value * 1e6).round())?;
-    let back = exact(number)? / 1e6;
-    (back.to_bits() == value.to_bits()).then_some(number)
-}
-
-/// An integer as a float, if that is exact.
-#[expect(clippy::as_conversions, clippy::cast_precision_loss, reason = "range is checked")]
-fn exact(number: i64) -> Option<f64> {
-    (number.unsigned_abs() <= EXACT.unsigned_abs()).then_some(number as f64)
-}
-
-/// 0, −1, 1, −2, … as 0, 1, 2, 3, …
-fn zigzag(number: i64) -> u64 {
-    let twice = number.unsigned_abs().wrapping_mul(2);
-    if number < 0 { twice.wrapping_sub(1) } else { twice }
-}
-
-fn unzigzag(code: u64) -> i64 {
-    let half = i64::try_from(code / 2).unwrap_or(i64::MAX);
-    if code.is_multiple_of(2) { half } else { -half - 1 }
-}
-
-fn length(count: usize) -> u64 {
-    u64::try_from(count).unwrap_or(u64::MAX)
-}
-
-fn put_varint(out: &mut Vec<u8>, mut number: u64) {
-    loop {
-        let low = number.to_le_bytes()[0] & 0x7f;
-        number >>= 7;
-        if number == 0 {
-            return out.push(low);
-        }
-        out.push(low | 0x80);
+fn take_value(unit: Unit, from: &mut Bytes<'_>) -> Option<f64> {
+    match from.varint()? {
+        CODE_INFINITE => Some(f64::INFINITY),
+        CODE_FLOAT => from.float(),
+        code => unit.value(unzigzag(code.saturating_sub(CODE_FIRST))),
     }
 }
 
@@ -367,7 +301,7 @@ impl<'a> Column<'a> {
             0 => None,
             _ => Some(values.take(count.div_ceil(8))?),
         };
-        Some(Self { metric, unit: Unit::from_form(form), count, bitmap, values })
+        Some(Self { metric, unit: unit_from(form), count, bitmap, values })
     }
 
     /// The value of each entity, in the order of the ids. After damage it ends with the error.
@@ -382,7 +316,7 @@ impl<'a> Column<'a> {
             if !present {
                 return Some(Ok(None));
             }
-            let value = self.unit.take(&mut rest);
+            let value = take_value(self.unit, &mut rest);
             intact = value.is_some();
             Some(value.map(Some).ok_or(Damage::Body))
         })
@@ -391,40 +325,6 @@ impl<'a> Column<'a> {
     fn has(&self, at: usize) -> bool {
         self.bitmap
             .is_none_or(|bits| bits.get(at / 8).is_some_and(|byte| byte >> (at % 8) & 1 == 1))
-    }
-}
-
-/// What is left to read.
-#[derive(Clone, Copy, Debug)]
-struct Bytes<'a>(&'a [u8]);
-
-impl<'a> Bytes<'a> {
-    fn take(&mut self, count: usize) -> Option<&'a [u8]> {
-        let (taken, rest) = self.0.split_at_checked(count)?;
-        self.0 = rest;
-        Some(taken)
-    }
-
-    fn varint(&mut self) -> Option<u64> {
-        let mut number = 0_u64;
-        for shift in (0..64).step_by(7) {
-            let (byte, rest) = self.0.split_first()?;
-            self.0 = rest;
-            let bits = u64::from(byte & 0x7f);
-            if shift == 63 && bits > 1 {
-                return None;
-            }
-            number |= bits << shift;
-            if byte & 0x80 == 0 {
-                return Some(number);
-            }
-        }
-        None
-    }
-
-    fn float(&mut self) -> Option<f64> {
-        let bytes: [u8; 8] = self.take(8)?.try_into().ok()?;
-        Some(f64::from_bits(u64::from_le_bytes(bytes)))
     }
 }
 

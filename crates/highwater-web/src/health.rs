@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use highwater_core::text;
+use highwater_core::time::Span;
 
 use crate::readings::{Condition, Health};
 
@@ -20,7 +21,16 @@ pub fn health(health: &Health) -> (bool, String) {
     let verdict = reason.as_deref().unwrap_or("ok");
     let age = health.sample_age.map_or("none yet".to_owned(), seconds_ago);
     let (store, kmsg) = (told(&health.store), told(&health.kmsg));
-    let text = format!("{verdict}\nlast sample: {age}\nstore: {store}\nkmsg: {kmsg}\n");
+    let backlog = health.backlog.map_or_else(String::new, |(count, age)| {
+        let age = Span(age);
+        format!("backlog: {count} readings wait in memory, the oldest for {age}\n")
+    });
+    let slowed = match health.slowed.join(", ") {
+        parts if parts.is_empty() => parts,
+        parts => format!("slowed down: {}\n", one_line(&parts)),
+    };
+    let text =
+        format!("{verdict}\nlast sample: {age}\nstore: {store}\n{backlog}kmsg: {kmsg}\n{slowed}");
     (reason.is_none(), text)
 }
 
@@ -61,6 +71,8 @@ mod tests {
             sample_age: age_ms.map(Duration::from_millis),
             cadence: Duration::from_secs(5),
             store: Condition::Ok,
+            backlog: None,
+            slowed: vec![],
             kmsg: Condition::Off("no permission\nok".to_owned()),
         }
     }
@@ -87,8 +99,15 @@ mod tests {
         assert!(!healthy);
         assert!(text.starts_with("unhealthy: no sample yet\nlast sample: none yet\n"));
         let full = Condition::Failing("disk full".into());
-        let (healthy, text) = health(&Health { store: full, ..at_age(Some(0)) });
+        let backlog = Some((12, Duration::from_secs(61)));
+        let slowed = vec!["survey".to_owned(), "close-ups".to_owned()];
+        let (healthy, text) = health(&Health { store: full, backlog, slowed, ..at_age(Some(0)) });
         assert!(healthy);
-        assert!(text.contains("store: failing: disk full"));
+        assert_eq!(
+            text,
+            "ok\nlast sample: 0.0 s ago\nstore: failing: disk full\n\
+             backlog: 12 readings wait in memory, the oldest for 1 min 1 s\n\
+             kmsg: off: no permission\\nok\nslowed down: survey, close-ups\n"
+        );
     }
 }

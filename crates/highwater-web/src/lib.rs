@@ -12,5 +12,5 @@ mod server;
 
 pub use health::health;
 pub use metrics::{Detail, FIXED, Fixed, metrics};
-pub use readings::{Condition, Health, OwnMetric, Readings};
+pub use readings::{Condition, Health, Readings};
 pub use server::{Stopper, Stopping, serve, stopper};

@@ -4,11 +4,12 @@ use highwater_core::frame::{CgroupMemory, CgroupSample, Frame, ProcSample, ZoneS
 use highwater_core::id::CgroupPath;
 use highwater_core::metric::{CGROUP, Column, OWNER, PROCESS, ZONE, machine};
 use highwater_core::owner::Owner;
+use highwater_core::thing::{Metric, Thing};
 use highwater_core::units::Bytes;
 
 use crate::exposition::{Families, Format, Kind, LabelText};
-use crate::owners::sums;
-use crate::readings::{OwnMetric, Readings};
+use crate::owners::largest_owners;
+use crate::readings::Readings;
 
 /// How many cgroups are told, those with the highest usage: 500 are 1.5 MiB of text, a tenth of
 /// what the whole recorder may use.
@@ -66,7 +67,7 @@ pub fn metrics(readings: &dyn Readings, detail: Detail, format: Format, capacity
     let mut families = Families::new(format, capacity);
     let version = LabelText::new([("version", env!("CARGO_PKG_VERSION"))]);
     fixed(&mut families, &BUILD, &version, 1.0);
-    own(&mut families, readings.own());
+    things(&mut families, readings.things());
     readings.frame(&mut |frame| write_frame(&mut families, frame, detail));
     families.finish()
 }
@@ -75,15 +76,18 @@ fn fixed(families: &mut Families, metric: &Fixed, labels: &LabelText, value: f64
     families.family(metric.name, metric.help, metric.kind).sample(labels, value);
 }
 
-/// The recorder's own numbers; those of one name are brought together, as the formats want them.
-fn own(families: &mut Families, mut metrics: Vec<OwnMetric>) {
-    metrics.sort_by_key(|metric| metric.name);
-    for same in metrics.chunk_by(|a, b| a.name == b.name) {
-        let Some(first) = same.first() else { continue };
-        let mut family = families.family(first.name, first.help, Kind::of(first.name, first.kind));
-        for metric in same {
-            let labels = metric.labels.iter().map(|(name, value)| (*name, value.as_str()));
-            family.sample(&LabelText::new(labels), metric.value);
+/// Numbers that carry their names with them; those of one name are brought together, as the formats
+/// want them. Of two with the same name and labels one is left out, or the page would be invalid.
+fn things(families: &mut Families, mut things: Vec<Thing>) {
+    things.sort_by(|a, b| (a.metric.name, &a.labels).cmp(&(b.metric.name, &b.labels)));
+    things.dedup_by(|b, a| (a.metric.name, &a.labels) == (b.metric.name, &b.labels));
+    for same in things.chunk_by(|a, b| a.metric.name == b.metric.name) {
+        let Some(Metric { name, help, kind }) = same.first().map(|thing| thing.metric) else {
+            continue;
+        };
+        let mut family = families.family(name, help, Kind::of(name, *kind));
+        for thing in same {
+            family.sample(&LabelText::new(thing.labels.iter()), thing.value);
         }
     }
 }
@@ -99,7 +103,7 @@ fn write_frame(families: &mut Families, frame: &Frame, detail: Detail) {
     let (cgroups, omitted) = largest_cgroups(&frame.cgroups);
     columns(families, CGROUP, &cgroups);
     fixed(families, &OMITTED_CGROUPS, &no_labels, omitted);
-    let owners = sums(&frame.processes);
+    let owners = largest_owners(&frame.owners);
     let owners: Vec<_> = owners.iter().map(|(labels, sum)| (labels.clone(), sum)).collect();
     columns(families, OWNER, &owners);
     if detail == Detail::Processes {

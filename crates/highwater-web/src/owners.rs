@@ -1,12 +1,7 @@
-//! Processes summed up by who owns them, so that the number of series does not follow the number
-//! of processes.
+//! Who has how much: the owners' sums of a frame, the largest of them one by one.
 
-use std::collections::HashMap;
-
-use highwater_core::frame::ProcSample;
-use highwater_core::id::CgroupPath;
 use highwater_core::owner::Owner;
-use highwater_core::sum::OwnerSum;
+use highwater_core::sum::{OwnerSample, OwnerSum};
 
 use crate::exposition::LabelText;
 
@@ -15,8 +10,9 @@ use crate::exposition::LabelText;
 pub(crate) const MAX_OWNERS: usize = 100;
 
 /// The sums of the [`MAX_OWNERS`] largest owners, largest first, then that of all others.
-pub(crate) fn sums(processes: &[ProcSample]) -> Vec<(LabelText, OwnerSum)> {
-    let mut all: Vec<_> = by_owner(processes).into_iter().collect();
+pub(crate) fn largest_owners(owners: &[OwnerSample]) -> Vec<(LabelText, OwnerSum)> {
+    let mut all: Vec<_> =
+        owners.iter().map(|sample| (labels(sample.owner.as_ref()), sample.sum)).collect();
     all.sort_by(|(a_labels, a), (b_labels, b)| {
         b.resident_anon.cmp(&a.resident_anon).then_with(|| a_labels.cmp(b_labels))
     });
@@ -27,26 +23,11 @@ pub(crate) fn sums(processes: &[ProcSample]) -> Vec<(LabelText, OwnerSum)> {
     all
 }
 
-fn by_owner(processes: &[ProcSample]) -> HashMap<LabelText, OwnerSum> {
-    let mut by_path: HashMap<Option<&CgroupPath>, OwnerSum> = HashMap::new();
-    for process in processes {
-        let sum = by_path.entry(process.cgroup.as_ref()).or_default();
-        *sum = sum.plus(OwnerSum::of(process));
-    }
-    let mut by_owner: HashMap<LabelText, OwnerSum> = HashMap::new();
-    for (path, part) in by_path {
-        let sum = by_owner.entry(labels(path)).or_default();
-        *sum = sum.plus(part);
-    }
-    by_owner
-}
-
-/// `kind` and `id` of who owns the cgroup at `path`, and whose it is if it is a user's.
-fn labels(path: Option<&CgroupPath>) -> LabelText {
-    let Some(path) = path else {
+/// Its `kind` and `id`, and whose it is if it is a user's.
+fn labels(owner: Option<&Owner>) -> LabelText {
+    let Some(owner) = owner else {
         return LabelText::new([("kind", "unknown")]);
     };
-    let owner = Owner::of_path(path.as_str());
     let uid = owner.uid().map(|uid| uid.to_string()).unwrap_or_default();
     LabelText::new([("kind", owner.kind()), ("id", owner.id()), ("uid", &uid)])
 }
@@ -54,63 +35,35 @@ fn labels(path: Option<&CgroupPath>) -> LabelText {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use highwater_core::frame::SlowReadings;
-    use highwater_core::id::{Comm, Pid, ProcKey};
     use highwater_core::units::Bytes;
 
-    fn process(path: Option<&str>, anon_mib: u64) -> ProcSample {
-        ProcSample {
-            key: ProcKey::default(),
-            comm: Comm::new(b"x"),
-            cgroup: path.map(|path| CgroupPath::new(path.as_bytes())),
-            parent: Pid::new(1),
-            state: b'S',
-            threads: 2,
-            cpu_us: 0,
-            major_faults: 0,
-            virtual_size: Bytes::ZERO,
-            resident: Bytes::from_mib(anon_mib + 1),
-            resident_shared: Bytes::from_mib(1),
-            children: None,
-            zombie_children: None,
-            slow: SlowReadings::default(),
-        }
-    }
-
-    #[test]
-    fn processes_of_one_owner_are_one_sum_whatever_cgroup_below_it_they_are_in() {
-        let mut zombie = process(Some("/system.slice/web.service/workers"), 0);
-        zombie.state = b'Z';
-        let mut counted = process(Some("/system.slice/web.service"), 3);
-        counted.slow.open_fds = Some(7);
-        let sums = sums(&[zombie, process(None, 1), counted]);
-        let web = LabelText::new([("kind", "unit"), ("id", "web.service")]);
-        let expected = OwnerSum {
-            processes: 2,
-            zombies: 1,
-            threads: 4,
-            resident_anon: Bytes::from_mib(3),
-            swap: None,
-            open_fds: Some(7),
+    fn owner(path: Option<&str>, anon_mib: u64) -> OwnerSample {
+        let sum = OwnerSum {
+            processes: 1,
+            resident_anon: Bytes::from_mib(anon_mib),
+            ..OwnerSum::default()
         };
-        assert_eq!(sums[0], (web, expected));
-        assert_eq!(sums[1].0, LabelText::new([("kind", "unknown")]));
-        assert_eq!(sums.len(), 2);
+        OwnerSample { owner: path.map(Owner::of_path), sum }
     }
 
     #[test]
-    fn the_same_unit_of_two_users_is_two_owners() {
-        let path =
-            |uid| format!("/user.slice/user-{uid}.slice/user@{uid}.service/app.slice/a.service");
-        assert_eq!(sums(&[process(Some(&path(1000)), 1), process(Some(&path(1001)), 1)]).len(), 2);
+    fn owners_are_told_by_kind_name_and_user_the_largest_first() {
+        let user = "/user.slice/user-1000.slice/user@1000.service/app.slice/a.service";
+        let owners =
+            [owner(Some("/system.slice/web.service"), 1), owner(None, 2), owner(Some(user), 3)];
+        let told: Vec<_> = largest_owners(&owners).into_iter().map(|(labels, _)| labels).collect();
+        let user = [("kind", "user-unit"), ("id", "a.service"), ("uid", "1000")];
+        let web = [("kind", "unit"), ("id", "web.service")];
+        let unknown = LabelText::new([("kind", "unknown")]);
+        assert_eq!(told, [LabelText::new(user), unknown, LabelText::new(web)]);
     }
 
     #[test]
     fn the_small_owners_become_one_and_nothing_is_lost() {
         let count = u64::try_from(MAX_OWNERS).unwrap() + 20;
         let many: Vec<_> =
-            (0..count).map(|n| process(Some(&format!("/s/u{n}.service")), n)).collect();
-        let sums = sums(&many);
+            (0..count).map(|n| owner(Some(&format!("/s/u{n}.service")), n)).collect();
+        let sums = largest_owners(&many);
         assert_eq!(sums.len(), MAX_OWNERS + 1);
         let other = &sums[MAX_OWNERS];
         assert_eq!(other.0, LabelText::new([("kind", "other")]));

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use highwater_core::frame::Frame;
-use highwater_core::metric::MetricKind;
+use highwater_core::thing::Thing;
 
 /// The newest state of the recorder, asked anew for every request.
 pub trait Readings: Send + Sync {
@@ -14,8 +14,8 @@ pub trait Readings: Send + Sync {
     /// How the recorder is.
     fn health(&self) -> Health;
 
-    /// The recorder's own numbers.
-    fn own(&self) -> Vec<OwnMetric>;
+    /// Numbers that are not part of a frame: the recorder's own, and those of the newest survey.
+    fn things(&self) -> Vec<Thing>;
 }
 
 /// How the recorder is.
@@ -27,6 +27,10 @@ pub struct Health {
     pub cadence: Duration,
     /// Writing history.
     pub store: Condition,
+    /// Readings that wait in memory because history cannot be written, and since when.
+    pub backlog: Option<(u64, Duration)>,
+    /// What is slowed down because the recorder used more than it may.
+    pub slowed: Vec<String>,
     /// Reading kernel messages.
     pub kmsg: Condition,
 }
@@ -40,22 +44,4 @@ pub enum Condition {
     Off(String),
     /// It should work and does not, and why.
     Failing(String),
-}
-
-/// One number about the recorder itself, with its labels.
-///
-/// Names begin with `highwater_agent_`; a counter's ends in `_total`. No two may have the same
-/// name and labels.
-#[derive(Clone, Debug, PartialEq)]
-pub struct OwnMetric {
-    /// The metric's name.
-    pub name: &'static str,
-    /// One line of help.
-    pub help: &'static str,
-    /// Gauge or counter.
-    pub kind: MetricKind,
-    /// Labels, if one name has several numbers.
-    pub labels: Vec<(&'static str, String)>,
-    /// The number.
-    pub value: f64,
 }

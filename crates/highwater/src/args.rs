@@ -1,9 +1,12 @@
 //! What can be typed.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
+use highwater_agent::config::{Config, ConfigError, Wrong};
+use highwater_core::units::Bytes;
 
 /// highwater tells you why a process died, and how this machine's memory fares.
 ///
@@ -37,6 +40,11 @@ impl Args {
                 args.data_dir = args.data_dir.take().or(data_dir);
                 (json, None)
             }
+            Command::Store(args) => {
+                args.json |= json;
+                args.data_dir = args.data_dir.take().or(data_dir);
+                (false, None)
+            }
             Command::Completions(_) | Command::Man(_) => (json, data_dir),
         };
         let stray = if json { Some("--json") } else { data_dir.map(|_| "--data-dir") };
@@ -58,6 +66,8 @@ pub(crate) enum Command {
     Checkup(CheckupArgs),
     /// Record this machine
     Agent(AgentArgs),
+    /// Look after the recording: what there is, whether it is whole, room, copies
+    Store(StoreArgs),
     /// Print a completion script for a shell
     Completions(CompletionsArgs),
     /// Print a manual page, or write all of them into a directory
@@ -129,6 +139,100 @@ pub(crate) struct AgentArgs {
     pub(crate) print_config: bool,
 }
 
+/// Look after the recording on disk.
+#[derive(Debug, clap::Args)]
+pub(crate) struct StoreArgs {
+    #[command(subcommand)]
+    pub(crate) command: StoreCommand,
+    /// Answer in JSON
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Where the agent keeps its data
+    #[arg(long, value_name = "DIR", global = true)]
+    pub(crate) data_dir: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum StoreCommand {
+    /// Tell what is on record: how far back, how large, in how many series
+    Info(InfoArgs),
+    /// Verify every row, and say what is lost if one is damaged
+    Check(CheckArgs),
+    /// Seal, compact, forget what is past its time, and give the room back now
+    Compact(CompactArgs),
+    /// Copy the recording into a file, also while the agent records
+    ExportDb(ExportArgs),
+}
+
+/// Tell what is on record: how far back, how large, in how many series.
+///
+/// Nothing is changed, and the agent may go on recording. Times are UTC.
+///
+/// Exit status: 0 told; 1 there is no recording, or it cannot be read; 64 usage.
+#[derive(Debug, Default, clap::Args)]
+pub(crate) struct InfoArgs {
+    /// Take the limits from this configuration
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+}
+
+/// Verify every row, and say what is lost if one is damaged.
+///
+/// Reads the whole file and changes nothing; the agent may go on recording. What is damaged is left
+/// out of every answer by itself: this says how much that is.
+///
+/// Exit status: 0 whole; 1 damaged, or it cannot be read; 64 usage.
+#[derive(Debug, Default, clap::Args)]
+pub(crate) struct CheckArgs {}
+
+/// Seal, compact, forget what is past its time, and give the room back now.
+///
+/// The agent does all this by itself, a little at a time; this is for a recording that no agent
+/// looks after, or to make room at once with narrower limits. Limits are those of the configuration
+/// unless they are given here. Deaths are kept for good.
+///
+/// Exit status: 0 done; 1 an agent is recording into it, or it cannot be written; 64 usage.
+#[derive(Debug, Default, clap::Args)]
+pub(crate) struct CompactArgs {
+    /// Take the limits from this configuration
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Keep every reading for so long: 7d
+    #[arg(long, value_name = "SPAN", value_parser = keep)]
+    pub(crate) keep: Option<Duration>,
+    /// Keep the values of every minute for so long: 30d
+    #[arg(long, value_name = "SPAN", value_parser = keep_minutes)]
+    pub(crate) keep_minutes: Option<Duration>,
+    /// Keep the values of every ten minutes for so long: 400d
+    #[arg(long, value_name = "SPAN", value_parser = keep_ten_minutes)]
+    pub(crate) keep_ten_minutes: Option<Duration>,
+    /// Forget the oldest until all of it takes no more than this: 512MiB
+    #[arg(long, value_name = "SIZE", value_parser = budget)]
+    pub(crate) budget: Option<Bytes>,
+}
+
+/// Copy the recording into a file, also while the agent records.
+///
+/// The copy is of one moment, whole, and a SQLite database like the recording. With --plain it has
+/// ordinary rows in place of compressed ones, to be asked with sqlite3; that takes twenty times the
+/// room or more, so give a range.
+///
+/// Exit status: 0 written; 1 it cannot be read or written, or FILE exists; 64 usage.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ExportArgs {
+    /// Write this file; none is overwritten
+    pub(crate) file: PathBuf,
+    /// Unroll samples into ordinary SQL rows
+    #[arg(long)]
+    pub(crate) plain: bool,
+    /// Only samples and events since then: 2h, 7d, 2026-11-20T08:00:00Z
+    #[arg(long, value_name = "TIME", value_parser = since, requires = "plain")]
+    pub(crate) since: Option<Since>,
+    /// Only samples and events until then
+    #[arg(long, value_name = "TIME", value_parser = since, requires = "plain")]
+    pub(crate) until: Option<Since>,
+}
+
 /// Print a completion script for a shell.
 #[derive(Debug, clap::Args)]
 pub(crate) struct CompletionsArgs {
@@ -139,9 +243,9 @@ pub(crate) struct CompletionsArgs {
 /// Print the manual page, or write all of them into a directory.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ManArgs {
-    /// The page of this command, in place of the main one
+    /// The page of this command, in place of the main one: why, store info
     #[arg(conflicts_with = "dir")]
-    pub(crate) command: Option<String>,
+    pub(crate) command: Vec<String>,
     /// Write highwater.1, highwater-why.1, … into this directory
     #[arg(long, value_name = "DIR")]
     pub(crate) dir: Option<PathBuf>,
@@ -190,10 +294,38 @@ fn since(text: &str) -> Result<Since, String> {
     Ok(Since::Ago(length.unsigned_abs()))
 }
 
+fn keep(text: &str) -> Result<Duration, String> {
+    configured("keep", text).map(|config| config.store.keep)
+}
+
+fn keep_minutes(text: &str) -> Result<Duration, String> {
+    configured("keep_minutes", text).map(|config| config.store.keep_minutes)
+}
+
+fn keep_ten_minutes(text: &str) -> Result<Duration, String> {
+    configured("keep_ten_minutes", text).map(|config| config.store.keep_ten_minutes)
+}
+
+fn budget(text: &str) -> Result<Bytes, String> {
+    configured("budget", text).map(|config| config.store.budget)
+}
+
+/// What `text` is as the value of a key of `[store]`: one way to write an amount, and one set of
+/// bounds, for the file and the command line.
+fn configured(key: &str, text: &str) -> Result<Config, String> {
+    // A string of JSON is one of TOML.
+    let value = serde_json::Value::from(text);
+    Config::parse(&format!("[store]\n{key} = {value}\n"), "").map_err(|error| match error {
+        ConfigError::Faults(faults) => match faults.first().map(|fault| &fault.wrong) {
+            Some(Wrong::BadValue { why, allowed, .. }) => format!("{why}; allowed is {allowed}"),
+            _ => "no such value".to_owned(),
+        },
+        other => other.to_string(),
+    })
+}
+
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use clap::CommandFactory as _;
 
     use super::*;
@@ -210,6 +342,29 @@ mod tests {
         assert!(matches!(since("2026-11-20T08:00:00Z"), Ok(Since::At(_))));
         for wrong in ["", "yesterday", "3", "2026-11-20", "1mo"] {
             assert!(since(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn amounts_are_written_as_in_the_configuration() {
+        assert_eq!(keep("1d12h"), Ok(Duration::from_hours(36)));
+        assert_eq!(budget("512MiB"), Ok(Bytes::from_mib(512)));
+        for wrong in ["", "7", "7 parsecs", "1s\"\nkeep = \"1h"] {
+            let said = keep(wrong).unwrap_err();
+            assert!(said.contains("allowed is a duration from"), "{wrong:?}: {said}");
+        }
+    }
+
+    #[test]
+    fn options_of_a_store_command_stand_before_or_behind_it() {
+        for typed in [
+            &["highwater", "--json", "--data-dir", "/x", "store", "info"][..],
+            &["highwater", "store", "--json", "info", "--data-dir", "/x"],
+            &["highwater", "store", "info", "--data-dir", "/x", "--json"],
+        ] {
+            let command = Args::try_parse_from(typed).unwrap().into_command().unwrap();
+            let Command::Store(args) = command else { panic!("{command:?}") };
+            assert!(args.json && args.data_dir == Some(PathBuf::from("/x")), "{args:?}");
         }
     }
 }

@@ -9,5 +9,6 @@ mod logfile;
 pub(crate) mod manual;
 mod mask;
 mod progress;
+pub(crate) mod store;
 mod target;
 pub(crate) mod why;

@@ -32,6 +32,7 @@ fn run(command: &Command) -> ExitCode {
         Command::Checkup(args) => cmd::checkup::run(args),
         Command::Why(args) => cmd::why::run(args),
         Command::Agent(args) => cmd::agent::run(args),
+        Command::Store(args) => cmd::store::run(args),
         Command::Completions(args) => cmd::manual::completions(args),
         Command::Man(args) => cmd::manual::man(args),
     };

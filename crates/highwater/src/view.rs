@@ -6,6 +6,7 @@ pub(crate) mod death;
 mod draw;
 mod paint;
 mod ranking;
+pub(crate) mod store;
 pub(crate) mod why;
 pub(crate) mod wrap;
 pub(crate) mod written;

@@ -1,7 +1,8 @@
-//! The table of keys, and what walks it.
+//! What a key is, and what walks the table of them.
 
 use std::fmt::Display;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use highwater_core::text;
@@ -9,28 +10,13 @@ use highwater_core::units::{Bytes, Permille};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::Config;
 use super::amount::{share, share_text, size, size_text, span, span_text};
 use super::fault::{ConfigError, Fault, Wrong};
-use super::{Config, hours, minutes};
+use super::table::KEYS;
 
-/// Below a second the recorder itself would be load; a spike between two readings ten minutes
-/// apart leaves no trace.
-const EVERY: (Duration, Duration) = (Duration::from_secs(1), minutes(10));
-/// A tenth of a second is ten reads of every file of a cgroup a second; slower than a whole
-/// reading at its fastest is no close-up.
-const CLOSE_UP_EVERY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(1));
-/// Below 1 % a limit is reached between two readings; above 50 % most cgroups would be near.
-const CLOSE_UP_WITHIN: (Permille, Permille) = (Permille::new(10), Permille::new(500));
-/// Zero looks at the distance alone; an hour is already no emergency.
-const CLOSE_UP_HORIZON: (Duration, Duration) = (Duration::ZERO, hours(1));
-/// As for whole readings; descriptors that leak for an hour unseen are too many.
-const SLOW_EVERY: (Duration, Duration) = (Duration::from_secs(1), hours(1));
-/// An hour is the least that explains a death; four hundred days compare a year with the last.
-const KEEP: (Duration, Duration) = (hours(1), hours(400 * 24));
-/// Zero keeps every process; above 1 TiB is a slip of the unit.
-const PROCESS_MIN_RSS: (Bytes, Bytes) = (Bytes::ZERO, Bytes::new(1 << 40));
-/// −1000 is "never": a recorder that leaks must still be killed before the machine hangs.
-const OOM_SCORE_ADJ: (i32, i32) = (-999, 1000);
+/// Each is walked once in a round; a machine has its logs in a few places.
+const MOST_FOLDERS: usize = 16;
 
 /// How much of a wrong value is repeated.
 const SHOWN_CHARS: usize = 60;
@@ -44,109 +30,21 @@ pub struct Key {
     pub default: &'static str,
     /// What it means, in one or two sentences.
     pub doc: &'static str,
-    kind: Kind,
+    pub(super) kind: Kind,
 }
 
 /// What a key's value is, within which bounds, and where it goes.
 #[derive(Debug)]
-enum Kind {
+pub(super) enum Kind {
     Span((Duration, Duration), fn(&mut Config) -> &mut Duration),
     Size((Bytes, Bytes), fn(&mut Config) -> &mut Bytes),
     Share((Permille, Permille), fn(&mut Config) -> &mut Permille),
     Number((i32, i32), fn(&mut Config) -> &mut i32),
+    Count((u32, u32), fn(&mut Config) -> &mut u32),
     Switch(fn(&mut Config) -> &mut bool),
+    Folders(fn(&mut Config) -> &mut Vec<PathBuf>),
     Address(fn(&mut Config) -> &mut SocketAddr),
 }
-
-/// Every key, section by section.
-pub const KEYS: &[Key] = &[
-    Key {
-        path: "sample.every",
-        default: "\"5s\"",
-        doc: "How often the whole machine is read: memory, cgroups, processes.",
-        kind: Kind::Span(EVERY, |config| &mut config.sample.every),
-    },
-    Key {
-        path: "sample.close_up_every",
-        default: "\"250ms\"",
-        doc: "How often a cgroup that is near its limit is read, and its processes, so that the \
-              last seconds before a death are on record.",
-        kind: Kind::Span(CLOSE_UP_EVERY, |config| &mut config.sample.close_up_every),
-    },
-    Key {
-        path: "sample.close_up_within",
-        default: "\"10%\"",
-        doc: "A cgroup is near its limit when less than this share of the limit is left.",
-        kind: Kind::Share(CLOSE_UP_WITHIN, |config| &mut config.sample.close_up_within),
-    },
-    Key {
-        path: "sample.close_up_horizon",
-        default: "\"1min\"",
-        doc: "A cgroup is also near its limit when it would reach it this soon by the growth of \
-              the last readings; \"0s\" looks at the share alone.",
-        kind: Kind::Span(CLOSE_UP_HORIZON, |config| &mut config.sample.close_up_horizon),
-    },
-    Key {
-        path: "sample.slow_every",
-        default: "\"30s\"",
-        doc: "How often that is read which costs more: open files, swap, peaks, the kernel's \
-              scores. Never more often than sample.every.",
-        kind: Kind::Span(SLOW_EVERY, |config| &mut config.sample.slow_every),
-    },
-    Key {
-        path: "store.keep",
-        default: "\"7d\"",
-        doc: "How long samples are kept on disk. Deaths are kept for good.",
-        kind: Kind::Span(KEEP, |config| &mut config.store.keep),
-    },
-    Key {
-        path: "store.process_min_rss",
-        default: "\"16MiB\"",
-        doc: "A process with this much memory in RAM is kept on disk with series of its own; \
-              the others are in the sum of their cgroup. \"0\" keeps every process.",
-        kind: Kind::Size(PROCESS_MIN_RSS, |config| &mut config.store.process_min_rss),
-    },
-    Key {
-        path: "web.enabled",
-        default: "true",
-        doc: "Whether /metrics and /healthz are served.",
-        kind: Kind::Switch(|config| &mut config.web.enabled),
-    },
-    Key {
-        path: "web.listen",
-        default: "\"127.0.0.1:9477\"",
-        doc: "Where they are served. There is no password: an address other than the loopback \
-              shows this machine's units and processes to the network.",
-        kind: Kind::Address(|config| &mut config.web.listen),
-    },
-    Key {
-        path: "web.per_process",
-        default: "false",
-        doc: "Whether /metrics shows every process and not only sums by owner: many series, and \
-              new ones with every restart.",
-        kind: Kind::Switch(|config| &mut config.web.per_process),
-    },
-    Key {
-        path: "agent.lock_memory",
-        default: "true",
-        doc: "Whether the agent keeps its own memory from being swapped out, where it is \
-              permitted, so that it still records when the machine thrashes.",
-        kind: Kind::Switch(|config| &mut config.agent.lock_memory),
-    },
-    Key {
-        path: "agent.oom_score_adj",
-        default: "-900",
-        doc: "How willingly the kernel kills the agent when memory runs out, where it may be set: \
-              the lower, the later.",
-        kind: Kind::Number(OOM_SCORE_ADJ, |config| &mut config.agent.oom_score_adj),
-    },
-    Key {
-        path: "kmsg.enabled",
-        default: "true",
-        doc: "Whether the kernel's messages are read. Without them no death is recorded.",
-        kind: Kind::Switch(|config| &mut config.kmsg.enabled),
-    },
-];
 
 impl Key {
     /// The section, and the name in it.
@@ -167,7 +65,11 @@ impl Key {
                 format!("a share from \"{}\" to \"{}\"", share_text(*least), share_text(*most))
             }
             Kind::Number((least, most), _) => format!("a whole number from {least} to {most}"),
+            Kind::Count((least, most), _) => format!("a whole number from {least} to {most}"),
             Kind::Switch(_) => "true or false".to_owned(),
+            Kind::Folders(_) => {
+                format!("a list of at most {MOST_FOLDERS} folders, as in [\"/var/log\"]")
+            }
             Kind::Address(_) => {
                 "an address and a port, as in \"127.0.0.1:9477\" or \"[::1]:9477\"".to_owned()
             }
@@ -181,6 +83,8 @@ impl Key {
             Kind::Size(bounds, slot) => *slot(config) = within(bounds, size(string(value)?)?)?,
             Kind::Share(bounds, slot) => *slot(config) = within(bounds, share(string(value)?)?)?,
             Kind::Number(bounds, slot) => *slot(config) = within(bounds, number(value)?)?,
+            Kind::Count(bounds, slot) => *slot(config) = within(bounds, number(value)?)?,
+            Kind::Folders(slot) => *slot(config) = folders(value)?,
             Kind::Switch(slot) => {
                 *slot(config) = value.as_bool().ok_or_else(|| not("a switch", value))?;
             }
@@ -205,10 +109,25 @@ fn string<'a>(value: &'a DeValue<'_>) -> Result<&'a str, String> {
     value.as_str().ok_or_else(|| not("a text in quotes", value))
 }
 
-fn number(value: &DeValue<'_>) -> Result<i32, String> {
+fn number<T: TryFrom<i64>>(value: &DeValue<'_>) -> Result<T, String> {
     let integer = value.as_integer().ok_or_else(|| not("a whole number", value))?;
-    i32::from_str_radix(integer.as_str(), integer.radix())
-        .map_err(|_| "it is out of range".to_owned())
+    i64::from_str_radix(integer.as_str(), integer.radix())
+        .ok()
+        .and_then(|number| T::try_from(number).ok())
+        .ok_or_else(|| "it is out of range".to_owned())
+}
+
+/// Folders by their whole paths: the agent's working directory is nobody's business.
+fn folders(value: &DeValue<'_>) -> Result<Vec<PathBuf>, String> {
+    let list = value.as_array().ok_or_else(|| not("a list", value))?;
+    if list.len() > MOST_FOLDERS {
+        return Err("it is too long".to_owned());
+    }
+    let folder = |entry: &Spanned<DeValue<'_>>| {
+        let path = PathBuf::from(string(entry.get_ref())?);
+        if path.is_absolute() { Ok(path) } else { Err("a path in it is not absolute".to_owned()) }
+    };
+    list.iter().map(folder).collect()
 }
 
 fn not(wanted: impl Display, value: &DeValue<'_>) -> String {

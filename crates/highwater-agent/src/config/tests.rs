@@ -34,7 +34,23 @@ fn every_key_reaches_its_own_place() {
     let text = r#"
         sample = { every = "2s", close_up_every = "100ms", close_up_within = "12.5%", close_up_horizon = "0s", slow_every = "1m" }
         store.keep = "4w"
+        store.keep_minutes = "5w"
+        store.keep_ten_minutes = "6w"
+        store.budget = "1GiB"
+        store.free_floor = "0"
         store.process_min_rss = "1 GiB"
+        store.process_min_growth = "2MiB"
+        store.process_min_age = "2h"
+        store.old_processes = 1
+        store.new_processes = 2
+        store.processes = 3
+        [survey]
+        enabled = false
+        every = "2min"
+        log_folders = ["/a", "/b"]
+        log_file_least = "1kB"
+        mappings_an_hour = "1s"
+        docker = false
         [web]
         enabled = false
         listen = "[::1]:1"
@@ -42,11 +58,17 @@ fn every_key_reaches_its_own_place() {
         [agent]
         lock_memory = false
         oom_score_adj = 0x10
+        cpu_budget = "0.3%"
+        memory_budget = "20MiB"
         [kmsg]
         enabled = false
     "#;
-    let config = Config::parse(text, "f").unwrap();
-    let expected = Config {
+    assert_eq!(Config::parse(text, "f").unwrap(), everything_else());
+}
+
+/// Every key away from its default.
+fn everything_else() -> Config {
+    Config {
         sample: Sample {
             every: Duration::from_secs(2),
             close_up_every: Duration::from_millis(100),
@@ -54,12 +76,36 @@ fn every_key_reaches_its_own_place() {
             close_up_horizon: Duration::ZERO,
             slow_every: minutes(1),
         },
-        store: Store { keep: hours(28 * 24), process_min_rss: Bytes::new(1 << 30) },
+        store: Store {
+            keep: hours(28 * 24),
+            keep_minutes: hours(35 * 24),
+            keep_ten_minutes: hours(42 * 24),
+            budget: Bytes::new(1 << 30),
+            free_floor: Bytes::ZERO,
+            process_min_rss: Bytes::new(1 << 30),
+            process_min_growth: Bytes::from_mib(2),
+            process_min_age: hours(2),
+            old_processes: 1,
+            new_processes: 2,
+            processes: 3,
+        },
+        survey: Survey {
+            enabled: false,
+            every: minutes(2),
+            log_folders: vec!["/a".into(), "/b".into()],
+            log_file_least: Bytes::new(1_000),
+            mappings_an_hour: Duration::from_secs(1),
+            docker: false,
+        },
         web: Web { enabled: false, listen: "[::1]:1".parse().unwrap(), per_process: true },
-        agent: Own { lock_memory: false, oom_score_adj: 16 },
+        agent: Own {
+            lock_memory: false,
+            oom_score_adj: 16,
+            cpu_budget: Permille::new(3),
+            memory_budget: Bytes::from_mib(20),
+        },
         kmsg: Kmsg { enabled: false },
-    };
-    assert_eq!(config, expected);
+    }
 }
 
 #[test]
@@ -90,6 +136,10 @@ slow_every = "30 sec"
 [store]
 keep = "7"
 process_min_rss = "1.5GiB"
+new_processes = 0
+processes = -1
+[survey]
+log_folders = "/var/log"
 [web]
 enabled = "yes"
 listen = "localhost:9477"
@@ -106,13 +156,26 @@ oom_score_adj = -1000
     bad value "30 sec" of "sample.slow_every" in agent.toml line 7: its unit is none of ms, s, min, h, d, w; allowed is a duration from "1s" to "1h"
     bad value "7" of "store.keep" in agent.toml line 9: it lacks a unit (ms, s, min, h, d, w); allowed is a duration from "1h" to "400d"
     bad value "1.5GiB" of "store.process_min_rss" in agent.toml line 10: it is not whole: take a smaller unit; allowed is a size from "0" to "1TiB"
-    bad value "yes" of "web.enabled" in agent.toml line 12: it is not a switch but of type string; allowed is true or false
-    bad value "localhost:9477" of "web.listen" in agent.toml line 13: it is no such address; allowed is an address and a port, as in "127.0.0.1:9477" or "[::1]:9477"
-    bad value 1 of "web.per_process" in agent.toml line 14: it is not a switch but of type integer; allowed is true or false
-    bad value 2026-01-01 of "agent.lock_memory" in agent.toml line 16: it is not a switch but of type datetime; allowed is true or false
-    bad value -1000 of "agent.oom_score_adj" in agent.toml line 17: it is too small; allowed is a whole number from -999 to 1000
+    bad value 0 of "store.new_processes" in agent.toml line 11: it is too small; allowed is a whole number from 1 to 1000
+    bad value -1 of "store.processes" in agent.toml line 12: it is out of range; allowed is a whole number from 0 to 50000
+    bad value "/var/log" of "survey.log_folders" in agent.toml line 14: it is not a list but of type string; allowed is a list of at most 16 folders, as in ["/var/log"]
+    bad value "yes" of "web.enabled" in agent.toml line 16: it is not a switch but of type string; allowed is true or false
+    bad value "localhost:9477" of "web.listen" in agent.toml line 17: it is no such address; allowed is an address and a port, as in "127.0.0.1:9477" or "[::1]:9477"
+    bad value 1 of "web.per_process" in agent.toml line 18: it is not a switch but of type integer; allowed is true or false
+    bad value 2026-01-01 of "agent.lock_memory" in agent.toml line 20: it is not a switch but of type datetime; allowed is true or false
+    bad value -1000 of "agent.oom_score_adj" in agent.toml line 21: it is too small; allowed is a whole number from -999 to 1000
     "#);
     insta::assert_snapshot!(faults("agent.oom_score_adj = 99999999999"), @r#"bad value 99999999999 of "agent.oom_score_adj" in agent.toml line 1: it is out of range; allowed is a whole number from -999 to 1000"#);
+}
+
+#[test]
+fn folders_are_whole_paths_and_not_too_many() {
+    insta::assert_snapshot!(faults("survey.log_folders = [\"/a\", 1]\n"), @r#"bad value ["/a", 1] of "survey.log_folders" in agent.toml line 1: it is not a text in quotes but of type integer; allowed is a list of at most 16 folders, as in ["/var/log"]"#);
+    insta::assert_snapshot!(faults("survey.log_folders = [\"a/b\"]\n"), @r#"bad value ["a/b"] of "survey.log_folders" in agent.toml line 1: a path in it is not absolute; allowed is a list of at most 16 folders, as in ["/var/log"]"#);
+    let many = format!("survey.log_folders = [{}]", "\"/a\",".repeat(17));
+    insta::assert_snapshot!(faults(&many), @r#"bad value ["/a","/a","/a","/a","/a","/a","/a","/a","/a","/a","/a","/a"… of "survey.log_folders" in agent.toml line 1: it is too long; allowed is a list of at most 16 folders, as in ["/var/log"]"#);
+    let none = Config::parse("survey.log_folders = []", "f").unwrap();
+    assert!(none.survey.log_folders.is_empty());
 }
 
 #[test]

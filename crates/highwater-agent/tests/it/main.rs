@@ -7,5 +7,7 @@
     reason = "tests"
 )]
 
+mod bad_times;
+mod catalogue;
 mod death;
 mod life;

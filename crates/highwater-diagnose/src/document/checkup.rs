@@ -5,7 +5,7 @@ use highwater_core::frame::Stall;
 use serde::Serialize;
 
 use super::{SCHEMA, bytes, limit, time};
-use crate::checkup::{Checkup, Finding, Holder, PastDeath, ProcessUse, Severity};
+use crate::checkup::{Checkup, Finding, Holder, PastDeath, ProcessUse, Recorder, Severity};
 
 /// The answer of `checkup`.
 #[derive(Clone, Debug, Serialize)]
@@ -24,6 +24,7 @@ pub struct CheckupDocument {
     deaths: Vec<PastDeathDocument>,
     deaths_gap: Option<String>,
     unlimited: Vec<String>,
+    recorder: Option<RecorderDocument>,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -53,6 +54,22 @@ struct Memory {
 struct Pressure {
     some: Option<StallDocument>,
     full: Option<StallDocument>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct RecorderDocument {
+    place: String,
+    running: Option<bool>,
+    used_bytes: u64,
+    budget_bytes: Option<u64>,
+    newest: Option<String>,
+    raw_from: Option<String>,
+    minutes_from: Option<String>,
+    ten_minutes_from: Option<String>,
+    trouble: Option<String>,
+    waiting_readings: u64,
+    slowed: Vec<String>,
+    memory_tight: bool,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -109,6 +126,7 @@ impl From<&Checkup> for CheckupDocument {
             deaths: checkup.deaths.iter().map(past_death).collect(),
             deaths_gap: checkup.deaths_gap.clone(),
             unlimited: checkup.unlimited.iter().map(|holder| holder.owner.clone()).collect(),
+            recorder: checkup.recorder.as_ref().map(recorder),
         }
     }
 }
@@ -131,6 +149,23 @@ fn memory(checkup: &Checkup) -> Memory {
         min_watermark_bytes: bytes(memory.min),
         swap_total_bytes: bytes(memory.swap_total),
         swap_free_bytes: bytes(memory.swap_free),
+    }
+}
+
+fn recorder(recorder: &Recorder) -> RecorderDocument {
+    RecorderDocument {
+        place: recorder.place.clone(),
+        running: recorder.is_running,
+        used_bytes: recorder.used.get(),
+        budget_bytes: bytes(recorder.budget),
+        newest: time(recorder.newest),
+        raw_from: time(recorder.raw_from),
+        minutes_from: time(recorder.minutes_from),
+        ten_minutes_from: time(recorder.ten_minutes_from),
+        trouble: recorder.trouble.clone(),
+        waiting_readings: recorder.backlog,
+        slowed: recorder.slowed.clone(),
+        memory_tight: recorder.is_tight,
     }
 }
 

@@ -1,11 +1,13 @@
 //! Frames in, series out.
 
+use std::time::Duration;
+
 use highwater_core::frame::Frame;
 use highwater_core::series::{Matcher, NAME, Selection, SeriesSource, Want};
-use highwater_store::{Reader, Store};
+use highwater_store::{Keep, Maintained, Reader, Store, Work};
 use tempfile::tempdir;
 
-use crate::frames::{at, boot, close_up, frame, other_boot, points, process, select};
+use crate::frames::{at, boot, close_up, frame, other_boot, points, process, select, stamp};
 
 const RSS: &str = "process_resident_memory_bytes";
 const USAGE: &str = "container_memory_usage_bytes";
@@ -121,8 +123,13 @@ fn a_process_that_moves_or_reboots_keeps_its_labels_straight() {
     assert_eq!((last.wall, last.boot_id), (at(3000), other_boot()));
 }
 
+/// Raw samples and buckets alike for so long.
+fn keep(span: Duration) -> Keep {
+    Keep { raw: span, minute: span, ten_minutes: span, ..Keep::default() }
+}
+
 #[test]
-fn age_takes_ticks_then_entities_and_leaves_the_rest() {
+fn age_takes_samples_then_entities_and_leaves_the_rest() {
     let dir = tempdir().unwrap();
     let mut store = Store::open(dir.path()).unwrap();
     let hour = 3_600_000;
@@ -133,21 +140,14 @@ fn age_takes_ticks_then_entities_and_leaves_the_rest() {
         store.append(&frame(n * 5000), boot()).unwrap();
     }
     store.append(&frame(hour), boot()).unwrap();
-    let (mut ticks, mut calls) = (0, 0);
-    loop {
-        let forgotten = store.forget_before(at(hour)).unwrap();
-        ticks += forgotten.ticks;
-        calls += 1;
-        if !forgotten.more {
-            assert_eq!(forgotten.entities, 1);
-            break;
-        }
-    }
-    assert_eq!((ticks, calls), (200, 4), "in batches");
+    let (mut forgot, half_hour) = (0, Duration::from_mins(30));
+    let mut tell = |done: Maintained| forgot += usize::from(done.work == Work::Forgot);
+    store.settle(stamp(hour), &keep(half_hour), &mut tell).unwrap();
+    assert!(forgot > 1, "in steps");
     store.append(&frame(hour + 5000), boot()).unwrap();
     let reader = Reader::open(dir.path()).unwrap();
     let info = reader.info().unwrap();
-    assert_eq!((info.ticks, info.entities), (2, 6));
+    assert_eq!(info.entities, 6);
     assert_eq!((info.oldest, info.newest), (Some(at(hour)), Some(at(hour + 5000))));
     assert!(info.database_bytes > 0 && info.wal_bytes > 0, "{info:?}");
     assert_eq!(points(&select(&reader, RSS, &[("pid", "20")], (0, 2 * hour), None)[0]).len(), 2);
@@ -158,25 +158,12 @@ fn what_is_forgotten_entirely_may_come_back() {
     let dir = tempdir().unwrap();
     let mut store = Store::open(dir.path()).unwrap();
     store.append(&frame(0), boot()).unwrap();
-    while store.forget_before(at(10_000_000)).unwrap().more {}
-    assert_eq!(Reader::open(dir.path()).unwrap().info().unwrap().entities, 0);
-    assert_eq!(store.append(&frame(1000), boot()).unwrap().entities, 6);
+    store.settle(stamp(10_000_000), &keep(Duration::from_hours(1)), &mut |_| ()).unwrap();
+    assert!(select(&Reader::open(dir.path()).unwrap(), RSS, &[], (-9, 9), None).is_empty());
+    store.append(&frame(10_001_000), boot()).unwrap();
     let reader = Reader::open(dir.path()).unwrap();
-    assert_eq!(select(&reader, RSS, &[], (0, 5000), None).len(), 2);
-}
-
-#[test]
-fn a_clock_that_is_set_back_hides_nothing() {
-    let dir = tempdir().unwrap();
-    let mut store = Store::open(dir.path()).unwrap();
-    for ms in [0, -86_400_000, -86_395_000] {
-        store.append(&frame(ms), boot()).unwrap();
-    }
-    let reader = Reader::open(dir.path()).unwrap();
-    let range = (-90_000_000, -80_000_000);
-    assert_eq!(points(&select(&reader, RSS, &[("pid", "10")], range, None)[0]).len(), 2);
-    let now = select(&reader, RSS, &[("pid", "10")], (-1, 1), None);
-    assert_eq!(points(&now[0]).len(), 1);
+    assert_eq!(select(&reader, RSS, &[], (0, 20_000_000), None).len(), 2);
+    assert_eq!(reader.info().unwrap().entities, 6);
 }
 
 #[test]

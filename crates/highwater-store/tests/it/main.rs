@@ -15,7 +15,11 @@
 mod blob;
 mod crash;
 mod damage;
+mod dice;
 mod events;
+mod flips;
 mod frames;
 mod golden;
 mod history;
+mod levels;
+mod model;

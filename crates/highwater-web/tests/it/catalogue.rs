@@ -6,6 +6,7 @@ use std::path::Path;
 use highwater_core::frame::{MemInfo, VmStat};
 use highwater_core::metric::OWNER;
 use highwater_core::metric::{CGROUP, Column, PROCESS, ZONE, machine};
+use highwater_core::thing::THINGS;
 use highwater_web::FIXED;
 use highwater_web::exposition::Kind;
 
@@ -29,7 +30,7 @@ fn the_manual_lists_every_metric() {
     assert!(now == expected, "docs/manual/metrics.md is out of date: run this test with BLESS=1");
 }
 
-fn tables() -> [(&'static str, String); 6] {
+fn tables() -> [(&'static str, String); 7] {
     let fixed = FIXED.iter().map(|f| (f.name, f.kind, f.help, fixed_told(f.name)));
     [
         ("machine", table(rows(&machine(), machine_told))),
@@ -37,8 +38,23 @@ fn tables() -> [(&'static str, String); 6] {
         ("cgroup", table(rows(CGROUP, cgroup_told))),
         ("owner", table(rows(OWNER, owner_told))),
         ("process", table(rows(PROCESS, process_told))),
+        ("survey", things()),
         ("recorder", table(fixed)),
     ]
+}
+
+/// The survey's numbers tell their unit by their names.
+fn things() -> String {
+    let mut out = "| metric | type | meaning |\n|---|---|---|\n".to_owned();
+    for thing in THINGS {
+        let kind = match Kind::of(thing.name, thing.kind) {
+            Kind::Counter => "counter",
+            Kind::Unknown => "untyped",
+            Kind::Gauge | Kind::Info => "gauge",
+        };
+        writeln!(out, "| `{}` | {kind} | {} |", thing.name, thing.help).unwrap();
+    }
+    out
 }
 
 type Row = (&'static str, Kind, &'static str, Told);
@@ -168,6 +184,8 @@ fn process_told(name: &str) -> Told {
         "process_cpu_seconds_total" => ("seconds", "stat `utime` + `stime`"),
         "highwater_process_major_faults_total" => ("faults", "stat `majflt`"),
         "process_threads" => ("threads", "stat `num_threads`"),
+        "highwater_process_children" => ("processes", "stat `ppid` of all processes"),
+        "highwater_process_zombie_children" => ("processes", "stat `ppid` and `state` of all"),
         "highwater_process_peak_resident_bytes" => ("bytes", "status `VmHWM`"),
         "highwater_process_swap_bytes" => ("bytes", "status `VmSwap`"),
         "highwater_process_page_tables_bytes" => ("bytes", "status `VmPTE`"),

@@ -8,10 +8,13 @@ use highwater_core::frame::{
 };
 use highwater_core::id::{CgroupPath, Comm, Pid, ProcKey, StartTicks};
 use highwater_core::limit::Limit;
-use highwater_core::metric::MetricKind;
+use highwater_core::owner::Owner;
+use highwater_core::series::Labels;
+use highwater_core::sum::{OwnerSample, OwnerSum};
+use highwater_core::thing::{Metric, Thing};
 use highwater_core::time::{BootTime, Stamp, WallTime};
 use highwater_core::units::Bytes;
-use highwater_web::{Condition, Health, OwnMetric, Readings};
+use highwater_web::{Condition, Health, Readings};
 
 pub(crate) const CONTAINER: &str =
     "34186d9bd07706222bd427bb647ceed81e8e108eb653ff73c7137099fca1cab6";
@@ -28,6 +31,8 @@ impl Still {
             sample_age: Some(Duration::from_millis(1_200)),
             cadence: Duration::from_secs(5),
             store: Condition::Ok,
+            backlog: None,
+            slowed: vec![],
             kmsg: Condition::Off("needs root or CAP_SYSLOG".into()),
         };
         Self { frame: Some(frame()), health }
@@ -43,26 +48,45 @@ impl Readings for Still {
         self.health.clone()
     }
 
-    fn own(&self) -> Vec<OwnMetric> {
-        let dropped = |queue: &str, value| OwnMetric {
-            name: "highwater_agent_dropped_total",
-            help: "Items that a full queue\nturned away.",
-            kind: MetricKind::Counter,
-            labels: vec![("queue", queue.to_owned())],
-            value,
-        };
-        let uptime = OwnMetric {
-            name: "highwater_agent_up_seconds",
-            help: "How long the recorder runs.",
-            kind: MetricKind::Gauge,
-            labels: vec![],
-            value: 12.5,
-        };
-        vec![dropped("store", 0.0), uptime, dropped("events", 2.0)]
+    fn things(&self) -> Vec<Thing> {
+        let thing = |metric, labels, value| Thing { metric, labels, value };
+        let queue = |name: &str| Labels::new([("queue", name)]);
+        vec![
+            thing(&DROPPED, queue("store"), 0.0),
+            thing(&UP, Labels::default(), 12.5),
+            thing(&DROPPED, queue("events"), 2.0),
+            // The same number told twice must not be two samples of one series.
+            thing(&UP, Labels::default(), 12.5),
+            thing(&LOG, Labels::new([("file", "/var/log/\"}\\\n1")]), 1e9),
+        ]
     }
 }
 
+static DROPPED: Metric =
+    Metric::counter("highwater_agent_dropped_total", "Items that a full queue\nturned away.");
+static UP: Metric = Metric::gauge("highwater_agent_up_seconds", "How long the recorder runs.");
+static LOG: Metric = Metric::gauge("highwater_log_file_bytes", "A file.");
+
 pub(crate) fn frame() -> Frame {
+    let mut frame = without_owners();
+    sum_up(&mut frame);
+    frame
+}
+
+/// Fills in the owners, as the agent does.
+pub(crate) fn sum_up(frame: &mut Frame) {
+    frame.owners.clear();
+    for process in &frame.processes {
+        let owner = process.cgroup.as_ref().map(|path| Owner::of_path(path.as_str()));
+        let sum = OwnerSum::of(process);
+        match frame.owners.iter_mut().find(|sample| sample.owner == owner) {
+            Some(sample) => sample.sum = sample.sum.plus(sum),
+            None => frame.owners.push(OwnerSample { owner, sum }),
+        }
+    }
+}
+
+fn without_owners() -> Frame {
     Frame {
         stamp: Stamp {
             wall: WallTime::from_millis(1_714_207_632_250),

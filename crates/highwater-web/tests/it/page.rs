@@ -7,7 +7,7 @@ use highwater_core::frame::Frame;
 use highwater_web::exposition::Format;
 use highwater_web::{Detail, metrics};
 
-use crate::machine::{Still, frame, process};
+use crate::machine::{Still, frame, process, sum_up};
 
 /// The page with every process, and no version that a release would change.
 fn page(format: Format) -> String {
@@ -54,6 +54,7 @@ fn too_many_cgroups_and_processes_are_cut_and_the_cut_is_told() {
         })
         .collect();
     crowd.processes = (0..600).map(|n| process(n, b"many", Some("/"))).collect();
+    sum_up(&mut crowd);
     let crowd = Still { frame: Some::<Frame>(crowd), ..Still::new() };
     let text = metrics(&crowd, Detail::Processes, Format::Prometheus, 0);
     let count = |name: &str| text.lines().filter(|line| line.starts_with(name)).count();

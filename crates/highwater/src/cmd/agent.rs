@@ -75,7 +75,7 @@ struct Source<'a> {
 }
 
 /// The configuration file that is read where none is named.
-const CONFIG_FILE: &str = "/etc/highwater/config.toml";
+pub(crate) const CONFIG_FILE: &str = "/etc/highwater/config.toml";
 
 impl<'a> Source<'a> {
     fn of(args: &'a AgentArgs) -> Self {
@@ -109,9 +109,13 @@ fn reload(agent: &Agent, args: &AgentArgs, opened: &Config) {
     match Source::of(args).load() {
         Ok(config) => {
             agent.reload(&config);
-            let later = config.web != opened.web || config.agent != opened.agent;
-            let rest = if later { "; [web] and [agent] change at the next start" } else { "" };
-            say(&format!("configuration read again{rest}"));
+            let (new, old) = (&config.agent, &opened.agent);
+            let privileges =
+                new.lock_memory != old.lock_memory || new.oom_score_adj != old.oom_score_adj;
+            let later = config.web != opened.web || config.kmsg != opened.kmsg || privileges;
+            let rest = "; [web], [kmsg], agent.lock_memory and agent.oom_score_adj change at the \
+                        next start";
+            say(&format!("configuration read again{}", if later { rest } else { "" }));
         }
         Err(error) => say(&format!("the old configuration stays: {error:#}")),
     }

@@ -6,13 +6,18 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use highwater_agent::clock;
+use highwater_agent::notice::Status;
 use highwater_core::frame::Frame;
 use highwater_core::text::escape;
-use highwater_diagnose::checkup::{Checkup, PastDeath, PastDeaths, Severity, judge};
+use highwater_core::units::Bytes;
+use highwater_diagnose::checkup::{
+    Checkup, PastDeath, PastDeaths, Recorder, Severity, judge_recorded,
+};
 use highwater_diagnose::document::CheckupDocument;
 use highwater_linux::facts::HostFacts;
 use highwater_linux::root::Root;
 use highwater_linux::sampler::{Sampler, SamplerConfig};
+use highwater_store::Reader;
 
 use super::{history, why};
 use crate::args::{CheckupArgs, Since, WhyArgs};
@@ -48,7 +53,10 @@ fn check(args: &CheckupArgs) -> anyhow::Result<Checkup> {
     let mut sampler = Sampler::new(&root, facts, SamplerConfig::default())?;
     let mut frame = Frame::default();
     sampler.sample(clock::now(), &mut frame)?;
-    let mut checkup = judge(&frame, &past_deaths(args, &frame)?);
+    let history = history::open(args.data_dir.as_deref())?;
+    let past = past_deaths(&history, &frame);
+    let recorder = history.reader.as_ref().and_then(recorder);
+    let mut checkup = judge_recorded(&frame, &past, recorder);
     if let Some(dir) = &args.data_dir {
         name_recording(&mut checkup, dir);
     }
@@ -73,10 +81,9 @@ fn name_recording(checkup: &mut Checkup, dir: &Path) {
 
 /// The deaths of this boot; a check-up does without, if they cannot be had, unless they are to come
 /// from a recording that was named.
-fn past_deaths(args: &CheckupArgs, frame: &Frame) -> anyhow::Result<PastDeaths> {
+fn past_deaths(history: &history::History, frame: &Frame) -> PastDeaths {
     let mut past = PastDeaths::default();
     let up = Duration::from_micros(frame.stamp.boot.micros());
-    let history = history::open(args.data_dir.as_deref())?;
     past.gap = history.remarks.first().filter(|_| history.reader.is_none()).cloned();
     let since = Some(Since::Ago(up));
     let wanted = WhyArgs { since, ..WhyArgs::default() };
@@ -88,7 +95,38 @@ fn past_deaths(args: &CheckupArgs, frame: &Frame) -> anyhow::Result<PastDeaths> 
         Err(error) => past.gap = Some(format!("{error:#}")),
     }
     let source = if history.reader.is_some() { "recorded events" } else { "/dev/kmsg" };
-    Ok(PastDeaths { source: source.to_owned(), ..past })
+    PastDeaths { source: source.to_owned(), ..past }
+}
+
+/// How the recorder is whose files these are; what cannot be read is left out.
+fn recorder(reader: &Reader) -> Option<Recorder> {
+    let info = reader.info().ok()?;
+    let dir = info.path.parent()?;
+    let status = Status::read(dir);
+    let oldest = |tier: u32| {
+        let of_tier = info.levels.iter().filter(|level| level.tier == tier);
+        of_tier.map(|level| level.oldest).min()
+    };
+    let base = Recorder {
+        place: escape(dir.as_os_str().as_encoded_bytes()).into_owned(),
+        is_running: status.as_ref().map(|status| status.is_running),
+        used: Bytes::new(info.database_bytes.saturating_add(info.wal_bytes)),
+        newest: info.newest,
+        raw_from: oldest(0),
+        minutes_from: oldest(60),
+        ten_minutes_from: oldest(600),
+        ..Recorder::default()
+    };
+    let Some(status) = status else { return Some(base) };
+    Some(Recorder {
+        budget: status.budget.filter(|budget| *budget > Bytes::ZERO),
+        trouble: status.trouble,
+        backlog: status.backlog,
+        backlog_age: status.backlog_age,
+        slowed: status.slowed,
+        is_tight: status.is_tight,
+        ..base
+    })
 }
 
 fn past_death(death: &highwater_diagnose::death::Outline<'_>) -> PastDeath {
@@ -121,6 +159,7 @@ fn show(args: &CheckupArgs, checkup: &Checkup) -> anyhow::Result<()> {
 #[cfg(test)]
 mod tests {
     use highwater_core::time::WallTime;
+    use highwater_diagnose::checkup::judge;
 
     use super::*;
 

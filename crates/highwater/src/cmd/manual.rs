@@ -18,13 +18,13 @@ pub(crate) fn completions(args: &CompletionsArgs) -> anyhow::Result<ExitCode> {
 
 /// Prints the manual page, or writes one for each command.
 pub(crate) fn man(args: &ManArgs) -> anyhow::Result<ExitCode> {
-    match (&args.dir, &args.command) {
-        (None, name) => {
+    match &args.dir {
+        None => {
             let mut page = Vec::new();
-            clap_mangen::Man::new(described(name.as_deref())?).render(&mut page)?;
+            clap_mangen::Man::new(described(&args.command)?).render(&mut page)?;
             std::io::stdout().write_all(&page)?;
         }
-        (Some(dir), _) => {
+        Some(dir) => {
             std::fs::create_dir_all(dir)
                 .with_context(|| format!("cannot make {}", dir.display()))?;
             clap_mangen::generate_to(Args::command(), dir)
@@ -34,14 +34,18 @@ pub(crate) fn man(args: &ManArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The whole program, or one of its commands, as it describes itself.
-fn described(name: Option<&str>) -> anyhow::Result<clap::Command> {
+/// The whole program, or one of its commands (`why`, `store info`), as it describes itself.
+fn described(names: &[String]) -> anyhow::Result<clap::Command> {
     let mut all = Args::command();
     all.build();
-    let Some(name) = name else { return Ok(all) };
-    if let Some(command) = all.find_subcommand(name) {
-        return Ok(command.clone());
+    let mut command = &all;
+    for name in names {
+        let Some(below) = command.find_subcommand(name) else {
+            let typed = names.join(" ");
+            let text = format!("there is no command {typed:?}; highwater --help lists them all\n");
+            return Err(clap::Error::raw(clap::error::ErrorKind::InvalidValue, text).into());
+        };
+        command = below;
     }
-    let text = format!("there is no command {name:?}; highwater --help lists them all\n");
-    Err(clap::Error::raw(clap::error::ErrorKind::InvalidValue, text).into())
+    Ok(command.clone())
 }

@@ -30,9 +30,6 @@ impl Progress {
     /// For an input of `total` bytes, where that is known. Shown on a terminal that can rewrite a
     /// line, and nowhere in continuous integration.
     pub(crate) fn new(total: Option<u64>) -> Self {
-        let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-        let is_dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
-        let is_seen = io::stderr().is_terminal() && !is_dumb && !set("CI");
         let bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::hidden());
         let template = if total.is_some() { BOUNDED } else { ENDLESS };
         if let Ok(style) = ProgressStyle::with_template(template) {
@@ -40,7 +37,7 @@ impl Progress {
         }
         bar.set_message(counted(0));
         let due = clock::now().boot.micros().saturating_add(SILENT_US);
-        let due = Arc::new(AtomicU64::new(if is_seen { due } else { NEVER }));
+        let due = Arc::new(AtomicU64::new(if is_seen() { due } else { NEVER }));
         Self { bar, due, deaths: Arc::default() }
     }
 
@@ -69,6 +66,14 @@ impl Progress {
             self.bar.set_draw_target(ProgressDrawTarget::stderr());
         }
     }
+}
+
+/// Whether standard error is a terminal that can rewrite a line, and not that of continuous
+/// integration.
+pub(super) fn is_seen() -> bool {
+    let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    let is_dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
+    io::stderr().is_terminal() && !is_dumb && !set("CI")
 }
 
 fn counted(deaths: u64) -> String {

@@ -3,8 +3,8 @@
 //! ```text
 //! verdict                                                         1
 //! three most urgent points, two lines each                      ≤ 6
-//! memory, watermarks, swap, pressure, deaths                      6
-//! owners | processes side by side, with a head                  ≤ 7
+//! memory, watermarks, swap, pressure, deaths, the recorder      ≤ 7
+//! owners | processes side by side, with a head                  ≤ 7, 6 beside the recorder
 //! what has no limit                                               1
 //! ```
 
@@ -136,6 +136,9 @@ fn memory(page: Page, checkup: &Checkup) -> String {
     out += &fact(page, "swap", &swap(checkup));
     out += &fact(page, "pressure", &pressure(checkup));
     out += &fact(page, "deaths", &deaths(checkup));
+    if let Some(recorder) = &checkup.recorder {
+        out += &fact(page, "recorder", &recorder.state(checkup.at));
+    }
     out
 }
 
@@ -191,6 +194,8 @@ fn deaths(checkup: &Checkup) -> String {
 /// Owners at the left, processes at the right.
 fn holders(page: Page, checkup: &Checkup) -> String {
     let half = page.width.saturating_sub(5) / 2;
+    // The line about the recorder takes the place of one of these.
+    let rows = ROWS.saturating_sub(usize::from(checkup.recorder.is_some()));
     let owners = column(
         half,
         "owners: anonymous, limit",
@@ -198,18 +203,18 @@ fn holders(page: Page, checkup: &Checkup) -> String {
             .owners
             .iter()
             .filter(|holder| holder.anon > Bytes::ZERO)
-            .take(ROWS)
+            .take(rows)
             .map(|holder| owner(holder, half)),
     );
     let processes = column(
         half,
         "processes: anonymous",
-        checkup.processes.iter().take(ROWS).map(|process| process_row(process, half)),
+        checkup.processes.iter().take(rows).map(|process| process_row(process, half)),
     );
-    let rows = owners.len().max(processes.len());
+    let lines = owners.len().max(processes.len());
     let empty = " ".repeat(half);
     let mut out = String::new();
-    for at in 0..rows {
+    for at in 0..lines {
         let left = owners.get(at).unwrap_or(&empty);
         let right = processes.get(at).unwrap_or(&empty);
         let text = format!("  {left}   {}", right.trim_end());
@@ -271,7 +276,7 @@ mod tests {
     };
     use highwater_core::id::{CgroupPath, Comm, Pid, ProcKey, StartTicks};
     use highwater_core::time::{BootTime, Stamp, WallTime};
-    use highwater_diagnose::checkup::{PastDeath, PastDeaths, judge};
+    use highwater_diagnose::checkup::{PastDeath, PastDeaths, Recorder, judge, judge_recorded};
 
     use super::*;
 
@@ -340,7 +345,21 @@ mod tests {
             victim: "内存".repeat(30),
             limit_owner: Some(format!("/{}", "长".repeat(60))),
         };
-        judge(&frame, &PastDeaths { deaths: vec![death], ..PastDeaths::default() })
+        let recorder = Recorder {
+            is_running: Some(true),
+            used: odd,
+            budget: Some(odd),
+            trouble: Some("内存".repeat(30)),
+            raw_from: Some(WallTime::from_millis(0)),
+            minutes_from: Some(WallTime::from_millis(0)),
+            ten_minutes_from: Some(WallTime::from_millis(0)),
+            backlog: u64::MAX,
+            slowed: vec!["everything".to_owned()],
+            is_tight: true,
+            ..Recorder::default()
+        };
+        let past = PastDeaths { deaths: vec![death], ..PastDeaths::default() };
+        judge_recorded(&frame, &past, Some(recorder))
     }
 
     fn service(name: &str, anon_mib: u64, limit: Limit) -> CgroupSample {
@@ -367,6 +386,22 @@ mod tests {
             children: None,
             zombie_children: None,
             slow: SlowReadings::default(),
+        }
+    }
+
+    /// A recorder that has run for a month.
+    fn recorder(wall: WallTime) -> Recorder {
+        let ago = |days: u64| Some(wall.before(std::time::Duration::from_hours(24 * days)));
+        Recorder {
+            place: "/var/lib/highwater".to_owned(),
+            is_running: Some(true),
+            used: Bytes::from_mib(214),
+            budget: Some(Bytes::from_mib(2048)),
+            newest: Some(wall),
+            raw_from: ago(7),
+            minutes_from: ago(30),
+            ten_minutes_from: ago(38),
+            ..Recorder::default()
         }
     }
 
@@ -422,7 +457,8 @@ mod tests {
             victim: "node (pid 884)".to_owned(),
             limit_owner: Some("/system.slice/gateway.service".to_owned()),
         };
-        judge(&frame, &PastDeaths { deaths: vec![death], ..PastDeaths::default() })
+        let past = PastDeaths { deaths: vec![death], ..PastDeaths::default() };
+        judge_recorded(&frame, &past, Some(recorder(wall)))
     }
 
     #[test]

@@ -151,7 +151,14 @@ fn the_answer_is_a_screen_and_a_half_at_most() {
 fn manual_pages_and_completions_describe_every_command() {
     let dir = tempfile::tempdir().unwrap();
     assert!(output(&["man", "--dir", dir.path().to_str().unwrap()]).status.success());
-    for page in ["highwater.1", "highwater-why.1", "highwater-checkup.1", "highwater-agent.1"] {
+    for page in [
+        "highwater.1",
+        "highwater-why.1",
+        "highwater-checkup.1",
+        "highwater-agent.1",
+        "highwater-store.1",
+        "highwater-store-export-db.1",
+    ] {
         let mut text = String::new();
         let mut file = std::fs::File::open(dir.path().join(page)).unwrap();
         file.read_to_string(&mut text).unwrap();
@@ -159,8 +166,11 @@ fn manual_pages_and_completions_describe_every_command() {
     }
     let page = output(&["man", "why"]).stdout;
     assert!(String::from_utf8_lossy(&page).contains(r"highwater\-why \- Explain"));
+    let page = output(&["man", "store", "compact"]).stdout;
+    assert!(String::from_utf8_lossy(&page).contains(r"highwater\-store\-compact \- Seal"));
     for shell in ["bash", "zsh", "fish"] {
         let script = output(&["completions", shell]).stdout;
+        assert!(String::from_utf8_lossy(&script).contains("keep-ten-minutes"), "{shell}");
         assert!(String::from_utf8_lossy(&script).contains("checkup"), "{shell}");
     }
 }

@@ -12,6 +12,7 @@ mod checkup;
 mod exits;
 mod logs;
 mod share;
+mod store;
 
 /// What the manual shows is what the commands print.
 #[test]

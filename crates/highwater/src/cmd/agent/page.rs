@@ -1,16 +1,15 @@
 //! What the page asks of the agent.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use highwater_agent::board::{Board, Counts};
+use highwater_agent::board::Board;
 use highwater_agent::clock;
 use highwater_agent::config::Config;
 use highwater_core::frame::Frame;
-use highwater_core::metric::MetricKind;
-use highwater_core::units::Bytes;
-use highwater_web::{Condition, Health, OwnMetric, Readings};
+use highwater_core::thing::Thing;
+use highwater_web::{Condition, Health, Readings};
 
 /// The agent's board as the page's source.
 pub(super) struct Page {
@@ -24,30 +23,6 @@ impl Page {
         Self { board, cadence: config.sample.every, kmsg_wanted: config.kmsg.enabled }
     }
 }
-
-/// Which of the counts.
-type Pick = fn(&Counts) -> &AtomicU64;
-
-/// The agent's own counters: name, help, and which count it is.
-const OWN: &[(&str, &str, Pick)] = &[
-    ("highwater_agent_frames_total", "Whole frames recorded.", |c| &c.frames),
-    ("highwater_agent_close_ups_total", "Close-up frames recorded.", |c| &c.close_ups),
-    (
-        "highwater_agent_dropped_frames_total",
-        "Frames dropped because the recorder was late.",
-        |c| &c.dropped_frames,
-    ),
-    ("highwater_agent_process_samples_total", "Process readings taken.", |c| &c.process_samples),
-    ("highwater_agent_cgroup_samples_total", "Cgroup readings taken.", |c| &c.cgroup_samples),
-    ("highwater_agent_deaths_total", "Deaths recorded.", |c| &c.deaths),
-    ("highwater_agent_kernel_messages_total", "Kernel messages read.", |c| &c.kernel_messages),
-    (
-        "highwater_agent_kernel_overruns_total",
-        "Times that kernel messages were overwritten before they were read.",
-        |c| &c.kernel_overruns,
-    ),
-    ("highwater_agent_store_errors_total", "Writes to the store that failed.", |c| &c.store_errors),
-];
 
 impl Readings for Page {
     fn frame(&self, visit: &mut dyn FnMut(&Frame)) {
@@ -70,32 +45,19 @@ impl Readings for Page {
         } else {
             Condition::Off("kmsg.enabled = false".to_owned())
         };
+        let backlog = counts.backlog.load(Ordering::Relaxed);
+        let age = Duration::from_micros(counts.backlog_age_us.load(Ordering::Relaxed));
         Health {
             sample_age: self.board.age(clock::now()),
             cadence: self.cadence,
-            store: ok(&counts.store_ok, "the last write failed; the agent's log says why"),
+            store: self.board.trouble().map_or(Condition::Ok, Condition::Failing),
+            backlog: (backlog > 0).then_some((backlog, age)),
+            slowed: self.board.slowed_parts().map(ToOwned::to_owned).collect(),
             kmsg,
         }
     }
 
-    fn own(&self) -> Vec<OwnMetric> {
-        let counts = self.board.counts();
-        let number = |name, help, kind, count: &AtomicU64| OwnMetric {
-            name,
-            help,
-            kind,
-            labels: Vec::new(),
-            value: Bytes::new(count.load(Ordering::Relaxed)).as_f64(),
-        };
-        let counters = OWN
-            .iter()
-            .map(|(name, help, count)| number(name, help, MetricKind::Counter, count(counts)));
-        let files = number(
-            "highwater_agent_kept_files",
-            "Files that the sampler keeps open.",
-            MetricKind::Gauge,
-            &counts.kept_files,
-        );
-        counters.chain([files]).collect()
+    fn things(&self) -> Vec<Thing> {
+        self.board.things()
     }
 }

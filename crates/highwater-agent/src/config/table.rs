@@ -1,0 +1,251 @@
+//! The table of keys: what each is called, means, may be, and where it goes.
+
+use std::time::Duration;
+
+use highwater_core::units::{Bytes, Permille};
+
+use super::key::{Key, Kind};
+use super::{hours, minutes};
+
+/// Below a second the recorder itself would be load; a spike between two readings ten minutes
+/// apart leaves no trace.
+const EVERY: (Duration, Duration) = (Duration::from_secs(1), minutes(10));
+/// A tenth of a second is ten reads of every file of a cgroup a second; slower than a whole
+/// reading at its fastest is no close-up.
+const CLOSE_UP_EVERY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(1));
+/// Below 1 % a limit is reached between two readings; above 50 % most cgroups would be near.
+const CLOSE_UP_WITHIN: (Permille, Permille) = (Permille::new(10), Permille::new(500));
+/// Zero looks at the distance alone; an hour is already no emergency.
+const CLOSE_UP_HORIZON: (Duration, Duration) = (Duration::ZERO, hours(1));
+/// As for whole readings; descriptors that leak for an hour unseen are too many.
+const SLOW_EVERY: (Duration, Duration) = (Duration::from_secs(1), hours(1));
+/// An hour is the least that explains a death; four hundred days compare a year with the last.
+const KEEP: (Duration, Duration) = (hours(1), hours(400 * 24));
+/// Zero keeps every process; above 1 TiB is a slip of the unit.
+const PROCESS_MIN_RSS: (Bytes, Bytes) = (Bytes::ZERO, Bytes::new(1 << 40));
+/// −1000 is "never": a recorder that leaks must still be killed before the machine hangs.
+const OOM_SCORE_ADJ: (i32, i32) = (-999, 1000);
+/// Minutes may go back ten years; a longer past is no longer this machine's.
+const KEEP_LONG: (Duration, Duration) = (hours(1), hours(3_660 * 24));
+/// Sixteen MiB hold an hour of a small machine; above 1 TiB is a slip of the unit.
+const BUDGET: (Bytes, Bytes) = (Bytes::from_mib(16), Bytes::new(1 << 40));
+/// Zero leaves nothing free on purpose.
+const FREE_FLOOR: (Bytes, Bytes) = (Bytes::ZERO, Bytes::new(1 << 40));
+/// Below 64 KiB every program grows.
+const MIN_GROWTH: (Bytes, Bytes) = (Bytes::from_kib(64), Bytes::new(1 << 40));
+/// Younger than a minute is not old; older than a year is a machine that nobody updates.
+const MIN_AGE: (Duration, Duration) = (minutes(1), hours(366 * 24));
+/// As many as a tick has room for, about.
+const PROCESSES: (u32, u32) = (0, 50_000);
+/// At a thousand new series a minute the store holds little else.
+const NEW_PROCESSES: (u32, u32) = (1, 1_000);
+/// What the survey reads changes slowly, and costs more than a reading.
+const SURVEY_EVERY: (Duration, Duration) = (Duration::from_secs(10), hours(1));
+/// Zero tells every file.
+const LOG_FILE_LEAST: (Bytes, Bytes) = (Bytes::ZERO, Bytes::new(1 << 40));
+/// Zero reads no mappings; a tenth of a core is no longer a recorder.
+const MAPPINGS_AN_HOUR: (Duration, Duration) = (Duration::ZERO, minutes(6));
+/// A tenth of a per cent is what an idle machine takes; 100 % of a core never slows down.
+const CPU_BUDGET: (Permille, Permille) = (Permille::new(1), Permille::new(1000));
+/// Below 16 MiB there would always be too much.
+const MEMORY_BUDGET: (Bytes, Bytes) = (Bytes::from_mib(16), Bytes::from_mib(16 * 1024));
+
+/// Every key, section by section.
+pub const KEYS: &[Key] = &[
+    Key {
+        path: "sample.every",
+        default: "\"5s\"",
+        doc: "How often the whole machine is read: memory, cgroups, processes.",
+        kind: Kind::Span(EVERY, |config| &mut config.sample.every),
+    },
+    Key {
+        path: "sample.close_up_every",
+        default: "\"250ms\"",
+        doc: "How often a cgroup that is near its limit is read, and its processes, so that the \
+              last seconds before a death are on record.",
+        kind: Kind::Span(CLOSE_UP_EVERY, |config| &mut config.sample.close_up_every),
+    },
+    Key {
+        path: "sample.close_up_within",
+        default: "\"10%\"",
+        doc: "A cgroup is near its limit when less than this share of the limit is left.",
+        kind: Kind::Share(CLOSE_UP_WITHIN, |config| &mut config.sample.close_up_within),
+    },
+    Key {
+        path: "sample.close_up_horizon",
+        default: "\"1min\"",
+        doc: "A cgroup is also near its limit when it would reach it this soon by the growth of \
+              the last readings; \"0s\" looks at the share alone.",
+        kind: Kind::Span(CLOSE_UP_HORIZON, |config| &mut config.sample.close_up_horizon),
+    },
+    Key {
+        path: "sample.slow_every",
+        default: "\"30s\"",
+        doc: "How often that is read which costs more: open files, swap, peaks, the kernel's \
+              scores. Never more often than sample.every.",
+        kind: Kind::Span(SLOW_EVERY, |config| &mut config.sample.slow_every),
+    },
+    Key {
+        path: "store.keep",
+        default: "\"7d\"",
+        doc: "How long every reading is kept on disk. Deaths are kept for good.",
+        kind: Kind::Span(KEEP, |config| &mut config.store.keep),
+    },
+    Key {
+        path: "store.keep_minutes",
+        default: "\"30d\"",
+        doc: "How long the least, most, last, sum and count of every minute are kept.",
+        kind: Kind::Span(KEEP_LONG, |config| &mut config.store.keep_minutes),
+    },
+    Key {
+        path: "store.keep_ten_minutes",
+        default: "\"400d\"",
+        doc: "How long those of every ten minutes are kept; single processes are not among them.",
+        kind: Kind::Span(KEEP_LONG, |config| &mut config.store.keep_ten_minutes),
+    },
+    Key {
+        path: "store.budget",
+        default: "\"2GiB\"",
+        doc: "The most that the database and its log take on disk, whatever is to be kept: the \
+              oldest goes first.",
+        kind: Kind::Size(BUDGET, |config| &mut config.store.budget),
+    },
+    Key {
+        path: "store.free_floor",
+        default: "\"512MiB\"",
+        doc: "How much of the file system the recorder leaves free: below it the oldest goes \
+              first. Never more than a tenth of the file system.",
+        kind: Kind::Size(FREE_FLOOR, |config| &mut config.store.free_floor),
+    },
+    Key {
+        path: "store.process_min_rss",
+        default: "\"16MiB\"",
+        doc: "A process with this much memory in RAM and swap is kept on disk with series of its \
+              own; the others are in the sum of their owner. \"0\" keeps every process, and none \
+              of the bounds below count.",
+        kind: Kind::Size(PROCESS_MIN_RSS, |config| &mut config.store.process_min_rss),
+    },
+    Key {
+        path: "store.process_min_growth",
+        default: "\"4MiB\"",
+        doc: "A smaller process is kept too when it grew by this much since its first minute.",
+        kind: Kind::Size(MIN_GROWTH, |config| &mut config.store.process_min_growth),
+    },
+    Key {
+        path: "store.process_min_age",
+        default: "\"1h\"",
+        doc: "And when it is this old, as far as store.old_processes allows.",
+        kind: Kind::Span(MIN_AGE, |config| &mut config.store.process_min_age),
+    },
+    Key {
+        path: "store.old_processes",
+        default: "100",
+        doc: "How many processes are kept for their age alone, the largest first.",
+        kind: Kind::Count(PROCESSES, |config| &mut config.store.old_processes),
+    },
+    Key {
+        path: "store.new_processes",
+        default: "20",
+        doc: "How many new processes a minute are kept in the long run, the largest first; ten \
+              minutes' worth may come at once. One of eight times store.process_min_rss always is.",
+        kind: Kind::Count(NEW_PROCESSES, |config| &mut config.store.new_processes),
+    },
+    Key {
+        path: "store.processes",
+        default: "2000",
+        doc: "How many processes are kept at a time, those that are always kept aside.",
+        kind: Kind::Count(PROCESSES, |config| &mut config.store.processes),
+    },
+    Key {
+        path: "survey.enabled",
+        default: "true",
+        doc: "Whether what changes slowly is read too: slabs, file systems, large logs, open files \
+              by kind, mappings of the processes that matter, Docker's disk usage.",
+        kind: Kind::Switch(|config| &mut config.survey.enabled),
+    },
+    Key {
+        path: "survey.every",
+        default: "\"1min\"",
+        doc: "How often that is; the kernel's own counts twice as often, Docker every tenth time.",
+        kind: Kind::Span(SURVEY_EVERY, |config| &mut config.survey.every),
+    },
+    Key {
+        path: "survey.log_folders",
+        default: "[\"/var/log\"]",
+        doc: "Where large log files are looked for, with all that is below.",
+        kind: Kind::Folders(|config| &mut config.survey.log_folders),
+    },
+    Key {
+        path: "survey.log_file_least",
+        default: "\"100MB\"",
+        doc: "From which size on a log file is told.",
+        kind: Kind::Size(LOG_FILE_LEAST, |config| &mut config.survey.log_file_least),
+    },
+    Key {
+        path: "survey.mappings_an_hour",
+        default: "\"270ms\"",
+        doc: "How much processor time in an hour goes into reading the mappings of processes \
+              (smaps_rollup), which takes about 10 µs per MB in RAM; \"0s\" reads none.",
+        kind: Kind::Span(MAPPINGS_AN_HOUR, |config| &mut config.survey.mappings_an_hour),
+    },
+    Key {
+        path: "survey.docker",
+        default: "true",
+        doc: "Whether Docker is asked for its disk usage, where its socket is there.",
+        kind: Kind::Switch(|config| &mut config.survey.docker),
+    },
+    Key {
+        path: "web.enabled",
+        default: "true",
+        doc: "Whether /metrics and /healthz are served.",
+        kind: Kind::Switch(|config| &mut config.web.enabled),
+    },
+    Key {
+        path: "web.listen",
+        default: "\"127.0.0.1:9477\"",
+        doc: "Where they are served. There is no password: an address other than the loopback \
+              shows this machine's units and processes to the network.",
+        kind: Kind::Address(|config| &mut config.web.listen),
+    },
+    Key {
+        path: "web.per_process",
+        default: "false",
+        doc: "Whether /metrics shows every process and not only sums by owner: many series, and \
+              new ones with every restart.",
+        kind: Kind::Switch(|config| &mut config.web.per_process),
+    },
+    Key {
+        path: "agent.lock_memory",
+        default: "true",
+        doc: "Whether the agent keeps its own memory from being swapped out, where it is \
+              permitted, so that it still records when the machine thrashes.",
+        kind: Kind::Switch(|config| &mut config.agent.lock_memory),
+    },
+    Key {
+        path: "agent.oom_score_adj",
+        default: "-900",
+        doc: "How willingly the kernel kills the agent when memory runs out, where it may be set: \
+              the lower, the later.",
+        kind: Kind::Number(OOM_SCORE_ADJ, |config| &mut config.agent.oom_score_adj),
+    },
+    Key {
+        path: "agent.cpu_budget",
+        default: "\"1%\"",
+        doc: "How much of one processor the agent may use over a minute. Beyond it the survey \
+              becomes rarer, then close-ups, then slow readings, until it fits again.",
+        kind: Kind::Share(CPU_BUDGET, |config| &mut config.agent.cpu_budget),
+    },
+    Key {
+        path: "agent.memory_budget",
+        default: "\"64MiB\"",
+        doc: "How much memory the agent may have. Beyond it readings that wait for a store that \
+              fails are thinned out, and fewer processes get series of their own.",
+        kind: Kind::Size(MEMORY_BUDGET, |config| &mut config.agent.memory_budget),
+    },
+    Key {
+        path: "kmsg.enabled",
+        default: "true",
+        doc: "Whether the kernel's messages are read. Without them no death is recorded.",
+        kind: Kind::Switch(|config| &mut config.kmsg.enabled),
+    },
+];

@@ -1,0 +1,422 @@
+//! The keeper: what is seen goes to the store, and waits in memory while the store does not take it.
+//!
+//! ```text
+//!   reading ──► store          as long as all is well
+//!      └──► backlog ──► store  in order, once it is well again: full, read-only, failing, gone
+//!   event ──► waiting ──► store   the same, but never thinned out: bounded in number
+//! ```
+//!
+//! Before each write it is checked that the database is still the file that was opened. A database
+//! that fails is opened anew now and then: one that was opened on a file system that was read-only
+//! for a while stays read-only itself.
+
+mod health;
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use highwater_core::event::{Event, Happening};
+use highwater_core::frame::Frame;
+use highwater_core::thing::Survey;
+use highwater_core::time::{BootId, BootTime, Stamp};
+use highwater_core::units::Bytes;
+use highwater_store::{Appended, Cursor, Keep, SetAside, Store, StoreError, Work};
+
+use crate::backlog::{Backlog, Reading};
+use crate::board::{Board, Counts};
+use crate::log;
+use crate::mark::{Found, Mark};
+use crate::recorder::{bump, lifecycle};
+
+use health::Health;
+
+/// How many events wait at most for a store that does not take them: some 20 kB each, 5 MB in all.
+/// The oldest are given up first, and that is an event of its own once the store is back.
+const WAITING_EVENTS: usize = 256;
+
+/// A store that fails is tried this often. Each try may wait for a lock.
+const TRY_EVERY: Duration = Duration::from_secs(2);
+
+/// And opened anew this often.
+const REOPEN_EVERY: Duration = Duration::from_secs(15);
+
+/// So many readings of the backlog are written in one go; the next ones come after what arrived
+/// meanwhile.
+const DRAIN: usize = 16;
+
+/// Where what is seen goes.
+#[derive(Debug)]
+pub(crate) struct Keeper {
+    dir: PathBuf,
+    boot: BootId,
+    board: Arc<Board>,
+    keep: Keep,
+    shelf: Option<Shelf>,
+    backlog: Backlog,
+    events: Vec<Event>,
+    cursor: Option<Cursor>,
+    /// Events that were given up since the last that could be written.
+    given_up: usize,
+    health: Health,
+    tried_at: Option<BootTime>,
+    opened_at: Option<BootTime>,
+    more_chores: bool,
+}
+
+/// The open database.
+#[derive(Debug)]
+struct Shelf {
+    store: Store,
+    mark: Mark,
+}
+
+impl Keeper {
+    /// Opens the store in `dir`. One that is damaged is set aside; one whose disk is full is tried
+    /// again later, and what is seen waits in memory.
+    pub(crate) fn open(
+        dir: PathBuf,
+        boot: BootId,
+        board: Arc<Board>,
+        keep: Keep,
+        now: Stamp,
+    ) -> Result<Self, StoreError> {
+        let mut keeper = Self {
+            dir,
+            boot,
+            board,
+            keep,
+            shelf: None,
+            backlog: Backlog::new(Bytes::ZERO),
+            events: Vec::new(),
+            cursor: None,
+            given_up: 0,
+            health: Health::default(),
+            tried_at: None,
+            opened_at: None,
+            more_chores: false,
+        };
+        keeper.board.set_trouble(None);
+        match keeper.reopen(now) {
+            Err(error) if !error.is_full() => return Err(error),
+            Err(error) => keeper.note::<()>("anything", Err(error)),
+            Ok(()) => {}
+        }
+        Ok(keeper)
+    }
+
+    /// How far the source called `name` was read, as far as the store can tell.
+    pub(crate) fn cursor(&self, name: &str) -> Option<Cursor> {
+        let store = &self.shelf.as_ref()?.store;
+        store.cursor(name).ok().flatten()
+    }
+
+    /// Holds so much in memory at most while the store fails.
+    pub(crate) fn bound(&mut self, most: Bytes) {
+        self.backlog.bound(most);
+    }
+
+    /// Keeps so much from now on.
+    pub(crate) fn set_keep(&mut self, keep: Keep) {
+        self.keep = keep;
+        let budget = keep.budget.get();
+        self.board.counts().budget_bytes.store(budget, Ordering::Relaxed);
+    }
+
+    /// Takes a tick.
+    pub(crate) fn frame(&mut self, frame: &Frame, now: Stamp) {
+        let boot = self.boot;
+        let written = self.at_once(now, |store| store.append(frame, boot));
+        if !written {
+            self.wait(Reading::Frame(Box::new(frame.clone())), now);
+        }
+    }
+
+    /// Takes a survey.
+    pub(crate) fn survey(&mut self, survey: Survey, now: Stamp) {
+        let boot = self.boot;
+        let written = self.at_once(now, |store| store.append_survey(&survey, boot));
+        if !written {
+            self.wait(Reading::Survey(survey), now);
+        }
+    }
+
+    /// Takes events, and how far their source is read thereby; those that are on disk now.
+    pub(crate) fn events(
+        &mut self,
+        events: Vec<Event>,
+        cursor: Option<Cursor>,
+        now: Stamp,
+    ) -> Vec<Event> {
+        self.events.extend(events);
+        self.cursor = cursor.or(self.cursor.take());
+        if self.events.is_empty() && self.cursor.is_none() {
+            return Vec::new();
+        }
+        self.check_file(now);
+        let Some(open) = &mut self.shelf else {
+            self.give_up_surplus();
+            return Vec::new();
+        };
+        let told = match open.store.record(&self.events, self.cursor.as_ref()) {
+            Ok(new) => {
+                self.cursor = None;
+                let written = self.events.drain(..).zip(new);
+                let told = written.filter_map(|(event, new)| new.then_some(event)).collect();
+                self.note("events", Ok(()));
+                self.tell_given_up(now);
+                told
+            }
+            Err(error) => {
+                self.give_up_surplus();
+                self.note::<()>("events", Err(error));
+                Vec::new()
+            }
+        };
+        count(&self.board.counts().waiting_events, self.events.len());
+        told
+    }
+
+    /// Does a bounded part of what else there is to do: what waits is written, then the store's
+    /// chores. Whether there is more.
+    pub(crate) fn chores(&mut self, now: Stamp) -> bool {
+        if self.health.is_ill() {
+            return false;
+        }
+        self.drain(now);
+        if self.backlog.len() > 0 {
+            return !self.health.is_ill();
+        }
+        let Some(open) = &mut self.shelf else { return false };
+        match open.store.maintain(now, &self.keep) {
+            Ok(done) => {
+                let counts = self.board.counts();
+                tally(counts, done.work, now);
+                counts.damaged_rows.fetch_add(wide(done.damaged), Ordering::Relaxed);
+                counts.early_expiries.fetch_add(u64::from(done.early), Ordering::Relaxed);
+                self.more_chores = done.more;
+                self.note("what is due", Ok(()));
+            }
+            Err(error) => {
+                self.more_chores = false;
+                self.note::<()>("what is due", Err(error));
+            }
+        }
+        self.more_chores
+    }
+
+    /// Shows how large the database is, and how much room there is.
+    pub(crate) fn weigh(&self) {
+        let Some(open) = &self.shelf else { return };
+        let Ok(size) = open.store.size() else { return };
+        let counts = self.board.counts();
+        counts.database_bytes.store(size.database.get(), Ordering::Relaxed);
+        counts.log_bytes.store(size.wal.get(), Ordering::Relaxed);
+        if let Some(free) = size.disk_free {
+            counts.free_bytes.store(free.get(), Ordering::Relaxed);
+        }
+    }
+
+    /// Writes a reading if nothing that is older waits, and all is well.
+    fn at_once(
+        &mut self,
+        now: Stamp,
+        append: impl FnOnce(&mut Store) -> Result<Appended, StoreError>,
+    ) -> bool {
+        self.check_file(now);
+        if self.backlog.len() > 0 || self.health.is_ill() {
+            return false;
+        }
+        let Some(open) = &mut self.shelf else { return false };
+        let appended = append(&mut open.store);
+        self.appended(appended)
+    }
+
+    /// A reading waits; and if it is time, the oldest ones are tried.
+    fn wait(&mut self, reading: Reading, now: Stamp) {
+        self.backlog.push(reading);
+        let due = self.tried_at.is_none_or(|last| now.boot.since(last) >= TRY_EVERY);
+        if due {
+            self.try_again(now);
+        }
+        self.show_backlog(now);
+    }
+
+    fn try_again(&mut self, now: Stamp) {
+        self.tried_at = Some(now.boot);
+        let reopen = self.opened_at.is_none_or(|last| now.boot.since(last) >= REOPEN_EVERY);
+        if self.health.is_ill() && reopen && !(self.health.is_full() && self.shelf.is_some()) {
+            // The old one first: two writers would wait for each other.
+            self.shelf = None;
+            if let Err(error) = self.reopen(now) {
+                self.note::<()>("anything", Err(error));
+            }
+        }
+        self.drain(now);
+    }
+
+    /// Writes what waits, the oldest first, a bounded number.
+    fn drain(&mut self, now: Stamp) {
+        if self.backlog.len() == 0 {
+            return;
+        }
+        self.check_file(now);
+        for _ in 0..DRAIN {
+            let (Some(open), Some(oldest)) = (&mut self.shelf, self.backlog.first()) else {
+                break;
+            };
+            let appended = match oldest {
+                Reading::Frame(frame) => open.store.append(frame, self.boot),
+                Reading::Survey(survey) => open.store.append_survey(survey, self.boot),
+            };
+            if !self.appended(appended) {
+                break;
+            }
+            self.backlog.pop();
+        }
+        self.show_backlog(now);
+    }
+
+    fn appended(&mut self, result: Result<Appended, StoreError>) -> bool {
+        let written = result.is_ok();
+        if let Ok(appended) = &result {
+            let counts = self.board.counts();
+            counts.stored_bytes.fetch_add(wide(appended.bytes), Ordering::Relaxed);
+            counts.new_entities.fetch_add(wide(appended.entities), Ordering::Relaxed);
+        }
+        self.note("samples", result);
+        written
+    }
+
+    fn show_backlog(&self, now: Stamp) {
+        let counts = self.board.counts();
+        count(&counts.backlog, self.backlog.len());
+        counts.backlog_bytes.store(self.backlog.bytes().get(), Ordering::Relaxed);
+        counts.thinned.store(self.backlog.thinned(), Ordering::Relaxed);
+        let oldest = self.backlog.first().map(|reading| now.boot.since(reading.stamp().boot));
+        let age = oldest.unwrap_or_default().as_micros();
+        counts.backlog_age_us.store(u64::try_from(age).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    /// Notices a database that was replaced or taken away, and begins anew at its name. What the
+    /// old file holds stays in it; nothing more is written there.
+    fn check_file(&mut self, now: Stamp) {
+        let Some(open) = &mut self.shelf else { return };
+        let what = match open.mark.look() {
+            Found::Same => return,
+            Found::Other => "replaced by another file",
+            Found::Nothing => "taken away",
+        };
+        bump(&self.board.counts().replaced);
+        let path = open.store.path().display().to_string();
+        let Some(Shelf { store, mark }) = self.shelf.take() else { return };
+        drop(store);
+        let kept = match mark.part_from(now.wall) {
+            Ok(Some(log)) => format!("; its log is now {}", log.display()),
+            Ok(None) => String::new(),
+            Err(error) => format!("; its log is in the way: {error}"),
+        };
+        let note = format!("{path} was {what} while it was recorded into{kept}; recording goes on");
+        log::say(&note);
+        self.events.push(lifecycle(now, self.boot, "replaced", &note));
+        if let Err(error) = self.reopen(now) {
+            self.note::<()>("anything", Err(error));
+        }
+    }
+
+    fn reopen(&mut self, now: Stamp) -> Result<(), StoreError> {
+        self.opened_at = Some(now.boot);
+        let (store, aside) = Store::open_or_set_aside(&self.dir, now.wall)?;
+        let marked = Mark::of(store.path());
+        let mark = marked.map_err(|cause| gone(&store, cause))?;
+        self.shelf = Some(Shelf { store, mark });
+        if let Some(aside) = aside {
+            self.tell_set_aside(&aside, now);
+        }
+        Ok(())
+    }
+
+    fn tell_set_aside(&mut self, aside: &SetAside, now: Stamp) {
+        bump(&self.board.counts().set_aside);
+        let note = format!(
+            "the history could not be used and was set aside as {}: {}; a new one is begun",
+            aside.path.display(),
+            aside.why
+        );
+        log::say(&note);
+        self.events.push(lifecycle(now, self.boot, "set-aside", &note));
+    }
+
+    fn give_up_surplus(&mut self) {
+        let surplus = self.events.len().saturating_sub(WAITING_EVENTS);
+        self.given_up += self.events.drain(..surplus).count();
+        self.board.counts().lost_events.fetch_add(wide(surplus), Ordering::Relaxed);
+    }
+
+    /// The store is back: what was given up meanwhile is an event to be written next.
+    fn tell_given_up(&mut self, now: Stamp) {
+        if self.given_up == 0 {
+            return;
+        }
+        let note = format!("{} events could not be written and are lost", self.given_up);
+        self.events.push(lifecycle(now, self.boot, "missed", &note));
+        self.given_up = 0;
+    }
+
+    /// Takes note of a success or failure, and says what changes by it.
+    fn note<T>(&mut self, what: &str, result: Result<T, StoreError>) {
+        match result {
+            Err(error) => {
+                bump(&self.board.counts().store_errors);
+                let why = health::reasons(&error);
+                if self.health.fails(error.is_full()) {
+                    log::say(&format!("cannot write {what}: {why}; going on in memory"));
+                }
+                self.board.set_trouble(Some(why));
+            }
+            Ok(_) => {
+                if self.health.works() {
+                    self.board.set_trouble(None);
+                    log::say("the store takes writes again");
+                }
+            }
+        }
+    }
+}
+
+/// What is recorded as `missed`, `replaced` and so on is told by the recorder, not here.
+pub(crate) fn is_told_aloud(what: &Happening) -> bool {
+    matches!(what, Happening::Recorder { what, .. } if what == "missed")
+}
+
+fn gone(store: &Store, cause: io::Error) -> StoreError {
+    StoreError::Io { doing: "find", path: store.path().to_owned(), cause }
+}
+
+fn tally(counts: &Counts, work: Work, now: Stamp) {
+    let ms = u64::try_from(now.wall.millis()).unwrap_or(0);
+    match work {
+        Work::Sealed => {
+            bump(&counts.seals);
+            counts.last_seal_ms.store(ms, Ordering::Relaxed);
+        }
+        Work::Compacted => {
+            bump(&counts.compactions);
+            counts.last_compaction_ms.store(ms, Ordering::Relaxed);
+        }
+        Work::Forgot => {
+            bump(&counts.expiries);
+        }
+        Work::Idle | Work::GaveBack => {}
+    }
+}
+
+fn wide(count: usize) -> u64 {
+    u64::try_from(count).unwrap_or(u64::MAX)
+}
+
+fn count(slot: &std::sync::atomic::AtomicU64, number: usize) {
+    slot.store(wide(number), Ordering::Relaxed);
+}

@@ -1,0 +1,189 @@
+//! How the recorder itself fares: a machine whose recorder is blind has nothing to tell tomorrow.
+
+use std::time::Duration;
+
+use highwater_core::evidence::{Claim, Evidence};
+use highwater_core::time::{Span, WallTime};
+use highwater_core::units::Bytes;
+
+use super::{Finding, Severity};
+
+/// A recorder that runs and has written nothing for so long is not well: many times the usual
+/// cadence, and longer than a disk takes to answer.
+const SILENT: Duration = Duration::from_mins(5);
+
+/// What is known of the recorder: from its files, and from the word it left beside them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Recorder {
+    /// Where its files are; escaped.
+    pub place: String,
+    /// It runs now; `None` where that cannot be told.
+    pub is_running: Option<bool>,
+    /// What its files take.
+    pub used: Bytes,
+    /// What they may take.
+    pub budget: Option<Bytes>,
+    /// The newest reading on disk.
+    pub newest: Option<WallTime>,
+    /// The oldest one as it was taken.
+    pub raw_from: Option<WallTime>,
+    /// The oldest minute.
+    pub minutes_from: Option<WallTime>,
+    /// The oldest ten minutes.
+    pub ten_minutes_from: Option<WallTime>,
+    /// Why it cannot write; escaped.
+    pub trouble: Option<String>,
+    /// Readings that wait in its memory.
+    pub backlog: u64,
+    /// How old the oldest of them is.
+    pub backlog_age: Duration,
+    /// Parts that it slowed down, because it used too much of a processor.
+    pub slowed: Vec<String>,
+    /// It keeps less, because it has too much memory.
+    pub is_tight: bool,
+}
+
+impl Recorder {
+    /// What is to be said about it at `now`.
+    pub(super) fn findings(&self, now: WallTime) -> Vec<Finding> {
+        let finding = |severity, text: String| {
+            let text_of =
+                Evidence { source: self.place.clone(), line: None, text: self.state(now) };
+            Finding { severity, claim: Claim { text, evidence: vec![text_of] } }
+        };
+        let silent = self.newest.map(|newest| now.since(newest)).filter(|age| *age >= SILENT);
+        let runs = self.is_running == Some(true);
+        let mut found = Vec::new();
+        match (&self.trouble, silent) {
+            (Some(why), _) if runs => {
+                let waiting = format!("{} readings wait in memory", self.backlog);
+                let text = format!("the recorder cannot write ({waiting}): {why}");
+                found.push(finding(Severity::Warning, text));
+            }
+            (_, Some(age)) if runs => {
+                let age = Span(age);
+                let text = format!("the recorder runs, but has written nothing for {age}");
+                found.push(finding(Severity::Warning, text));
+            }
+            (_, Some(age)) if self.is_running == Some(false) => {
+                let text = format!("nothing has been recorded for {}: highwater agent", Span(age));
+                found.push(finding(Severity::Ok, text));
+            }
+            _ => {}
+        }
+        if runs && !self.slowed.is_empty() {
+            let parts = self.slowed.join(", ");
+            let text = format!("the recorder used more than its budget and slows down: {parts}");
+            found.push(finding(Severity::Ok, text));
+        }
+        if runs && self.is_tight {
+            let text = "the recorder has more memory than its budget and keeps less".to_owned();
+            found.push(finding(Severity::Ok, text));
+        }
+        found
+    }
+
+    /// Everything about it in one line at `now`.
+    pub fn state(&self, now: WallTime) -> String {
+        let size = match self.budget {
+            Some(budget) => format!("{} of {budget}", self.used),
+            None => self.used.to_string(),
+        };
+        let state = match (self.is_running, &self.trouble) {
+            (Some(true), Some(_)) => format!("cannot write, {} wait", self.backlog),
+            (Some(false), _) => "not running".to_owned(),
+            _ => String::new(),
+        };
+        let reach = |name: &str, from: Option<WallTime>| {
+            from.map(|from| format!("{name} {}", short(now.since(from))))
+        };
+        let parts = [
+            Some(state).filter(|state| !state.is_empty()),
+            Some(size),
+            reach("back", self.raw_from),
+            reach("minutes", self.minutes_from),
+            reach("ten minutes", self.ten_minutes_from),
+        ];
+        parts.into_iter().flatten().collect::<Vec<_>>().join(" · ")
+    }
+}
+
+/// A span in its largest unit.
+fn short(span: Duration) -> String {
+    let text = Span(span).to_string();
+    let mut words = text.split(' ');
+    match (words.next(), words.next()) {
+        (Some(count), Some(unit)) => format!("{count} {unit}"),
+        _ => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: WallTime = WallTime::from_millis(1_714_207_632_000);
+
+    fn ago(span: Duration) -> Option<WallTime> {
+        Some(NOW.before(span))
+    }
+
+    fn well() -> Recorder {
+        Recorder {
+            place: "/var/lib/highwater".to_owned(),
+            is_running: Some(true),
+            used: Bytes::from_mib(23),
+            budget: Some(Bytes::from_mib(2048)),
+            newest: ago(Duration::from_secs(4)),
+            raw_from: ago(Duration::from_hours(7 * 24 + 3)),
+            minutes_from: ago(Duration::from_hours(30 * 24)),
+            ten_minutes_from: ago(Duration::from_hours(91 * 24)),
+            ..Recorder::default()
+        }
+    }
+
+    fn said(recorder: &Recorder) -> Vec<(Severity, String)> {
+        let findings = recorder.findings(NOW);
+        findings.into_iter().map(|finding| (finding.severity, finding.claim.text)).collect()
+    }
+
+    #[test]
+    fn one_that_is_well_is_only_told_of() {
+        assert_eq!(said(&well()), []);
+        let state = "23 MiB of 2 GiB · back 7 d · minutes 30 d · ten minutes 91 d";
+        assert_eq!(well().state(NOW), state);
+    }
+
+    #[test]
+    fn one_that_cannot_write_is_a_warning() {
+        let trouble = Some("database or disk is full".to_owned());
+        let ill = Recorder { trouble, backlog: 12, ..well() };
+        let text =
+            "the recorder cannot write (12 readings wait in memory): database or disk is full";
+        assert_eq!(said(&ill), [(Severity::Warning, text.to_owned())]);
+        assert!(ill.state(NOW).starts_with("cannot write, 12 wait · 23 MiB of 2 GiB"));
+    }
+
+    #[test]
+    fn one_that_is_silent_is_a_warning_only_while_it_runs() {
+        let silent = Recorder { newest: ago(Duration::from_mins(6)), ..well() };
+        let text = "the recorder runs, but has written nothing for 6 min";
+        assert_eq!(said(&silent), [(Severity::Warning, text.to_owned())]);
+        // What ended as it failed is no trouble of now.
+        let trouble = Some("disk full".to_owned());
+        let ended = Recorder { is_running: Some(false), trouble, ..silent.clone() };
+        let text = "nothing has been recorded for 6 min: highwater agent";
+        assert_eq!(said(&ended), [(Severity::Ok, text.to_owned())]);
+        assert_eq!(said(&Recorder { is_running: None, ..silent }), []);
+    }
+
+    #[test]
+    fn what_it_goes_without_is_worth_knowing() {
+        let slowed = vec!["survey".to_owned(), "close-ups".to_owned()];
+        let thrifty = Recorder { slowed, is_tight: true, ..well() };
+        let said = said(&thrifty);
+        assert!(said.iter().all(|(severity, _)| *severity == Severity::Ok));
+        assert!(said[0].1.ends_with("slows down: survey, close-ups"));
+        assert_eq!(said.len(), 2);
+    }
+}

@@ -1,0 +1,172 @@
+//! Series being put together out of what stands in many places.
+//!
+//! Each source gives runs of samples in order of time. Where runs interleave (close-ups between
+//! whole readings), they are put in order at the end, once for each series.
+
+use highwater_core::series::{Point, Series};
+use highwater_core::time::WallTime;
+
+use super::carry::Carry;
+use super::finish::{Ends, in_order};
+use super::steps::Steps;
+use super::wanted::Wanted;
+use crate::codec::is_absent;
+
+/// Series being filled.
+#[derive(Debug)]
+pub(crate) struct Gathered<'a> {
+    pub(crate) wanted: &'a Wanted,
+    steps: Option<Steps>,
+    /// Which of `filling` the series of a metric and labels is, metric after metric.
+    places: Vec<Option<usize>>,
+    filling: Vec<Filling>,
+    /// When the group was read as a whole, as shown, in no order.
+    pub(crate) readings: Vec<i64>,
+    /// How many points there are.
+    pub(crate) points: usize,
+}
+
+/// One series being filled.
+#[derive(Debug)]
+pub(super) struct Filling {
+    pub(super) metric: usize,
+    pub(super) slot: usize,
+    pub(super) points: Vec<Point>,
+    /// What resets took away from a counter, by bucket.
+    pub(super) lost: Vec<Point>,
+    /// Some of it comes from buckets.
+    pub(super) bucketed: bool,
+}
+
+/// Times and values side by side.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Run<'a> {
+    /// As recorded.
+    pub(crate) times: &'a [i64],
+    pub(crate) values: &'a [f64],
+    /// Recorded moment + shift = moment shown.
+    pub(crate) shift: i64,
+}
+
+impl Run<'_> {
+    fn points(&self) -> impl Iterator<Item = Point> {
+        let both = self.times.iter().zip(self.values);
+        both.filter(|(_, value)| !is_absent(**value)).map(|(at, value)| Point {
+            at: WallTime::from_millis(at.saturating_add(self.shift)),
+            value: *value,
+        })
+    }
+}
+
+impl<'a> Gathered<'a> {
+    pub(crate) fn new(wanted: &'a Wanted, steps: Option<Steps>) -> Self {
+        let places = wanted.metrics.len().saturating_mul(wanted.labels.len());
+        Self {
+            wanted,
+            steps,
+            places: vec![None; places],
+            filling: vec![],
+            readings: vec![],
+            points: 0,
+        }
+    }
+
+    /// Adds samples of a metric, by its place, and of an entity.
+    pub(crate) fn run(&mut self, metric: usize, slot: usize, run: Run<'_>, bucketed: bool) {
+        let steps = self.steps;
+        let Some(filling) = self.series(metric, slot) else { return };
+        filling.bucketed |= bucketed;
+        let before = filling.points.len();
+        for point in run.points() {
+            put(&mut filling.points, point, steps);
+        }
+        let after = filling.points.len();
+        self.points = self.points.saturating_add(after.saturating_sub(before));
+    }
+
+    /// Notes what resets took away from a counter.
+    pub(crate) fn lost(&mut self, metric: usize, slot: usize, run: Run<'_>) {
+        if let Some(filling) = self.series(metric, slot) {
+            filling.lost.extend(run.points().filter(|point| point.value > 0.0));
+        }
+    }
+
+    /// Adds one sample.
+    pub(crate) fn point(&mut self, metric: usize, slot: usize, point: Point) {
+        let steps = self.steps;
+        if let Some(filling) = self.series(metric, slot)
+            && put(&mut filling.points, point, steps)
+        {
+            self.points = self.points.saturating_add(1);
+        }
+    }
+
+    /// Notes when the group was read as a whole.
+    pub(crate) fn reading(&mut self, shown: impl IntoIterator<Item = i64>) {
+        self.readings.extend(shown);
+    }
+
+    /// Visits all samples: the place of the metric, of the labels, and the value.
+    pub(crate) fn each(&self, mut visit: impl FnMut(usize, usize, f64)) {
+        for filling in &self.filling {
+            filling.points.iter().for_each(|p| visit(filling.metric, filling.slot, p.value));
+        }
+    }
+
+    /// The place of a series, which is made when it has its first sample.
+    fn series(&mut self, metric: usize, slot: usize) -> Option<&mut Filling> {
+        let at = metric.checked_mul(self.wanted.labels.len())?.checked_add(slot)?;
+        let place = self.places.get_mut(at)?;
+        let next = self.filling.len();
+        let at = *place.get_or_insert(next);
+        if at == next {
+            let (points, lost) = (vec![], vec![]);
+            self.filling.push(Filling { metric, slot, points, lost, bucketed: false });
+        }
+        self.filling.get_mut(at)
+    }
+
+    /// The series, in order of labels. What they need to know of the stretch before, and leave for
+    /// the next one, is in `carry`.
+    pub(crate) fn series_of(self, ends: Ends, carry: &mut Carry) -> Vec<Series> {
+        let Self { wanted, steps, filling, mut readings, .. } = self;
+        readings.sort_unstable();
+        let mut found = Vec::with_capacity(filling.len());
+        for mut filling in filling {
+            if filling.points.is_empty() && filling.lost.is_empty() {
+                continue;
+            }
+            in_order(&mut filling.points);
+            let labels = wanted.labels_of(filling.metric, filling.slot);
+            let counter = wanted.metrics.get(filling.metric).is_some_and(|metric| metric.counter);
+            let mut before = carry.take(&labels);
+            if counter && (filling.bucketed || before.bucketed) {
+                before.counter(&mut filling);
+            }
+            if ends == Ends::Marked {
+                before.mark_ends(&mut filling.points, &readings, wanted.group);
+            }
+            if let Some(steps) = steps {
+                steps.thin(&mut filling.points);
+            }
+            carry.keep(wanted.group, &labels, before);
+            found.push(Series { labels, points: filling.points });
+        }
+        found.retain(|series| !series.points.is_empty());
+        found.sort_by(|a, b| a.labels.cmp(&b.labels));
+        found
+    }
+}
+
+/// Adds a point, in the place of an earlier one of its step; whether that makes one more.
+fn put(points: &mut Vec<Point>, point: Point, steps: Option<Steps>) -> bool {
+    if let (Some(last), Some(steps)) = (points.last_mut(), steps)
+        && last.at < point.at
+        && steps.share(last.at.millis(), point.at.millis())
+    {
+        *last = point;
+        return false;
+    }
+    points.push(point);
+    true
+}

@@ -1,0 +1,385 @@
+//! Samples out of batches: of each sheet the heads, and of its body the blocks that are wanted.
+
+use std::ops::Range;
+
+use highwater_core::time::WallTime;
+use rusqlite::Row;
+use rusqlite::blob::Blob;
+
+use super::cover::Take;
+use super::fresh::Most;
+use super::gather::{Gathered, Run};
+use super::wanted::Wanted;
+use crate::batch::{Tier, sheet_crc};
+use crate::codec::{Aspect, BlockReader, Entry, Heads, MAX_POINTS, times};
+use crate::error::StoreError;
+use crate::reader::{Reader, is_corrupt, walk};
+use crate::schema;
+
+/// More metrics than this are not looked up one by one: all sheets of a batch are looked at.
+const FEW_METRICS: usize = 12;
+
+/// What may be wrong with a sheet, beside its own damage.
+const TOO_SHORT: &str = "the body ends before the block";
+
+/// Reads sheets, one after the other, in the same buffers.
+pub(crate) struct Sheets<'a> {
+    reader: &'a Reader,
+    blocks: BlockReader,
+    body: Option<Blob<'a>>,
+    bytes: Vec<u8>,
+    times: Vec<i64>,
+    /// What is wanted of a sheet: block, place, aspect, metric's place and labels'.
+    finds: Vec<Find>,
+    places: Vec<u16>,
+}
+
+/// A series that is wanted.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Find {
+    pub(crate) block: u32,
+    pub(crate) place: u16,
+    pub(crate) metric: usize,
+    pub(crate) slot: usize,
+    pub(crate) aspect: Aspect,
+}
+
+/// One sheet's row, with its heads parsed.
+#[derive(Debug)]
+pub(crate) struct SheetRow {
+    pub(crate) id: i64,
+    pub(crate) heads: Heads,
+}
+
+impl<'a> Sheets<'a> {
+    pub(crate) fn new(reader: &'a Reader) -> Self {
+        let (bytes, times, finds, places) = (vec![], vec![], vec![], vec![]);
+        Self { reader, blocks: BlockReader::new(), body: None, bytes, times, finds, places }
+    }
+
+    /// Reads what is wanted of one batch.
+    pub(super) fn read(
+        &mut self,
+        take: &Take,
+        gathered: &mut Gathered<'_>,
+        most: Most,
+    ) -> Result<(), StoreError> {
+        let Some(ranges) = self.moments(take) else { return Ok(()) };
+        let wanted = gathered.wanted;
+        let aspects: &[Aspect] = match take.batch.tier {
+            Tier::Raw => &[Aspect::Raw],
+            _ => &[Aspect::Last, Aspect::Lost],
+        };
+        let reader = self.reader;
+        let before = reader.damaged.borrow().met();
+        reader.each_sheet(take.batch.id, wanted, |sheet| {
+            self.take_sheet(sheet, take, aspects, &ranges, gathered);
+            most.check(gathered)
+        })?;
+        // Where something could not be read, nothing can be said about what is missing.
+        let whole = reader.damaged.borrow().met() == before;
+        if whole && take.batch.scope == wanted.group.scope() {
+            for range in &ranges {
+                let shown = self.times.get(range.clone()).unwrap_or_default().iter();
+                gathered.reading(shown.map(|at| at.saturating_add(take.shift)));
+            }
+        }
+        Ok(())
+    }
+
+    /// Decodes the moments of a batch; which of them are to be read.
+    pub(crate) fn moments(&mut self, take: &Take) -> Option<Vec<Range<usize>>> {
+        match times::decode(&take.batch.times, MAX_POINTS) {
+            Ok(times) => self.times = times,
+            Err(damage) => {
+                self.reader.note_batch(take, damage);
+                return None;
+            }
+        }
+        let within = take.spans.iter().map(|(first, last)| {
+            let from = self.times.partition_point(|at| at < first);
+            from..self.times.partition_point(|at| at <= last)
+        });
+        let within: Vec<_> = within.filter(|range| !range.is_empty()).collect();
+        // A bucket that ends after its era is shown at its era's end.
+        let late = self.times.partition_point(|at| *at <= take.till);
+        self.times.iter_mut().skip(late).for_each(|at| *at = take.till);
+        (!within.is_empty()).then_some(within)
+    }
+
+    /// How many moments the batch has whose moments were decoded last.
+    pub(crate) fn points(&self) -> usize {
+        self.times.len()
+    }
+
+    fn take_sheet(
+        &mut self,
+        sheet: &SheetRow,
+        take: &Take,
+        aspects: &[Aspect],
+        ranges: &[Range<usize>],
+        gathered: &mut Gathered<'_>,
+    ) {
+        let wanted = gathered.wanted;
+        let mut finds = std::mem::take(&mut self.finds);
+        finds.clear();
+        find(&sheet.heads, wanted, &mut |entry, metric, slot| {
+            let Entry { block, place, key, .. } = *entry;
+            if aspects.contains(&key.aspect) {
+                finds.push(Find { block, place, metric, slot, aspect: key.aspect });
+            }
+        });
+        let times = std::mem::take(&mut self.times);
+        let bucketed = take.batch.tier != Tier::Raw;
+        for of_block in finds.chunk_by(|a, b| a.block == b.block) {
+            let mut rest = of_block.iter();
+            self.read_block(sheet, of_block, &mut |values| {
+                let Some(find) = rest.next() else { return };
+                for range in ranges {
+                    let (Some(times), Some(values)) =
+                        (times.get(range.clone()), values.get(range.clone()))
+                    else {
+                        continue;
+                    };
+                    let run = Run { times, values, shift: take.shift };
+                    match find.aspect {
+                        Aspect::Lost => gathered.lost(find.metric, find.slot, run),
+                        _ => gathered.run(find.metric, find.slot, run, bucketed),
+                    }
+                }
+            });
+        }
+        (self.finds, self.times) = (finds, times);
+    }
+
+    /// Reads some series of one block, in their order; what is damaged is noted and left out.
+    pub(crate) fn read_block(
+        &mut self,
+        sheet: &SheetRow,
+        of_block: &[Find],
+        out: &mut dyn FnMut(&[f64]),
+    ) {
+        let Some(block) = of_block.first().map(|find| find.block) else { return };
+        if let Err(what) = self.try_read_block(sheet, block, of_block, out) {
+            let part = usize::try_from(block).unwrap_or(0).saturating_add(1);
+            let id = sheet.id;
+            let what = || format!("block {block} of number {id}: {what}");
+            self.reader.damaged.borrow_mut().note("sheets", id, part, what);
+        }
+    }
+
+    fn try_read_block(
+        &mut self,
+        sheet: &SheetRow,
+        block: u32,
+        of_block: &[Find],
+        out: &mut dyn FnMut(&[f64]),
+    ) -> Result<(), String> {
+        let place = usize::try_from(block).ok().and_then(|at| sheet.heads.blocks.get(at));
+        let place = *place.ok_or(TOO_SHORT)?;
+        self.bytes.clear();
+        if place.length > 0 {
+            self.fetch(sheet.id, place.offset, place.length)?;
+        }
+        self.places.clear();
+        self.places.extend(of_block.iter().map(|find| find.place));
+        let read = self.blocks.decode(
+            &sheet.heads,
+            block,
+            &self.bytes,
+            &self.places,
+            &mut |_, values: &[f64]| out(values),
+        );
+        read.map_err(|damage| damage.to_string())
+    }
+
+    /// Reads bytes of a sheet's body into the buffer.
+    fn fetch(&mut self, id: i64, offset: usize, length: usize) -> Result<(), String> {
+        let said = |cause: rusqlite::Error| cause.to_string();
+        let moved = match &mut self.body {
+            Some(body) => body.reopen(id),
+            None => Err(rusqlite::Error::InvalidQuery),
+        };
+        if moved.is_err() {
+            // A handle that failed cannot be used again.
+            self.body = None;
+            let body = self.reader.db.blob_open("main", "sheet", "body", id, true);
+            self.body = Some(body.map_err(said)?);
+        }
+        let body = self.body.as_ref().ok_or(TOO_SHORT)?;
+        let end = offset.checked_add(length).ok_or(TOO_SHORT)?;
+        if end > body.len() {
+            return Err(TOO_SHORT.to_owned());
+        }
+        self.bytes.resize(length, 0);
+        let read = body.read_at(&mut self.bytes, offset);
+        if read.is_err() {
+            self.body = None;
+        }
+        match read {
+            Ok(count) if count == length => Ok(()),
+            Ok(_) => Err(TOO_SHORT.to_owned()),
+            Err(cause) => Err(cause.to_string()),
+        }
+    }
+}
+
+impl std::fmt::Debug for Sheets<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Sheets").field("points", &self.times.len()).finish_non_exhaustive()
+    }
+}
+
+impl Reader {
+    /// Visits the sheets of a batch that may have what is wanted.
+    pub(crate) fn each_sheet(
+        &self,
+        batch: i64,
+        wanted: &Wanted,
+        mut visit: impl FnMut(&SheetRow) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        if wanted.metrics.len() > FEW_METRICS {
+            let all = "SELECT id, metric, first_entity, last_entity, crc, heads FROM sheet
+                       WHERE batch = ?1";
+            return self.sheets_of(all, batch, None, wanted, &mut visit);
+        }
+        let of_metric = "SELECT id, metric, first_entity, last_entity, crc, heads FROM sheet
+                         WHERE metric = ?2 AND batch = ?1";
+        let metrics = wanted.metrics.iter().map(|metric| i64::from(metric.id));
+        for metric in std::iter::once(0).chain(metrics) {
+            self.sheets_of(of_metric, batch, Some(metric), wanted, &mut visit)?;
+        }
+        Ok(())
+    }
+
+    fn sheets_of(
+        &self,
+        sql: &str,
+        batch: i64,
+        metric: Option<i64>,
+        wanted: &Wanted,
+        visit: &mut dyn FnMut(&SheetRow) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        let mut read = || -> rusqlite::Result<Result<(), StoreError>> {
+            let mut select = self.db.prepare_cached(sql)?;
+            let mut rows = match metric {
+                Some(metric) => select.query([batch, metric])?,
+                None => select.query([batch])?,
+            };
+            while let Some(row) = rows.next()? {
+                if let Err(error) = self.meet(sheet_of(row, batch, wanted)?, visit) {
+                    return Ok(Err(error));
+                }
+            }
+            Ok(Ok(()))
+        };
+        match read() {
+            Ok(done) => done,
+            Err(cause) if is_corrupt(&cause) => {
+                self.sheets_one_by_one(batch, metric, wanted, visit)
+            }
+            Err(cause) => Err(self.failed()(cause)),
+        }
+    }
+
+    /// Where pages are damaged each sheet is looked up by itself, found by going through the table.
+    /// What was read already comes again, and counts once.
+    fn sheets_one_by_one(
+        &self,
+        batch: i64,
+        metric: Option<i64>,
+        wanted: &Wanted,
+        visit: &mut dyn FnMut(&SheetRow) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        let mut ids = vec![];
+        let of_batch = |row: &Row<'_>| {
+            let of: (i64, i64) = (row.get(1)?, row.get(2)?);
+            if of.0 == batch && metric.is_none_or(|metric| of.1 == metric) {
+                ids.push(row.get::<_, i64>(0)?);
+            }
+            Ok(())
+        };
+        let hole = |hole| self.note_hole("sheets", &hole);
+        walk(&self.db, "sheet", "id, batch, metric", of_batch, hole).map_err(self.failed())?;
+        for id in ids {
+            let sql = "SELECT id, metric, first_entity, last_entity, crc, heads FROM sheet
+                       WHERE id = ?1";
+            let met = self.db.query_row(sql, [id], |row| sheet_of(row, batch, wanted));
+            let met = met.unwrap_or_else(|cause| Met::Damaged(id, cause.to_string()));
+            self.meet(met, visit)?;
+        }
+        Ok(())
+    }
+
+    fn meet(
+        &self,
+        met: Met,
+        visit: &mut dyn FnMut(&SheetRow) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        match met {
+            Met::Elsewhere => {}
+            Met::Sheet(sheet) => visit(&sheet)?,
+            Met::Damaged(id, damage) => self.note_row("sheets", id, &damage),
+        }
+        Ok(())
+    }
+
+    pub(crate) fn note_batch(&self, take: &Take, damage: impl std::fmt::Display) {
+        let (id, at) = (take.batch.id, WallTime::from_millis(take.batch.first_ms));
+        let group = take.batch.group.name();
+        let what = || format!("number {id} of group {group} from {at}: {damage}");
+        self.damaged.borrow_mut().note("batches", id, 0, what);
+    }
+}
+
+/// What a row turned out to be.
+enum Met {
+    /// Of other entities.
+    Elsewhere,
+    Sheet(SheetRow),
+    Damaged(i64, String),
+}
+
+/// A sheet out of its row. Its entities decide before its heads are touched, so that of most rows
+/// one page is read.
+fn sheet_of(row: &Row<'_>, batch: i64, wanted: &Wanted) -> rusqlite::Result<Met> {
+    let (id, metric): (i64, i64) = (row.get(0)?, row.get(1)?);
+    let entities: (i64, i64) = (row.get(2)?, row.get(3)?);
+    let range = (schema::unsigned(entities.0), schema::unsigned(entities.1));
+    if wanted.between(range.0, range.1).is_empty() {
+        return Ok(Met::Elsewhere);
+    }
+    let heads = row.get_ref(5)?.as_blob().unwrap_or_default();
+    let metric = u32::try_from(metric).unwrap_or(u32::MAX);
+    if sheet_crc(batch, metric, entities, heads) != row.get::<_, i64>(4)? {
+        return Ok(Met::Damaged(id, "its checksum is wrong".to_owned()));
+    }
+    Ok(match Heads::parse(heads) {
+        Ok(heads) => Met::Sheet(SheetRow { id, heads }),
+        Err(damage) => Met::Damaged(id, damage.to_string()),
+    })
+}
+
+/// Finds the series of a sheet that are wanted, in its order: their entries, the places of their
+/// metrics and of their labels.
+pub(crate) fn find(heads: &Heads, wanted: &Wanted, out: &mut dyn FnMut(&Entry, usize, usize)) {
+    for of_metric in heads.entries.chunk_by(|a, b| a.key.metric == b.key.metric) {
+        let (Some(first), Some(last)) = (of_metric.first(), of_metric.last()) else { continue };
+        let Some(metric) = wanted.place_of(first.key.metric) else { continue };
+        let candidates = wanted.between(first.key.entity, last.key.entity);
+        if candidates.len() < of_metric.len() / 8 {
+            for (entity, slot) in candidates {
+                let from = of_metric.partition_point(|entry| entry.key.entity < *entity);
+                let here = of_metric.iter().skip(from);
+                here.take_while(|entry| entry.key.entity == *entity)
+                    .for_each(|entry| out(entry, metric, *slot));
+            }
+        } else {
+            for entry in of_metric {
+                if let Some(slot) = wanted.slot_of(entry.key.entity) {
+                    out(entry, metric, slot);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,394 @@
+//! The commands that look after the recording, on recordings made here.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
+use std::process::Output;
+
+use highwater_agent::place::Place;
+use highwater_core::event::{Event, Happening};
+use highwater_core::frame::{Frame, MachineSample, MemInfo, ProcSample, SlowReadings};
+use highwater_core::id::{Comm, Pid, ProcKey, StartTicks};
+use highwater_core::time::{BootId, BootTime, Stamp, WallTime};
+use highwater_core::units::Bytes;
+use highwater_store::{FILE_NAME, Keep, Store};
+use serde_json::Value;
+
+use crate::exits::highwater;
+
+/// A moment in 2024, at which the recordings begin.
+const T0: i64 = 1_714_000_000_000;
+
+/// A name that would turn a terminal red, and end a line.
+const HOSTILE: &[u8] = b"\x1b[31m\nbad";
+
+fn boot() -> BootId {
+    "3b1f7a520c2e4d689a1e1f2e3d4c5b6a".parse().unwrap()
+}
+
+/// What both clocks say `ms` after the beginning, if the wall clock is `wrong_ms` ahead.
+fn stamp(ms: i64, wrong_ms: i64) -> Stamp {
+    Stamp {
+        wall: WallTime::from_millis(T0 + ms + wrong_ms),
+        boot: BootTime::from_micros(60_000_000 + ms.unsigned_abs() * 1000),
+    }
+}
+
+fn process(pid: u32, comm: &[u8], mib: u64) -> ProcSample {
+    ProcSample {
+        key: ProcKey { pid: Pid::new(pid), start: StartTicks::new(u64::from(pid)) },
+        comm: Comm::new(comm),
+        cgroup: None,
+        parent: Pid::new(1),
+        state: b'S',
+        threads: 1,
+        cpu_us: 1_000,
+        major_faults: 0,
+        virtual_size: Bytes::from_mib(mib * 4),
+        resident: Bytes::from_mib(mib),
+        resident_shared: Bytes::ZERO,
+        children: None,
+        zombie_children: None,
+        slow: SlowReadings::default(),
+    }
+}
+
+fn frame(stamp: Stamp, mib: u64) -> Frame {
+    let mem = MemInfo {
+        mem_total: Some(Bytes::from_mib(4096)),
+        mem_available: Some(Bytes::from_mib(4096 - mib)),
+        ..MemInfo::default()
+    };
+    Frame {
+        stamp,
+        machine: Some(MachineSample { mem, processes: 2, ..MachineSample::default() }),
+        processes: vec![process(10, b"calm", 50), process(20, HOSTILE, mib)],
+        ..Frame::default()
+    }
+}
+
+/// Two hours, a reading every ten seconds; the clock is set back by an hour after the first.
+fn record(dir: &Path) -> Store {
+    let mut store = Store::open(dir).unwrap();
+    let note = "recording begins".to_owned();
+    let what = Happening::Recorder { what: "started".to_owned(), note };
+    let begun = stamp(0, 0);
+    let (wall, boot_at) = (begun.wall, Some(begun.boot));
+    let event = Event { wall, boot: boot_at, boot_id: boot(), key: "run:1".to_owned(), what };
+    store.record(&[event], None).unwrap();
+    for tick in 0..720 {
+        let wrong_ms = if tick < 360 { 0 } else { -3_600_000 };
+        let at = stamp(tick * 10_000, wrong_ms);
+        store.append(&frame(at, 100 + tick.unsigned_abs()), boot()).unwrap();
+    }
+    store
+}
+
+/// The same, all of it sealed and compacted.
+fn settled(dir: &Path) {
+    let mut store = record(dir);
+    let (now, keep) = (stamp(7_200_000, -3_600_000), Keep::default());
+    store.settle(now, &keep, &mut |_| {}).unwrap();
+}
+
+fn run(dir: &Path, args: &[&str]) -> Output {
+    let mut command = highwater(&["store"]);
+    command.args(args).arg("--data-dir").arg(dir).output().unwrap()
+}
+
+fn json(dir: &Path, args: &[&str]) -> (i32, Value) {
+    let done = run(dir, &[args, &["--json"]].concat());
+    let said = String::from_utf8_lossy(&done.stderr).into_owned();
+    let answer = serde_json::from_slice(&done.stdout);
+    (done.status.code().unwrap(), answer.unwrap_or_else(|error| panic!("{error}: {said}")))
+}
+
+fn texts(done: &Output) -> (String, String) {
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    (text(&done.stdout), text(&done.stderr))
+}
+
+#[test]
+fn info_tells_how_much_there_is() {
+    let dir = tempfile::tempdir().unwrap();
+    settled(dir.path());
+    let (code, told) = json(dir.path(), &["info"]);
+    assert_eq!((code, &told["schema"], &told["store_schema"]), (0, &1.into(), &2.into()));
+    assert_eq!(told["recorder"]["state"], "stopped");
+    assert_eq!(told["boots"].as_array().unwrap().len(), 1);
+    let step = &told["clock"][0];
+    assert_eq!(step["by_ms"], -3_600_000);
+    assert_eq!(step["at"], "2024-04-24T23:06:40.000Z", "by the clock as it is set now");
+    assert_eq!(
+        (&told["events"][0]["kind"], &told["events"][0]["count"]),
+        (&"recorder".into(), &1.into())
+    );
+    let group = |name: &str| {
+        let groups = told["groups"].as_array().unwrap();
+        groups.iter().find(|group| group["group"] == name).unwrap().clone()
+    };
+    assert_eq!(group("process")["entities"], 2);
+    assert!(group("process")["series"].as_u64().unwrap() >= 10, "{told:#}");
+    let tiers = told["tiers"].as_array().unwrap();
+    let mut tiers: Vec<_> = tiers.iter().map(|tier| tier["tier"].as_str().unwrap()).collect();
+    tiers.dedup();
+    assert_eq!(tiers, ["raw", "1 min", "10 min"], "{told:#}");
+    assert!(told["size"]["database_bytes"].as_u64().unwrap() > 0);
+    assert_eq!(told["notes"], serde_json::json!([]));
+}
+
+#[test]
+fn info_fits_a_terminal_and_has_colours_only_there() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(record(dir.path()));
+    let (text, said) = texts(&run(dir.path(), &["info"]));
+    assert!(said.is_empty() && !text.contains('\x1b'), "{text}{said}");
+    assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+    for words in ["No agent is recording", "raw fresh", "set back by 1 h", "1 event,"] {
+        assert!(text.contains(words), "{words}: {text}");
+    }
+    let forced = highwater(&["store", "info", "--data-dir"])
+        .arg(dir.path())
+        .env("CLICOLOR_FORCE", "1")
+        .output()
+        .unwrap();
+    assert!(texts(&forced).0.contains('\x1b'));
+}
+
+#[test]
+fn an_agent_that_holds_the_directory_is_seen() {
+    let dir = tempfile::tempdir().unwrap();
+    let place = Place::claim(dir.path()).unwrap();
+    let mut store = Store::open(place.dir()).unwrap();
+    let now = highwater_agent::clock::now();
+    let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap().parse().unwrap();
+    store.append(&frame(now, 100), boot).unwrap();
+    let (_, told) = json(place.dir(), &["info"]);
+    assert_eq!(told["recorder"]["state"], "recording", "{told:#}");
+    assert_eq!(told["boots"][0]["current"], true);
+    let refused = run(place.dir(), &["compact"]);
+    let (text, said) = texts(&refused);
+    assert_eq!((refused.status.code(), text.as_str()), (Some(1), ""));
+    assert!(said.contains("is recording into") && said.contains("store.budget"), "{said}");
+    drop(place);
+    let (_, told) = json(dir.path(), &["info"]);
+    assert_eq!(told["recorder"]["state"], "stopped", "{told:#}");
+}
+
+#[test]
+fn what_is_no_recording_is_an_error_with_a_way_out() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("out.db");
+    let out = out.to_str().unwrap();
+    for args in [&["info"][..], &["check"], &["compact"], &["export-db", out]] {
+        let done = run(&dir.path().join("none"), args);
+        let (text, said) = texts(&done);
+        assert_eq!((done.status.code(), text.as_str()), (Some(1), ""), "{args:?}: {said}");
+        assert!(said.contains("none") && said.starts_with("highwater: "), "{args:?}: {said}");
+    }
+    assert!(!dir.path().join("none").exists(), "nothing is made");
+    fs::write(dir.path().join(FILE_NAME), b"this is no database, and never was one").unwrap();
+    for args in [&["info"][..], &["check"], &["compact"], &["export-db", out]] {
+        let (_, said) = texts(&run(dir.path(), args));
+        assert!(said.contains("is not a database"), "{args:?}: {said}");
+    }
+    assert!(!Path::new(out).exists());
+}
+
+#[test]
+fn usage_errors_are_64() {
+    for args in [
+        &["store"][..],
+        &["store", "nonsense"],
+        &["store", "export-db"],
+        &["store", "export-db", "x", "--since", "2h"],
+        &["store", "compact", "--keep", "7"],
+        &["store", "compact", "--budget", "1B"],
+        &["store", "info", "extra"],
+    ] {
+        let done = highwater(args).output().unwrap();
+        assert_eq!(done.status.code(), Some(64), "{args:?}");
+        assert!(done.stdout.is_empty() && !done.stderr.is_empty(), "{args:?}");
+    }
+}
+
+#[test]
+fn compact_makes_room_and_says_how_much() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(record(dir.path()));
+    let before = fs::metadata(dir.path().join(FILE_NAME)).unwrap().len();
+    let (code, done) = json(dir.path(), &["compact", "--keep", "400d", "--keep-minutes", "3660d"]);
+    assert_eq!(code, 0, "{done:#}");
+    assert!(done["steps"].as_u64().unwrap() > 1, "{done:#}");
+    assert!(before > 0 && done["after"]["wal_bytes"] == 0, "{done:#}");
+    let (_, told) = json(dir.path(), &["info"]);
+    let tiers = told["tiers"].as_array().unwrap();
+    let tiers: Vec<_> = tiers.iter().map(|tier| tier["tier"].as_str().unwrap()).collect();
+    assert_eq!(tiers, ["1 min"], "2024 is more than 400 days ago, and less than 3660");
+    let (text, _) = texts(&run(dir.path(), &["compact"]));
+    assert!(text.contains("there was no room to give back"), "{text}");
+}
+
+#[test]
+fn a_whole_recording_is_said_to_be_whole() {
+    let dir = tempfile::tempdir().unwrap();
+    settled(dir.path());
+    let done = run(dir.path(), &["check"]);
+    let (text, said) = texts(&done);
+    assert_eq!((done.status.code(), said.as_str()), (Some(0), ""), "{text}");
+    assert!(text.contains(" is whole: "), "{text}");
+    let (code, checked) = json(dir.path(), &["check"]);
+    assert_eq!((code, &checked["whole"], &checked["damaged"]), (0, &true.into(), &0.into()));
+    let (_, told) = json(dir.path(), &["info"]);
+    let samples = |tier: &Value| tier["samples"].as_u64().unwrap();
+    let told: u64 = told["tiers"].as_array().unwrap().iter().map(samples).sum();
+    assert_eq!(checked["samples"], told, "every sample was decoded");
+}
+
+#[test]
+fn a_flipped_byte_is_found_and_the_rest_is_answered() {
+    let dir = tempfile::tempdir().unwrap();
+    settled(dir.path());
+    let path = dir.path().join(FILE_NAME);
+    let whole = fs::read(&path).unwrap();
+    let mut found = 0;
+    // Rows fill a page of 4096 bytes from its end.
+    let places: Vec<usize> = (1..whole.len() / 4096).map(|page| page * 4096 - 20).collect();
+    for place in &places {
+        let mut bytes = whole.clone();
+        bytes[*place] ^= 0x10;
+        fs::write(&path, &bytes).unwrap();
+        let done = run(dir.path(), &["check", "--json"]);
+        let code = done.status.code().unwrap();
+        assert!(code <= 1, "{code} at {place}");
+        if code == 0 {
+            // The byte was in a page that holds nothing.
+            continue;
+        }
+        found += 1;
+        let (text, said) = texts(&done);
+        match serde_json::from_str::<Value>(&text) {
+            Ok(checked) => {
+                assert_eq!(checked["whole"], false, "{checked:#}");
+                assert!(!checked["damages"].as_array().unwrap().is_empty(), "{checked:#}");
+                let (page, _) = texts(&run(dir.path(), &["check"]));
+                assert!(page.contains("is damaged in") && page.contains("What next"), "{page}");
+            }
+            Err(_) => assert!(said.starts_with("highwater: "), "at {place}: {said}"),
+        }
+    }
+    assert!(found > places.len() / 3, "{found} of {} were found", places.len());
+}
+
+#[test]
+fn a_copy_is_a_recording_and_overwrites_nothing() {
+    let (dir, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    // The writer is at work, and what it wrote last is in its log only.
+    let store = record(dir.path());
+    let file = other.path().join(FILE_NAME);
+    let (code, done) = json(dir.path(), &["export-db", file.to_str().unwrap()]);
+    assert_eq!((code, &done["plain"]), (0, &false.into()), "{done:#}");
+    assert_eq!(done["bytes"], fs::metadata(&file).unwrap().len());
+    let command = done["next"].as_array().unwrap().last().unwrap().as_str().unwrap();
+    assert!(command.contains(&format!("--data-dir {}", other.path().display())), "{command}");
+    drop(store);
+    let (_, of_copy) = json(other.path(), &["info"]);
+    let (_, of_first) = json(dir.path(), &["info"]);
+    for key in ["history", "groups", "boots", "clock", "events", "tiers"] {
+        assert_eq!(of_copy[key], of_first[key], "{key}");
+    }
+    assert_eq!(json(other.path(), &["check"]).0, 0);
+    let before = fs::read(&file).unwrap();
+    for plain in [&[][..], &["--plain"]] {
+        let typed = [&["export-db", file.to_str().unwrap()][..], plain].concat();
+        let again = run(dir.path(), &typed);
+        assert_eq!(again.status.code(), Some(1));
+        assert!(texts(&again).1.contains("nothing is overwritten: choose another name"));
+    }
+    assert!(fs::read(&file).unwrap() == before, "what was there is left alone");
+}
+
+#[test]
+fn plain_rows_are_all_there_is_in_the_range() {
+    let (dir, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    settled(dir.path());
+    let file = other.path().join("my plain.db");
+    let (code, done) = json(dir.path(), &["export-db", "--plain", file.to_str().unwrap()]);
+    assert_eq!((code, &done["events"]), (0, &1.into()), "{done:#}");
+    let (_, told) = json(dir.path(), &["info"]);
+    let raw = told["tiers"].as_array().unwrap().iter().filter(|tier| tier["tier"] == "raw");
+    let raw: u64 = raw.map(|tier| tier["samples"].as_u64().unwrap()).sum();
+    assert_eq!(done["samples"], raw, "each sample is a row");
+    let command = done["next"][0].as_str().unwrap();
+    assert!(command.contains("my plain.db'"), "{command}");
+    let none = other.path().join("none.db");
+    let typed = ["export-db", "--plain", none.to_str().unwrap(), "--since", "1h"];
+    let (_, done) = json(dir.path(), &typed);
+    assert_eq!((&done["samples"], &done["stretch"]), (&0.into(), &Value::Null), "{done:#}");
+    let typed = [&["export-db", "--plain", "x.db"][..], &["--since", "1h", "--until", "2h"]];
+    let (_, said) = texts(&run(dir.path(), &typed.concat()));
+    assert!(said.contains("nothing lies between them"), "{said}");
+    let nowhere = other.path().join("no/such/x.db");
+    for plain in [&[][..], &["--plain"]] {
+        let typed = [&["export-db", nowhere.to_str().unwrap()][..], plain].concat();
+        let (_, said) = texts(&run(dir.path(), &typed));
+        assert!(said.contains("no/such/x.db"), "{said}");
+    }
+}
+
+/// The command, run by somebody who may only read: another user, where that can be had.
+fn run_by_another(dir: &Path, args: &[&str]) -> Output {
+    /// Nobody's number everywhere.
+    const NOBODY: u32 = 65_534;
+    let command = || {
+        let mut command = highwater(&["store"]);
+        command.args(args).arg("--data-dir").arg(dir);
+        command
+    };
+    // Only root may become somebody else, who may be unable to reach the program.
+    command().uid(NOBODY).gid(NOBODY).output().or_else(|_| command().output()).unwrap()
+}
+
+#[test]
+fn another_user_may_look_beside_the_writer_and_after_a_crash() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = record(dir.path());
+    let open = |dir: &Path| {
+        fs::set_permissions(dir, fs::Permissions::from_mode(0o755)).unwrap();
+        for file in dir.read_dir().unwrap() {
+            let path = file.unwrap().path();
+            fs::set_permissions(path, fs::Permissions::from_mode(0o644)).unwrap();
+        }
+    };
+    open(dir.path());
+    let beside = run_by_another(dir.path(), &["info"]);
+    assert_eq!(beside.status.code(), Some(0), "{}", texts(&beside).1);
+    assert!(texts(&beside).0.contains("raw fresh"));
+    // As the files lie there after a crash; the lock file went with the machine.
+    let crashed = tempfile::tempdir().unwrap();
+    for name in [FILE_NAME.to_owned(), format!("{FILE_NAME}-wal")] {
+        fs::copy(dir.path().join(&name), crashed.path().join(&name)).unwrap();
+    }
+    open(crashed.path());
+    for args in [&["info"][..], &["check"]] {
+        let done = run_by_another(crashed.path(), args);
+        let (text, said) = texts(&done);
+        assert_eq!(done.status.code(), Some(0), "{args:?}: {text}{said}");
+    }
+    drop(store);
+    open(dir.path());
+    let after = run_by_another(dir.path(), &["info"]);
+    assert_eq!(after.status.code(), Some(0), "{}", texts(&after).1);
+}
+
+#[test]
+fn names_that_would_mislead_a_terminal_are_spelled_out() {
+    let dir = tempfile::tempdir().unwrap();
+    let odd = dir.path().join("a\x1b[31m\nb");
+    drop(record(&odd));
+    for args in [&["info"][..], &["check"], &["compact"], &["export-db", "/nonexistent/x"]] {
+        let (text, said) = texts(&run(&odd, args));
+        assert!(!text.contains('\x1b') && !said.contains('\x1b'), "{args:?}: {text}{said}");
+    }
+}
