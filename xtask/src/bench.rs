@@ -2,10 +2,12 @@
 
 use clap::Subcommand;
 
+mod churn;
 mod crowd;
 mod footprint;
 mod monitor;
 mod oom;
+mod store;
 
 /// What is measured.
 #[derive(Debug, Subcommand)]
@@ -14,6 +16,12 @@ pub(crate) enum Bench {
     Footprint(footprint::Options),
     /// Time and memory of finding OOM reports in a large log, beside grep and the decompressors.
     Oom(oom::Options),
+    /// Work a little, now and then (the measured crowd of `footprint`).
+    #[command(hide = true)]
+    Busy(crowd::Busy),
+    /// Size and speed of the history, beside other stores.
+    #[command(subcommand)]
+    Store(store::Store),
     /// Read one log, or only decompress it (the measured part of `oom`).
     #[command(hide = true)]
     OomRead(oom::Read),
@@ -23,7 +31,9 @@ impl Bench {
     pub(crate) fn run(&self) -> anyhow::Result<()> {
         match self {
             Self::Footprint(options) => footprint::run(options),
+            Self::Busy(busy) => busy.run(),
             Self::Oom(options) => oom::run(options),
+            Self::Store(store) => store.run(),
             Self::OomRead(read) => read.run(),
         }
     }

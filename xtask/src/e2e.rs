@@ -4,8 +4,12 @@ use anyhow::bail;
 use clap::Subcommand;
 
 pub(crate) mod agent;
+pub(crate) mod crash;
+mod dice;
 pub(crate) mod group;
 mod oom;
+mod power;
+mod sound;
 mod verdict;
 mod vm;
 
@@ -16,6 +20,10 @@ pub(crate) enum Scenario {
     Oom,
     /// A unit over its `MemoryMax` in an emulated systemd machine with cgroup v2.
     Vm(vm::Options),
+    /// The recorder is killed at random moments, hundreds of times.
+    Crash(crash::Options),
+    /// An emulated machine loses its power at random moments.
+    Power(power::Options),
 }
 
 impl Scenario {
@@ -24,6 +32,8 @@ impl Scenario {
         match self {
             Self::Oom => oom::run(&mut board)?,
             Self::Vm(options) => vm::run(options, &mut board)?,
+            Self::Crash(options) => crash::run(options, &mut board)?,
+            Self::Power(options) => power::run(options, &mut board)?,
         }
         board.close()
     }

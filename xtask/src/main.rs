@@ -60,6 +60,9 @@ enum Chore {
     /// Do nothing, in some memory (a victim of the tests).
     #[command(hide = true)]
     Idle(victim::Idle),
+    /// Write a history as fast as it goes (a victim of the tests).
+    #[command(hide = true)]
+    Hammer(e2e::crash::hammer::Hammer),
 }
 
 fn main() -> ExitCode {
@@ -74,6 +77,7 @@ fn main() -> ExitCode {
         Chore::CaptureOom(capture) => capture.run(),
         Chore::Leak(leak) => leak.run(),
         Chore::Idle(idle) => idle.run(),
+        Chore::Hammer(hammer) => hammer.run(),
     };
     if let Err(cause) = done {
         eprintln!("xtask: {cause:#}");

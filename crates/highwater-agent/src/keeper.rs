@@ -158,6 +158,7 @@ impl Keeper {
         self.check_file(now);
         let Some(open) = &mut self.shelf else {
             self.give_up_surplus();
+            count(&self.board.counts().waiting_events, self.events.len());
             return Vec::new();
         };
         let told = match open.store.record(&self.events, self.cursor.as_ref()) {

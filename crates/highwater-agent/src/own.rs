@@ -26,18 +26,23 @@ struct Own {
 #[derive(Clone, Copy)]
 enum Unit {
     One,
+    /// Zero: not known yet.
+    Known,
     Micros,
+    /// Zero: never.
     Millis,
     Permille,
 }
 
 impl Unit {
-    fn value(self, count: u64) -> f64 {
+    /// What is not known has no number.
+    fn value(self, count: u64) -> Option<f64> {
         let number = Bytes::new(count).as_f64();
         match self {
-            Self::One => number,
-            Self::Micros => number / 1e6,
-            Self::Millis | Self::Permille => number / 1e3,
+            Self::Known | Self::Millis if count == 0 => None,
+            Self::One | Self::Known => Some(number),
+            Self::Micros => Some(number / 1e6),
+            Self::Millis | Self::Permille => Some(number / 1e3),
         }
     }
 }
@@ -93,14 +98,14 @@ static OWN: &[Own] = &[
     gauge("highwater_agent_kept_files", "Files that the sampler keeps open.", Unit::One, |c| &c.kept_files),
     counter("highwater_agent_cpu_seconds_total", "Processor time of the agent.", Unit::Micros, |c| &c.cpu_us),
     gauge("highwater_agent_cpu_ratio", "The agent's share of one processor over the last minute.", Unit::Permille, |c| &c.cpu_permille),
-    gauge("highwater_agent_resident_bytes", "Memory of the agent in RAM.", Unit::One, |c| &c.resident_bytes),
-    gauge("highwater_agent_proportional_bytes", "The same, with what is shared divided among those who share it (PSS).", Unit::One, |c| &c.proportional_bytes),
+    gauge("highwater_agent_resident_bytes", "Memory of the agent in RAM.", Unit::Known, |c| &c.resident_bytes),
+    gauge("highwater_agent_proportional_bytes", "The same, with what is shared divided among those who share it (PSS).", Unit::Known, |c| &c.proportional_bytes),
     counter("highwater_agent_slowdowns_total", "Times that a part was slowed down because the agent used more than agent.cpu_budget.", Unit::One, |c| &c.slowed),
     gauge("highwater_agent_memory_tight", "1 while the agent has more memory than agent.memory_budget and keeps less for it.", Unit::One, |c| &c.tight),
-    gauge("highwater_agent_database_bytes", "Size of the database.", Unit::One, |c| &c.database_bytes),
+    gauge("highwater_agent_database_bytes", "Size of the database.", Unit::Known, |c| &c.database_bytes),
     gauge("highwater_agent_database_log_bytes", "Size of its write-ahead log.", Unit::One, |c| &c.log_bytes),
-    gauge("highwater_agent_database_budget_bytes", "What both may take (store.budget).", Unit::One, |c| &c.budget_bytes),
-    gauge("highwater_agent_disk_free_bytes", "What is free on their file system.", Unit::One, |c| &c.free_bytes),
+    gauge("highwater_agent_database_budget_bytes", "What both may take (store.budget).", Unit::Known, |c| &c.budget_bytes),
+    gauge("highwater_agent_disk_free_bytes", "What is free on their file system.", Unit::Known, |c| &c.free_bytes),
     counter("highwater_agent_database_replaced_total", "Times that the database was found replaced or gone.", Unit::One, |c| &c.replaced),
     counter("highwater_agent_database_set_aside_total", "Databases that were set aside because they could not be used.", Unit::One, |c| &c.set_aside),
     counter("highwater_agent_survey_cpu_seconds_total", "Processor time of the survey.", Unit::Micros, |c| &c.survey_cpu_us),
@@ -132,19 +137,18 @@ pub fn metrics() -> impl Iterator<Item = &'static Metric> {
 /// The recorder's numbers as they are.
 pub(crate) fn things(board: &Board) -> Vec<Thing> {
     let counts = board.counts();
-    let number = |own: &'static Own| Thing {
-        metric: &own.metric,
-        labels: Labels::default(),
-        value: own.unit.value((own.pick)(counts).load(Ordering::Relaxed)),
+    let number = |own: &'static Own| {
+        let value = own.unit.value((own.pick)(counts).load(Ordering::Relaxed))?;
+        Some(Thing { metric: &own.metric, labels: Labels::default(), value })
     };
-    let mut things: Vec<Thing> = OWN.iter().map(number).collect();
+    let mut things: Vec<Thing> = OWN.iter().filter_map(number).collect();
     for (reason, count) in [
         ("large", &counts.large),
         ("growing", &counts.growing),
         ("near", &counts.near),
         ("old", &counts.old),
     ] {
-        let value = Unit::One.value(count.load(Ordering::Relaxed));
+        let value = Bytes::new(count.load(Ordering::Relaxed)).as_f64();
         things.push(Thing { metric: &KEPT, labels: Labels::new([("reason", reason)]), value });
     }
     let step = board.step();
@@ -163,7 +167,7 @@ pub(crate) fn things(board: &Board) -> Vec<Thing> {
 /// Threads of one name are one.
 fn add_thread(things: &mut Vec<Thing>, from: usize, thread: ThreadUse) {
     let name = thread.name.to_string();
-    let seconds = Unit::Micros.value(thread.cpu_us);
+    let seconds = Bytes::new(thread.cpu_us).as_f64() / 1e6;
     let known = things.iter_mut().skip(from).find(|thing| thing.labels.get("thread") == name);
     match known {
         Some(thing) => thing.value += seconds,
@@ -291,6 +295,16 @@ mod tests {
         assert_eq!(told.len(), things.len());
         let pulse = things.iter().find(|thing| thing.labels.get("thread") == "pulse");
         assert!((pulse.unwrap().value - 5e-6).abs() < 1e-12);
+    }
+
+    #[test]
+    fn what_is_not_known_is_absent() {
+        let board = Board::default();
+        let told = |name: &str| things(&board).iter().any(|thing| thing.metric.name == name);
+        assert!(!told("highwater_agent_last_seal_timestamp_seconds"));
+        assert!(!told("highwater_agent_resident_bytes") && told("highwater_agent_seals_total"));
+        board.counts().last_seal_ms.store(1, Ordering::Relaxed);
+        assert!(told("highwater_agent_last_seal_timestamp_seconds"));
     }
 
     #[test]

@@ -9,8 +9,12 @@ use crate::codec::{Form, Key, SheetWriter, times};
 use crate::entity::Group;
 use crate::error::wrapped;
 
-/// The most entities of a sheet: with 8 KiB a series and day, half a megabyte a row.
-const SHEET_ENTITIES: usize = 64;
+/// The most entities of a sheet. Most series hardly change, and the heads of many are smaller
+/// together; to find one among so many takes some ten microseconds.
+const SHEET_ENTITIES: usize = 1024;
+
+/// A sheet is full at this size: a row is written in one transaction, whose pages the log holds.
+const SHEET_BYTES: usize = 256 * 1024;
 
 /// A compacted batch being written.
 pub(crate) struct Chunks {
@@ -67,7 +71,8 @@ impl Chunks {
         values: &[f64],
     ) -> rusqlite::Result<()> {
         let full = self.entities.is_some_and(|(_, last, count)| {
-            self.metric != key.metric || (count >= SHEET_ENTITIES && last != key.entity)
+            let large = count >= SHEET_ENTITIES || self.sheet.size() >= SHEET_BYTES;
+            self.metric != key.metric || (large && last != key.entity)
         });
         if full {
             self.flush(db)?;

@@ -1,6 +1,7 @@
 //! The reader: opens the history without changing it, beside a running agent or after its end.
 
 mod damage;
+mod eras;
 mod events;
 mod info;
 mod open;
@@ -11,14 +12,14 @@ use std::cell::{Cell, RefCell};
 use std::path::{Path, PathBuf};
 
 use highwater_core::time::{BootId, BootTime, WallTime};
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::Connection;
 
-use crate::era;
 use crate::error::StoreError;
 use crate::event::{self, Cursor};
 use crate::schema;
 
 pub(crate) use damage::{Damaged, is_corrupt};
+pub(crate) use eras::TICK_COLUMNS;
 pub use info::{Info, Level};
 use open::FileId;
 pub use tally::{ClockStep, EventTally, GroupTally};
@@ -108,35 +109,21 @@ impl Reader {
     /// The newest reading: a tick that is not sealed yet or, where all are, the end of the newest
     /// era.
     pub fn last_tick(&self) -> Result<Option<LastTick>, StoreError> {
-        let read = || {
-            let (eras, _) = era::load(&self.db)?;
-            let Some(era) = eras.last() else { return Ok(None) };
-            let boot_id: Option<String> = self
-                .db
-                .query_row("SELECT boot_id FROM boot WHERE id = ?1", [era.boot], |row| row.get(0))
-                .optional()?;
-            Ok(boot_id.map(|boot_id| (*era, boot_id)))
-        };
-        let row = read().map_err(self.failed())?;
-        Ok(row.and_then(|(era, boot_id)| {
-            let boot = BootTime::from_micros(schema::unsigned(era.last_us));
-            let wall = WallTime::from_millis(era.last_ms);
-            Some(LastTick { wall, boot, boot_id: boot_id.parse().ok()? })
+        let eras = self.eras().map_err(self.failed())?;
+        let Some(era) = eras.eras.last() else { return Ok(None) };
+        let boots = self.boot_rows().map_err(self.failed())?;
+        let boot = boots.iter().find(|(row, _)| *row == era.boot);
+        Ok(boot.map(|(_, boot)| LastTick {
+            wall: WallTime::from_millis(era.last_ms),
+            boot: BootTime::from_micros(schema::unsigned(era.last_us)),
+            boot_id: boot.id,
         }))
     }
 
     /// The boots on record, oldest first.
     pub fn boots(&self) -> Result<Vec<Boot>, StoreError> {
-        let read = || {
-            let mut all = self.db.prepare("SELECT boot_id, first_ms FROM boot ORDER BY id")?;
-            let rows = all.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get(1)?)))?;
-            rows.collect::<rusqlite::Result<Vec<_>>>()
-        };
-        let rows = read().map_err(self.failed())?;
-        let boot = |(id, first): (String, i64)| {
-            Some(Boot { id: id.parse().ok()?, first: WallTime::from_millis(first) })
-        };
-        Ok(rows.into_iter().filter_map(boot).collect())
+        let boots = self.boot_rows().map_err(self.failed())?;
+        Ok(boots.into_iter().map(|(_, boot)| boot).collect())
     }
 
     pub(crate) fn failed(&self) -> impl FnOnce(rusqlite::Error) -> StoreError {

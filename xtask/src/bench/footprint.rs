@@ -2,7 +2,8 @@
 //!
 //! All of them look at the same crowd at the same time, every five seconds. The agent runs twice: as
 //! it ships, and with every process kept in the store, which proves that every process was sampled
-//! as often as it is said to be.
+//! as often as it is said to be. With `--churn` processes come and go all the while, and what is
+//! asked is whether the agent's memory and the store's list of things stay as small as they were.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -16,6 +17,7 @@ use highwater_core::series::{Matcher, NAME, Selection, SeriesSource};
 use highwater_core::time::WallTime;
 use highwater_store::Reader;
 
+use super::churn::{Churn, Course};
 use super::crowd::{COMM, Crowd};
 use super::monitor::{Cost, Monitor};
 use crate::clock;
@@ -23,7 +25,11 @@ use crate::repo::{self, Profile};
 
 /// The size of the crowd, unless said otherwise: the promise is made for these.
 const PROCESSES: usize = 1000;
+const BUSY: usize = 20;
 const CGROUPS: usize = 200;
+
+/// How many short-lived processes a second churn is.
+const CHURN: usize = 200;
 
 /// How often everybody looks.
 const EVERY: Duration = Duration::from_secs(5);
@@ -34,9 +40,23 @@ const SETTLE: Duration = Duration::from_secs(15);
 /// Ports for those that are asked: free on most machines, and none that a monitor has by default.
 const PORTS: [u16; 4] = [39_477, 39_478, 39_100, 39_256];
 
-/// The promise: per mille of a core, and memory.
+/// The promise: per mille of a core for each thousand processes, and memory.
 const GOAL_CPU_PERMILLE: f64 = 3.0;
 const GOAL_PSS_MIB: f64 = 20.0;
+
+/// Memory is flat when its middle grows by no more than this between the second quarter and the
+/// last: the share allows for a heap that finds its shape, the amount for a page here and there.
+const FLAT_SHARE: f64 = 0.05;
+const FLAT_MIB: f64 = 0.5;
+
+/// The store's list of things is bounded when it grows by no more than these, which the services of
+/// the machine itself may bring, for all the thousands that come and go.
+const BOUNDED_SHARE: f64 = 0.05;
+const BOUNDED_THINGS: f64 = 50.0;
+
+/// What has every process kept, however small, young and many they are.
+const KEEP_ALL: &str =
+    "[store]\nprocess_min_rss = \"0\"\nnew_processes = 1000\nprocesses = 50000\n";
 
 /// The agent as it ships, and with every process kept.
 const AGENT: &str = "highwater";
@@ -46,14 +66,23 @@ const AGENT_ALL: &str = "highwater, all kept";
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
     /// How long.
-    #[arg(long, default_value_t = 60)]
+    #[arg(long, default_value_t = 600)]
     seconds: u64,
     /// How many idle processes.
     #[arg(long, default_value_t = PROCESSES)]
     processes: usize,
+    /// How many busy ones.
+    #[arg(long, default_value_t = BUSY)]
+    busy: usize,
     /// Over how many cgroups.
     #[arg(long, default_value_t = CGROUPS)]
     cgroups: usize,
+    /// Have 200 short-lived processes come and go every second.
+    #[arg(long)]
+    churn: bool,
+    /// Measure the agent only: with very many processes others take more than there is.
+    #[arg(long)]
+    alone: bool,
 }
 
 /// One line of the table.
@@ -66,14 +95,20 @@ struct Line {
 /// Starts the crowd and the monitors, waits, and prints the table.
 pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     let program = repo::build("highwater", Profile::Release)?;
-    let crowd = Crowd::start(options.processes, options.cgroups)?;
-    println!("{} idle processes in {} cgroups", crowd.len(), options.cgroups);
+    let crowd = Crowd::start(options.processes, options.busy, options.cgroups)?;
+    let (idle, busy) = (crowd.idle(), crowd.busy());
+    println!("{idle} idle and {busy} busy processes in {} cgroups", options.cgroups);
     let desk = Desk::new()?;
-    let mut monitors = desk.monitors(&program)?;
-    watch(&mut monitors, SETTLE);
+    let mut monitors = desk.monitors(&program, options.alone || options.churn)?;
+    let mut churn = options.churn.then(|| Churn::new(CHURN));
+    let mut trail = Trail::default();
+    watch(&mut monitors, SETTLE, churn.as_mut(), &mut |_| Ok(()))?;
     let before = costs(&monitors)?;
     let (began, from) = (clock::now(), clock::wall());
-    watch(&mut monitors, Duration::from_secs(options.seconds));
+    let span = Duration::from_secs(options.seconds);
+    watch(&mut monitors, span, churn.as_mut(), &mut |monitors| {
+        if options.churn { trail.note(&desk, monitors) } else { Ok(()) }
+    })?;
     let (took, to) = (began.elapsed(), clock::wall());
     let after = costs(&monitors)?;
     let lines: Vec<Line> = monitors
@@ -81,9 +116,64 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
         .zip(before.iter().zip(&after))
         .map(|(monitor, (before, after))| line(monitor.name, *before, *after, took))
         .collect();
-    print(&lines, took);
+    let goal = if options.churn { None } else { Some(goal_percent(idle + busy)) };
+    print(&lines, took, goal);
     unanswered(&monitors)?;
-    sampled(&desk.data(AGENT_ALL), from, to, crowd.len())
+    if let Some(churn) = churn {
+        println!("{} short-lived processes came and went", churn.started);
+        return trail.judge();
+    }
+    sampled(&desk.data(AGENT_ALL), from, to, idle)
+}
+
+/// What the agent may take with so many processes, in per cent of a core.
+#[expect(clippy::cast_precision_loss, clippy::as_conversions, reason = "figures for people")]
+fn goal_percent(processes: usize) -> f64 {
+    let thousands = (processes / PROCESSES).max(1);
+    GOAL_CPU_PERMILLE / 10.0 * thousands as f64
+}
+
+/// What an agent took while processes came and went, reading by reading.
+#[derive(Default)]
+struct Trail {
+    pss_mib: Vec<f64>,
+    rss_mib: Vec<f64>,
+    things: Vec<f64>,
+}
+
+impl Trail {
+    #[expect(clippy::cast_precision_loss, clippy::as_conversions, reason = "figures for people")]
+    fn note(&mut self, desk: &Desk, monitors: &[Monitor]) -> anyhow::Result<()> {
+        let own = monitors.iter().find(|monitor| monitor.name == AGENT);
+        let cost = own.context("the agent does not run")?.cost()?;
+        self.pss_mib.push(cost.pss_kib as f64 / 1024.0);
+        self.rss_mib.push(cost.rss_kib as f64 / 1024.0);
+        let history = Reader::open(&desk.data(AGENT)).context("the agent has no history")?;
+        self.things.push(history.info()?.entities as f64);
+        Ok(())
+    }
+
+    /// Prints the courses, and fails unless all are level.
+    fn judge(&self) -> anyhow::Result<()> {
+        println!("{:20} {:>14} {:>14} {:>9}", AGENT, "second quarter", "last quarter", "goal");
+        let rows = [
+            ("PSS MiB", &self.pss_mib, FLAT_SHARE, FLAT_MIB),
+            ("RSS MiB", &self.rss_mib, FLAT_SHARE, FLAT_MIB),
+            ("things in the store", &self.things, BOUNDED_SHARE, BOUNDED_THINGS),
+        ];
+        let mut level = true;
+        for (name, readings, share, amount) in rows {
+            let course = Course::of(readings).context("too short to tell: take --seconds 60")?;
+            let flat = course.is_flat(share, amount);
+            level &= flat;
+            let (early, late) = (course.early, course.late);
+            println!("{name:20} {early:>14.1} {late:>14.1} {:>9}", met(flat));
+        }
+        if !level {
+            bail!("something grows with the number of processes that came and went");
+        }
+        Ok(())
+    }
 }
 
 /// Where the agents keep their histories and atop its file. Dropping it removes them.
@@ -112,11 +202,10 @@ impl Desk {
     }
 
     /// Whoever is installed.
-    fn monitors(&self, program: &Path) -> anyhow::Result<Vec<Monitor>> {
+    fn monitors(&self, program: &Path, alone: bool) -> anyhow::Result<Vec<Monitor>> {
         let [own, all, node, process] = PORTS;
         let shipped = self.agent(program, AGENT, own, "")?;
-        let kept = "[store]\nprocess_min_rss = \"0\"\n";
-        let everything = self.agent(program, AGENT_ALL, all, kept)?;
+        let everything = self.agent(program, AGENT_ALL, all, KEEP_ALL)?;
         let mut node_exporter = Command::new("prometheus-node-exporter");
         node_exporter.arg(format!("--web.listen-address=127.0.0.1:{node}"));
         let mut process_exporter = Command::new("prometheus-process-exporter");
@@ -136,7 +225,11 @@ impl Desk {
             ("atop", atop, None),
         ];
         let mut monitors = Vec::new();
+        let own = [AGENT, AGENT_ALL];
         for (name, mut command, port) in wanted {
+            if alone && !own.contains(&name) {
+                continue;
+            }
             match Monitor::start(name, &mut command, port)? {
                 Some(monitor) => monitors.push(monitor),
                 None => println!("{name} is not installed: left out"),
@@ -153,16 +246,33 @@ impl Drop for Desk {
     }
 }
 
-/// Asks everybody who is asked, every five seconds.
-fn watch(monitors: &mut [Monitor], span: Duration) {
+/// Asks everybody who is asked, every five seconds, and calls `note` as often.
+fn watch(
+    monitors: &mut [Monitor],
+    span: Duration,
+    mut churn: Option<&mut Churn>,
+    note: &mut dyn FnMut(&[Monitor]) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
     let began = clock::now();
     let mut next = Duration::ZERO;
     while next < span {
-        thread::sleep(next.saturating_sub(began.elapsed()));
+        wait(next.saturating_sub(began.elapsed()), churn.as_deref_mut())?;
         monitors.iter_mut().for_each(Monitor::ask);
+        note(monitors)?;
         next += EVERY;
     }
-    thread::sleep(span.saturating_sub(began.elapsed()));
+    wait(span.saturating_sub(began.elapsed()), churn)
+}
+
+/// Waits, with processes that come and go meanwhile if there is to be churn.
+fn wait(span: Duration, churn: Option<&mut Churn>) -> anyhow::Result<()> {
+    match churn {
+        Some(churn) => churn.run(span),
+        None => {
+            thread::sleep(span);
+            Ok(())
+        }
+    }
 }
 
 fn costs(monitors: &[Monitor]) -> anyhow::Result<Vec<Cost>> {
@@ -177,8 +287,9 @@ fn line(name: &'static str, before: Cost, after: Cost, took: Duration) -> Line {
     Line { name, cpu_percent, pss_mib: after.pss_kib as f64 / 1024.0 }
 }
 
-/// The table: each beside the agent as it ships.
-fn print(lines: &[Line], took: Duration) {
+/// The table: each beside the agent as it ships, and whether that meets its goals; with churn there
+/// is none for the processor.
+fn print(lines: &[Line], took: Duration, goal_percent: Option<f64>) {
     println!("over {} s, every {} s:", took.as_secs(), EVERY.as_secs());
     println!("{:20} {:>14} {:>7} {:>9} {:>7}", "", "CPU % of core", "ratio", "PSS MiB", "ratio");
     let Some(own) = lines.iter().find(|line| line.name == AGENT) else { return };
@@ -193,12 +304,10 @@ fn print(lines: &[Line], took: Duration) {
             line.pss_mib / own.pss_mib,
         );
     }
-    println!(
-        "the goal of {:.1} % is {}, that of {GOAL_PSS_MIB} MiB is {}",
-        GOAL_CPU_PERMILLE / 10.0,
-        met(own.cpu_percent * 10.0 <= GOAL_CPU_PERMILLE),
-        met(own.pss_mib <= GOAL_PSS_MIB),
-    );
+    if let Some(goal) = goal_percent {
+        println!("the goal of {goal:.1} % is {}", met(own.cpu_percent <= goal));
+    }
+    println!("the goal of {GOAL_PSS_MIB} MiB is {}", met(own.pss_mib <= GOAL_PSS_MIB));
 }
 
 fn met(is: bool) -> &'static str {

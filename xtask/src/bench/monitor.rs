@@ -18,6 +18,8 @@ pub(super) struct Cost {
     pub(super) ticks: u64,
     /// Its share of memory: its own pages, and its part of those it shares.
     pub(super) pss_kib: u64,
+    /// All pages that it has in memory, the shared ones in full.
+    pub(super) rss_kib: u64,
 }
 
 /// A running monitor. Dropping it ends it.
@@ -63,8 +65,10 @@ impl Monitor {
             read.with_context(|| format!("{} has ended", self.name))
         };
         let ticks = ticks(&read("stat")?).context("/proc/PID/stat has another form")?;
-        let pss_kib = pss_kib(&read("smaps_rollup")?).context("smaps_rollup names no Pss")?;
-        Ok(Cost { ticks, pss_kib })
+        let rollup = read("smaps_rollup")?;
+        let pss_kib = kib(&rollup, "Pss:").context("smaps_rollup names no Pss")?;
+        let rss_kib = kib(&rollup, "Rss:").context("smaps_rollup names no Rss")?;
+        Ok(Cost { ticks, pss_kib, rss_kib })
     }
 }
 
@@ -97,8 +101,8 @@ fn ticks(stat: &str) -> Option<u64> {
         .map(|times| times.iter().sum())
 }
 
-fn pss_kib(rollup: &str) -> Option<u64> {
-    let line = rollup.lines().find_map(|line| line.strip_prefix("Pss:"))?;
+fn kib(rollup: &str, key: &str) -> Option<u64> {
+    let line = rollup.lines().find_map(|line| line.strip_prefix(key))?;
     line.split_whitespace().next()?.parse().ok()
 }
 
@@ -115,7 +119,8 @@ mod tests {
 
     #[test]
     fn the_share_of_memory_is_one_line_of_many() {
-        assert_eq!(pss_kib("Rss:  9 kB\nPss:     1234 kB\nPss_Dirty: 5 kB\n"), Some(1234));
-        assert_eq!(pss_kib("Rss: 9 kB\n"), None);
+        let rollup = "Rss:  9 kB\nPss:     1234 kB\nPss_Dirty: 5 kB\n";
+        assert_eq!((kib(rollup, "Pss:"), kib(rollup, "Rss:")), (Some(1234), Some(9)));
+        assert_eq!(kib("Rss: 9 kB\n", "Pss:"), None);
     }
 }

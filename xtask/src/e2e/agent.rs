@@ -1,6 +1,8 @@
 //! The program under test, as a user would run it: start, stop, kill, ask.
 
 use std::fs::{self, File};
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -22,11 +24,16 @@ pub(crate) struct Recording {
 impl Recording {
     /// A fresh one under the system's folder for what is temporary.
     pub(crate) fn fresh(program: &Path, name: &str) -> anyhow::Result<Self> {
+        // A port that is free: another agent may run here.
+        Self::configured(program, name, "[web]\nlisten = \"127.0.0.1:0\"\n")
+    }
+
+    /// A fresh one whose agent is configured like this.
+    pub(crate) fn configured(program: &Path, name: &str, config: &str) -> anyhow::Result<Self> {
         let folder =
             std::env::temp_dir().join(format!("highwater-e2e-{}-{name}", std::process::id()));
         fs::create_dir_all(&folder)?;
-        // A port that is free: another agent may run here.
-        fs::write(folder.join("agent.toml"), "[web]\nlisten = \"127.0.0.1:0\"\n")?;
+        fs::write(folder.join("agent.toml"), config)?;
         Ok(Self { program: program.to_owned(), folder })
     }
 
@@ -35,15 +42,44 @@ impl Recording {
         self.folder.join("data")
     }
 
+    /// A place for what is looked at once.
+    pub(crate) fn scratch(&self) -> PathBuf {
+        self.folder.join("scratch")
+    }
+
+    fn log(&self) -> PathBuf {
+        self.folder.join("agent.log")
+    }
+
+    /// What the agent that was started last has said.
+    pub(crate) fn said(&self) -> anyhow::Result<String> {
+        Ok(String::from_utf8_lossy(&fs::read(self.log())?).into_owned())
+    }
+
+    /// The pids whose deaths the agent that was started last has reported.
+    pub(crate) fn reported(&self) -> anyhow::Result<Vec<u32>> {
+        Ok(self.said()?.lines().filter_map(reported).collect())
+    }
+
+    /// Whether `/healthz` of the agent that was started last says that all is well.
+    pub(crate) fn healthy(&self) -> bool {
+        let ask = || {
+            let said = self.said().ok()?;
+            let address = said.split_once("http://")?.1.split_once('/')?.0.to_owned();
+            let mut page = TcpStream::connect(address).ok()?;
+            page.set_read_timeout(Some(Duration::from_secs(1))).ok()?;
+            page.write_all(b"GET /healthz HTTP/1.0\r\nHost: localhost\r\n\r\n").ok()?;
+            let mut answer = String::new();
+            page.read_to_string(&mut answer).ok()?;
+            Some(answer.lines().next()?.contains(" 200 "))
+        };
+        ask().unwrap_or(false)
+    }
+
     /// Starts the agent and waits until it has said what it records.
     pub(crate) fn agent(&self) -> anyhow::Result<Agent> {
-        let said = self.folder.join("agent.log");
-        let log = File::create(&said)?;
-        let mut command = Command::new(&self.program);
-        command.arg("agent").arg("--data-dir").arg(self.data());
-        command.arg("--config").arg(self.folder.join("agent.toml"));
-        command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
-        let mut agent = Agent { process: command.spawn().context("cannot start the agent")? };
+        let said = self.log();
+        let mut agent = self.spawn()?;
         let (at_most, every) = (Duration::from_secs(10), Duration::from_millis(20));
         let begun = clock::poll(at_most, every, || {
             if let Some(status) = agent.process.try_wait()? {
@@ -53,6 +89,16 @@ impl Recording {
         })?;
         begun.context("the agent said nothing for 10 s")?;
         Ok(agent)
+    }
+
+    /// Starts the agent and waits for nothing.
+    pub(crate) fn spawn(&self) -> anyhow::Result<Agent> {
+        let log = File::create(self.log())?;
+        let mut command = Command::new(&self.program);
+        command.arg("agent").arg("--data-dir").arg(self.data());
+        command.arg("--config").arg(self.folder.join("agent.toml"));
+        command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+        Ok(Agent { process: command.spawn().context("cannot start the agent")? })
     }
 
     /// All recorded deaths, as `why --json` tells them.
@@ -102,6 +148,12 @@ impl Drop for Recording {
     }
 }
 
+/// The pid in the line by which the agent reports a death.
+pub(crate) fn reported(line: &str) -> Option<u32> {
+    let told = line.split_once(") was killed for memory")?.0;
+    told.rsplit_once("(pid ")?.1.parse().ok()
+}
+
 /// The pid of a death's victim.
 pub(crate) fn victim(death: &Value) -> Option<u64> {
     death.pointer("/victim/pid")?.as_u64()
@@ -128,6 +180,11 @@ impl Agent {
         Ok(())
     }
 
+    /// Whether it still runs.
+    pub(crate) fn runs(&mut self) -> anyhow::Result<bool> {
+        Ok(self.process.try_wait()?.is_none())
+    }
+
     /// `kill -9`.
     pub(crate) fn kill(mut self) -> anyhow::Result<()> {
         self.process.kill()?;
@@ -141,5 +198,17 @@ impl Drop for Agent {
         // It may have ended already.
         let _gone = self.process.kill();
         let _gone = self.process.wait();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reported_death_is_told_by_its_line() {
+        let line = "highwater: a (pid 1) b (pid 77) was killed for memory (the newest of 2): highwater why 77";
+        assert_eq!(reported(line), Some(77));
+        assert_eq!(reported("highwater: the store takes writes again"), None);
     }
 }

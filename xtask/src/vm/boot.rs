@@ -113,26 +113,53 @@ impl Vm {
         self.power_on(payload, |_, serial| Ok(serial.to_vec()))
     }
 
+    /// Boots with one disk more, the fourth, which outlives the machine, and pulls the plug as soon
+    /// as what the serial console showed is `enough`; that is returned.
+    pub(crate) fn cut(
+        &self,
+        payload: &Payload<'_>,
+        disk: &Path,
+        mut enough: impl FnMut(&[u8]) -> bool,
+    ) -> anyhow::Result<Vec<u8>> {
+        let disks = self.disks(payload)?;
+        let mut qemu = self.machine(&disks);
+        qemu.arg("-drive").arg(drive(disk, "readonly=off"));
+        let outcome = start(qemu).and_then(|mut machine| {
+            let cut = clock::poll(AT_MOST, Duration::from_millis(100), || {
+                if let Some(status) = machine.try_wait()? {
+                    bail!("the machine went off by itself ({status})");
+                }
+                // Until the emulator has made it, there is nothing to read.
+                let shown = fs::read(&disks.serial).unwrap_or_default();
+                Ok(enough(&shown).then_some(()))
+            });
+            machine.kill()?;
+            machine.wait()?;
+            cut?.with_context(|| format!("not enough happened in {} s", AT_MOST.as_secs()))
+        });
+        disks.told(outcome.and_then(|()| Ok(fs::read(&disks.serial)?)))
+    }
+
     fn power_on<T>(
         &self,
         payload: &Payload<'_>,
         collect: impl Fn(&Path, &[u8]) -> anyhow::Result<T>,
     ) -> anyhow::Result<T> {
+        let disks = self.disks(payload)?;
+        let ended = start(self.machine(&disks)).and_then(wait);
+        disks.told(ended.and_then(|()| collect(&disks.results, &fs::read(&disks.serial)?)))
+    }
+
+    /// A fresh folder with what the machine needs beside its image.
+    fn disks(&self, payload: &Payload<'_>) -> anyhow::Result<Disks> {
         if self.folder.exists() {
             fs::remove_dir_all(&self.folder)?;
         }
         fs::create_dir_all(&self.folder)?;
-        let brought = self.payload_disk(payload)?;
-        let returned = self.folder.join("results.raw");
-        File::create(&returned)?.set_len(RESULTS_BYTES)?;
-        let serial = self.folder.join("serial.log");
-        let outcome = self
-            .boot(&brought, &returned, &serial)
-            .and_then(|()| collect(&returned, &fs::read(&serial)?));
-        outcome.with_context(|| {
-            let said = fs::read(&serial).unwrap_or_default();
-            format!("the end of {}:\n{}\n", serial.display(), tail(&String::from_utf8_lossy(&said)))
-        })
+        let payload = self.payload_disk(payload)?;
+        let results = self.folder.join("results.raw");
+        File::create(&results)?.set_len(RESULTS_BYTES)?;
+        Ok(Disks { payload, results, serial: self.folder.join("serial.log") })
     }
 
     fn payload_disk(&self, payload: &Payload<'_>) -> anyhow::Result<PathBuf> {
@@ -153,20 +180,19 @@ impl Vm {
         Ok(disk)
     }
 
-    fn boot(&self, payload: &Path, results: &Path, serial: &Path) -> anyhow::Result<()> {
+    fn machine(&self, disks: &Disks) -> Command {
         let mut qemu = Command::new("qemu-system-x86_64");
         qemu.args(["-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2"]);
         self.hardware.memory(&mut qemu);
         qemu.args(["-nodefaults", "-no-reboot", "-display", "none", "-monitor", "none"]);
-        qemu.arg("-serial").arg(format!("file:{}", serial.display()));
+        qemu.arg("-serial").arg(format!("file:{}", disks.serial.display()));
         qemu.arg("-kernel").arg(self.image.kernel()).arg("-initrd").arg(self.image.initrd());
         let told = format!("root=/dev/vda rw console=ttyS0 panic=1 {}", self.hardware.kernel);
         qemu.args(["-append", &told]);
-        qemu.arg("-drive").arg(disk(&self.image.root(), "snapshot=on"));
-        qemu.arg("-drive").arg(disk(payload, "readonly=on"));
-        qemu.arg("-drive").arg(disk(results, "readonly=off"));
-        let running = qemu.stdin(Stdio::null()).stdout(Stdio::null()).spawn();
-        wait(running.context("cannot run qemu-system-x86_64; is qemu-system-x86 installed?")?)
+        qemu.arg("-drive").arg(drive(&self.image.root(), "snapshot=on"));
+        qemu.arg("-drive").arg(drive(&disks.payload, "readonly=on"));
+        qemu.arg("-drive").arg(drive(&disks.results, "readonly=off"));
+        qemu
     }
 
     fn collect(&self, returned: &Path, serial: &[u8]) -> anyhow::Result<VmRun> {
@@ -181,8 +207,31 @@ impl Vm {
     }
 }
 
-fn disk(file: &Path, option: &str) -> String {
+/// What one run needs beside the image.
+struct Disks {
+    payload: PathBuf,
+    results: PathBuf,
+    serial: PathBuf,
+}
+
+impl Disks {
+    /// A failure with the end of what the machine said.
+    fn told<T>(&self, outcome: anyhow::Result<T>) -> anyhow::Result<T> {
+        outcome.with_context(|| {
+            let said = fs::read(&self.serial).unwrap_or_default();
+            let end = tail(&String::from_utf8_lossy(&said));
+            format!("the end of {}:\n{end}\n", self.serial.display())
+        })
+    }
+}
+
+fn drive(file: &Path, option: &str) -> String {
     format!("file={},format=raw,if=virtio,{option}", file.display())
+}
+
+fn start(mut qemu: Command) -> anyhow::Result<Child> {
+    let running = qemu.stdin(Stdio::null()).stdout(Stdio::null()).spawn();
+    running.context("cannot run qemu-system-x86_64; is qemu-system-x86 installed?")
 }
 
 /// Waits for the machine to power off, and ends it when it does not.

@@ -197,21 +197,25 @@ fn those_that_are_gone_are_forgotten() {
     assert_eq!(machine.policy.tracks.len(), 1);
 }
 
-/// The recorder's share of a steady tick: sums, children and the choice.
+/// The recorder's share of a steady tick: sums, children, what the page shows, and the choice.
 #[test]
 fn a_steady_tick_allocates_nothing() {
     let (mut census, mut policy) = (Census::default(), Policy::new(BOUNDS, 100));
+    let board = crate::board::Board::default();
     let mut frame = Frame::default();
+    let paths: Vec<_> = (0..50)
+        .map(|n| highwater_core::id::CgroupPath::new(format!("/s/{n}.service").as_bytes()))
+        .collect();
     for tick in 0..10_u64 {
         frame.stamp.boot = BootTime::from_micros(tick * 5_000_000);
         frame.processes.clear();
         frame.processes.extend((0..500).map(|pid| {
-            let path = format!("/system.slice/s{}.service", pid % 50);
-            let cgroup = Some(highwater_core::id::CgroupPath::new(path.as_bytes()));
+            let cgroup = paths.get(usize::try_from(pid % 50).unwrap()).cloned();
             ProcSample { cgroup, ..process(pid, u64::from(pid % 30)) }
         }));
         let measured = allocation_counter::measure(|| {
             census.take(&mut frame);
+            board.publish(&frame);
             policy.choose(&mut frame);
             census.take_back(&mut frame);
         });

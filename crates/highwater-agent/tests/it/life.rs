@@ -24,7 +24,8 @@ fn what_is_recorded_is_private_readable_and_has_a_beginning_and_an_end() {
     let taken = start(dir.path()).unwrap_err();
     assert!(matches!(taken, AgentError::Place(PlaceError::Taken { .. })), "{taken}");
     let board = agent.board();
-    while board.age(highwater_agent::clock::now()).is_none() {
+    let surveyed = || board.counts().surveys.load(std::sync::atomic::Ordering::Relaxed) > 0;
+    while board.age(highwater_agent::clock::now()).is_none() || !surveyed() {
         sleep(Duration::from_millis(20));
     }
     agent.stop();
@@ -41,8 +42,20 @@ fn what_is_recorded_is_private_readable_and_has_a_beginning_and_an_end() {
     });
     let lives: Vec<_> = lives.collect();
     assert_eq!((lives.first(), lives.last()), (Some(&"started"), Some(&"stopped")));
-    let matchers = vec![Matcher::is(NAME, "node_memory_MemTotal_bytes")];
+    for name in [
+        "node_memory_MemTotal_bytes",
+        "highwater_owner_processes",
+        "node_filefd_allocated",
+        "highwater_agent_store_ok",
+    ] {
+        assert!(largest(&reader, name) > 0.0, "{name}");
+    }
+}
+
+/// The largest number of this name on record.
+fn largest(reader: &Reader, name: &str) -> f64 {
+    let matchers = vec![Matcher::is(NAME, name)];
     let (from, to) = (WallTime::from_millis(0), WallTime::from_millis(i64::MAX));
     let found = reader.select(&Selection { matchers, from, to, step: None, ends: false }).unwrap();
-    assert!(found.first().unwrap().points.first().unwrap().value > 0.0);
+    found.iter().flat_map(|series| &series.points).map(|point| point.value).fold(0.0, f64::max)
 }

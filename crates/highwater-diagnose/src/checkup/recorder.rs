@@ -47,9 +47,9 @@ impl Recorder {
     /// What is to be said about it at `now`.
     pub(super) fn findings(&self, now: WallTime) -> Vec<Finding> {
         let finding = |severity, text: String| {
-            let text_of =
+            let evidence =
                 Evidence { source: self.place.clone(), line: None, text: self.state(now) };
-            Finding { severity, claim: Claim { text, evidence: vec![text_of] } }
+            Finding { severity, claim: Claim { text, evidence: vec![evidence] } }
         };
         let silent = self.newest.map(|newest| now.since(newest)).filter(|age| *age >= SILENT);
         let runs = self.is_running == Some(true);
@@ -124,8 +124,8 @@ mod tests {
 
     const NOW: WallTime = WallTime::from_millis(1_714_207_632_000);
 
-    fn ago(span: Duration) -> Option<WallTime> {
-        Some(NOW.before(span))
+    fn ago(span: Duration) -> WallTime {
+        NOW.before(span)
     }
 
     fn well() -> Recorder {
@@ -134,10 +134,10 @@ mod tests {
             is_running: Some(true),
             used: Bytes::from_mib(23),
             budget: Some(Bytes::from_mib(2048)),
-            newest: ago(Duration::from_secs(4)),
-            raw_from: ago(Duration::from_hours(7 * 24 + 3)),
-            minutes_from: ago(Duration::from_hours(30 * 24)),
-            ten_minutes_from: ago(Duration::from_hours(91 * 24)),
+            newest: Some(ago(Duration::from_secs(4))),
+            raw_from: Some(ago(Duration::from_hours(7 * 24 + 3))),
+            minutes_from: Some(ago(Duration::from_hours(30 * 24))),
+            ten_minutes_from: Some(ago(Duration::from_hours(91 * 24))),
             ..Recorder::default()
         }
     }
@@ -166,7 +166,7 @@ mod tests {
 
     #[test]
     fn one_that_is_silent_is_a_warning_only_while_it_runs() {
-        let silent = Recorder { newest: ago(Duration::from_mins(6)), ..well() };
+        let silent = Recorder { newest: Some(ago(Duration::from_mins(6))), ..well() };
         let text = "the recorder runs, but has written nothing for 6 min";
         assert_eq!(said(&silent), [(Severity::Warning, text.to_owned())]);
         // What ended as it failed is no trouble of now.

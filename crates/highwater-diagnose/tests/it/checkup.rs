@@ -6,7 +6,9 @@ use highwater_core::id::{CgroupPath, Comm, Pid, ProcKey, StartTicks};
 use highwater_core::limit::Limit;
 use highwater_core::time::{BootTime, Stamp, WallTime};
 use highwater_core::units::Bytes;
-use highwater_diagnose::checkup::{MOST_URGENT, PastDeath, PastDeaths, Severity, judge};
+use highwater_diagnose::checkup::{
+    MOST_URGENT, PastDeath, PastDeaths, Recorder, Severity, judge, judge_recorded,
+};
 use highwater_diagnose::document::CheckupDocument;
 
 const DAY_S: u64 = 86_400;
@@ -184,7 +186,15 @@ fn a_giant_without_a_limit_is_listed_and_from_half_the_machine_warned_of() {
         cgroup("/system.slice/db.service", 2500, Limit::Unlimited),
     ];
     frame.processes = vec![process(5, 100), process(6, 2400)];
-    let checkup = judge(&frame, &PastDeaths::default());
+    let recorder = Recorder {
+        place: "/var/lib/highwater".to_owned(),
+        is_running: Some(true),
+        used: Bytes::from_mib(23),
+        newest: Some(frame.stamp.wall),
+        slowed: vec!["survey".to_owned()],
+        ..Recorder::default()
+    };
+    let checkup = judge_recorded(&frame, &PastDeaths::default(), Some(recorder));
     assert_eq!(checkup.severity, Severity::Warning);
     assert_eq!(checkup.unlimited[0].owner, "db.service");
     assert_eq!(checkup.processes[0].pid.get(), 6);

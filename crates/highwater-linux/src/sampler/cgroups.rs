@@ -20,11 +20,12 @@ use highwater_core::frame::{CgroupMemory, CgroupSample, CgroupVersion, Stall};
 use highwater_core::id::{CgroupPath, Pid};
 use highwater_core::text::escape;
 use highwater_core::units::{Bytes, PageSize, Permille};
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawDir, openat, statat};
+use rustix::fs::{FileType, RawDir};
 use rustix::io::Errno;
 
 use super::heat::{Heat, Nearness, share_held};
 use super::kept::{Budget, Kept, read_once, read_pieces_once};
+use super::paths::{is_leaf, is_removed, join, open_dir};
 use super::processes::Turn;
 use super::sources::{FAST, HYBRID, PIDS, Source, Table, V1, V2};
 use crate::parse::mountinfo::Hierarchies;
@@ -581,34 +582,11 @@ fn is_over(stall: Option<Stall>) -> bool {
     stall.is_none_or(|stall| stall.avg10 <= 0.0 && stall.avg60 <= 0.0)
 }
 
-/// Whether the directory `name` has none below it: a directory has a link from above, one from
-/// itself and one from each below (`kernfs_refresh_inode` keeps to it). File systems that do not
-/// count say 1.
-fn is_leaf(dir: BorrowedFd<'_>, name: &str) -> bool {
-    statat(dir, name, AtFlags::empty()).is_ok_and(|found| found.st_nlink == 2)
-}
-
-fn is_removed(mount: BorrowedFd<'_>, prefix: &str) -> bool {
-    !prefix.is_empty() && statat(mount, prefix, AtFlags::empty()).is_err()
-}
-
 /// What is known of a cgroup; nothing if the memory controller is not switched on for it.
 fn sample(cgroup: &Tracked, version: CgroupVersion) -> Option<CgroupSample> {
     let memory = cgroup.memory;
     let path = cgroup.path.clone();
     (memory.usage.or(memory.anon).is_some()).then_some(CgroupSample { path, version, memory })
-}
-
-fn open_dir(dir: BorrowedFd<'_>, path: &str) -> rustix::io::Result<OwnedFd> {
-    openat(dir, path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
-}
-
-/// `prefix` and `file`, written into `path`.
-fn join<'p>(path: &'p mut String, prefix: &str, file: &str) -> &'p str {
-    path.clear();
-    path.push_str(prefix);
-    path.push_str(file);
-    path
 }
 
 /// Whether the cgroup at `path` is `above` or below it.

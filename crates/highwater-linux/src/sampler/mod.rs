@@ -17,7 +17,9 @@
 mod cgroups;
 mod heat;
 mod kept;
+mod listing;
 mod machine;
+mod paths;
 mod processes;
 mod sources;
 

@@ -13,7 +13,6 @@
 //! noticed; what is too small for that, or belongs to files of others, is seen on the slow turn.
 //! `schedstat` is of the first thread only, so that a process with more is always read in full.
 
-use std::fmt::Write as _;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
@@ -22,11 +21,12 @@ use highwater_core::frame::{CgroupVersion, ProcSample, SlowReadings};
 use highwater_core::id::{CgroupPath, Pid, ProcKey};
 use highwater_core::time::{BootTime, Stamp};
 use highwater_core::units::{Bytes, PageSize};
-use rustix::fs::{AtFlags, Mode, OFlags, RawDir, SeekFrom, openat, seek, statat};
+use rustix::fs::{AtFlags, statat};
 use rustix::io::{Errno, Result};
 
 use super::cgroups::{Cgroups, Slot};
 use super::kept::{Budget, Kept, is_gone, read_once};
+use super::listing::{count_fds, file, list};
 use crate::facts::HostFacts;
 use crate::parse::schedstat::{self, Schedstat};
 use crate::parse::stat::{self, Stat};
@@ -572,42 +572,4 @@ impl Reader<'_> {
             slow.max_fds = limits::max_open_files(bytes);
         }
     }
-}
-
-/// How many descriptors a process has open. Since 6.2 the kernel tells it as the size of the `fd`
-/// directory (commit f1f1f2569901); before, they have to be listed.
-fn count_fds(proc: BorrowedFd<'_>, path: &str, buffer: &mut Vec<u8>) -> Result<u64> {
-    let told = u64::try_from(statat(proc, path, AtFlags::empty())?.st_size).unwrap_or(0);
-    if told > 0 {
-        return Ok(told);
-    }
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let dir = openat(proc, path, flags, Mode::empty())?;
-    buffer.clear();
-    let (mut entries, mut count) = (RawDir::new(dir, buffer.spare_capacity_mut()), 0_u64);
-    while let Some(entry) = entries.next() {
-        count += u64::from(number::u64(entry?.file_name().to_bytes()).is_some());
-    }
-    Ok(count)
-}
-
-/// The pids below `/proc`, in order.
-fn list(proc: BorrowedFd<'_>, listing: &mut Vec<u8>, pids: &mut Vec<Pid>) -> Result<()> {
-    pids.clear();
-    seek(proc, SeekFrom::Start(0))?;
-    let mut entries = RawDir::new(proc, listing.spare_capacity_mut());
-    while let Some(entry) = entries.next() {
-        let number = number::u64(entry?.file_name().to_bytes());
-        pids.extend(number.and_then(|pid| u32::try_from(pid).ok()).map(Pid::new));
-    }
-    pids.sort_unstable();
-    Ok(())
-}
-
-/// `PID/name`, written into `path`.
-fn file<'p>(path: &'p mut String, pid: Pid, name: &str) -> &'p str {
-    path.clear();
-    // Writing to a String cannot fail.
-    write!(path, "{pid}/{name}").unwrap_or_default();
-    path
 }

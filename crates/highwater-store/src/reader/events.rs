@@ -90,13 +90,9 @@ impl Reader {
         Ok(())
     }
 
+    /// Which boot each row of `boot` is.
     fn boot_ids(&self) -> rusqlite::Result<HashMap<i64, BootId>> {
-        let take = |row: &Row<'_>| {
-            let boot_id = row.get_ref(1)?.as_str()?.parse().ok();
-            Ok(boot_id.map(|boot_id| (row.get(0), boot_id)))
-        };
-        let boots = self.rows("boots", ("boot", "id, boot_id"), ("1", &[]), take)?;
-        boots.into_iter().map(|(row, boot_id)| Ok((row?, boot_id))).collect()
+        Ok(self.boot_rows()?.into_iter().map(|(row, boot)| (row, boot.id)).collect())
     }
 }
 

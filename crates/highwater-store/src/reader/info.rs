@@ -1,15 +1,18 @@
 //! How much there is, by tier, level and group.
 
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 
 use highwater_core::time::WallTime;
 use rusqlite::Row;
 
-use super::Reader;
 use super::open::{size_of, wal_of};
+use super::{Reader, TICK_COLUMNS, is_corrupt, walk};
+use crate::batch::Batch;
 use crate::entity::Group;
 use crate::error::StoreError;
 use crate::schema;
+use crate::select::fresh::tick_of;
 
 /// How much there is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,7 +74,7 @@ pub struct Level {
 }
 
 impl Reader {
-    /// How much there is. It reads each row's first page, not its blobs.
+    /// How much there is, of what can be reached. Of blobs only the lengths are read.
     pub fn info(&self) -> Result<Info, StoreError> {
         self.try_info().map_err(self.failed())
     }
@@ -79,16 +82,9 @@ impl Reader {
     fn try_info(&self) -> rusqlite::Result<Info> {
         let state = self.db.unchecked_transaction()?;
         let levels = self.levels()?;
-        let count = |table: &str| -> rusqlite::Result<u64> {
-            let count = format!("SELECT count(*) FROM {table}");
-            state.query_row(&count, [], |row| row.get(0)).map(schema::unsigned)
-        };
-        let sealed: i64 = state.query_row(
-            "SELECT coalesce(sum(points), 0) FROM batch
-             WHERE tier = 0 AND grp = 'machine' AND state = 1",
-            [],
-            |row| row.get(0),
-        )?;
+        let machine = levels.iter().filter(|level| level.group == Group::Machine && level.tier == 0);
+        let ticks = machine.filter(|level| level.level.is_some()).map(|level| level.points).sum();
+        let unsealed = self.count("ticks", "tick")?;
         let free = schema::number(&state, "freelist_count")?;
         let page = schema::number(&state, "page_size")?;
         Ok(Info {
@@ -97,76 +93,125 @@ impl Reader {
             database_bytes: size_of(&self.path),
             wal_bytes: size_of(&wal_of(&self.path)),
             free_bytes: schema::unsigned(free.saturating_mul(page)),
-            ticks: count("tick")?.saturating_add(schema::unsigned(sealed)),
-            entities: count("entity")?,
-            metrics: count("metric")?,
-            boots: count("boot")?,
-            eras: count("era")?,
-            events: count("event")?,
+            ticks: unsealed.saturating_add(ticks),
+            entities: self.count("entities", "entity")?,
+            metrics: self.count("metrics", "metric")?,
+            boots: self.count("boots", "boot")?,
+            eras: self.count("eras", "era")?,
+            events: self.count("events", "event")?,
             oldest: levels.iter().map(|level| level.oldest).min(),
             newest: levels.iter().map(|level| level.newest).max(),
             levels,
         })
     }
 
-    fn levels(&self) -> rusqlite::Result<Vec<Level>> {
-        let mut levels = vec![];
-        for group in Group::ALL {
-            levels.extend(self.fresh_level(group)?);
-            let mut sealed = self.db.prepare_cached(
-                "SELECT tier, level, count(*), sum(points), sum(samples), min(first_ms),
-                   max(last_ms), sum(length(times)),
-                   sum((SELECT count(*) FROM sheet WHERE sheet.batch = batch.id)),
-                   sum((SELECT sum(length(heads) + length(body))
-                        FROM sheet WHERE sheet.batch = batch.id))
-                 FROM batch WHERE grp = ?1 AND state = 1 GROUP BY tier, level ORDER BY tier, level",
-            )?;
-            let rows = sealed.query_map([group.name()], |row| sealed_level(group, row))?;
-            levels.extend(rows.collect::<rusqlite::Result<Vec<_>>>()?);
+    /// How many rows of a table can be reached.
+    fn count(&self, rows: &'static str, table: &str) -> rusqlite::Result<u64> {
+        let mut count: u64 = 0;
+        let sql = format!("SELECT count(*) FROM {table}");
+        match self.db.query_row(&sql, [], |row| row.get(0)) {
+            Err(cause) if is_corrupt(&cause) => {}
+            counted => return counted.map(schema::unsigned),
         }
-        levels.sort_by_key(|level| level.tier);
+        let visit = |_: &Row<'_>| {
+            count = count.saturating_add(1);
+            Ok(())
+        };
+        walk(&self.db, table, "id", visit, |hole| self.note_hole(rows, &hole))?;
+        Ok(count)
+    }
+
+    fn levels(&self) -> rusqlite::Result<Vec<Level>> {
+        let mut levels = self.fresh_levels()?;
+        let take = |row: &Row<'_>| row.get(1).map(Some);
+        let mut sheets: HashMap<i64, u64> = HashMap::new();
+        for batch in self.rows("sheets", ("sheet", "id, batch"), ("1", &[]), take)? {
+            let count = sheets.entry(batch).or_default();
+            *count = count.saturating_add(1);
+        }
+        for group in Group::ALL {
+            let mut forms: BTreeMap<(i64, i64), Level> = BTreeMap::new();
+            for batch in self.batches(group, (i64::MIN, i64::MAX))? {
+                let sheets = sheets.get(&batch.id).copied().unwrap_or(0);
+                let form = (batch.tier.seconds(), batch.level);
+                let level = forms.entry(form).or_insert_with(|| Level::empty(&batch));
+                level.add(&batch, sheets);
+            }
+            levels.extend(forms.into_values());
+        }
+        // Of each group what is not sealed comes first.
+        levels.sort_by_key(|level| {
+            let group = Group::ALL.into_iter().position(|group| group == level.group);
+            (level.tier, group, level.level)
+        });
         Ok(levels)
     }
 
-    fn fresh_level(&self, group: Group) -> rusqlite::Result<Option<Level>> {
-        let column = group.name();
-        let mut fresh = self.db.prepare_cached(&format!(
-            "SELECT count(*), coalesce(sum(length({column})), 0), min(at_ms), max(at_ms)
-             FROM tick WHERE {column} IS NOT NULL"
-        ))?;
-        fresh.query_row([], |row| {
-            let count = schema::unsigned(row.get(0)?);
-            let bytes = schema::unsigned(row.get(1)?);
-            let span: (Option<i64>, Option<i64>) = (row.get(2)?, row.get(3)?);
-            Ok(span.0.zip(span.1).map(|(oldest, newest)| Level {
-                tier: 0,
-                level: None,
-                group,
-                batches: count,
-                sheets: 0,
-                points: count,
-                samples: None,
-                bytes,
-                oldest: WallTime::from_millis(oldest),
-                newest: WallTime::from_millis(newest),
-            }))
-        })
+    /// What is not sealed, of each group.
+    fn fresh_levels(&self) -> rusqlite::Result<Vec<Level>> {
+        let lengths = Group::ALL.map(|group| format!("length({})", group.name()));
+        let columns = format!("{TICK_COLUMNS}, {}", lengths.join(", "));
+        let take = |row: &Row<'_>| {
+            let Some(tick) = tick_of(row)? else {
+                self.note_row("ticks", row.get(0)?, &"its checksum is wrong");
+                return Ok(None);
+            };
+            let mut bytes = [None; Group::ALL.len()];
+            for (at, bytes) in bytes.iter_mut().enumerate() {
+                *bytes = row.get::<_, Option<i64>>(at.saturating_add(6))?.map(schema::unsigned);
+            }
+            Ok(Some((WallTime::from_millis(tick.at_ms), bytes)))
+        };
+        let mut levels = [const { None }; Group::ALL.len()];
+        for (at, bytes) in self.rows("ticks", ("tick", &columns), ("1", &[]), take)? {
+            for ((group, level), bytes) in Group::ALL.into_iter().zip(&mut levels).zip(bytes) {
+                let Some(bytes) = bytes else { continue };
+                let level = level.get_or_insert_with(|| Level::fresh(group, at));
+                level.batches = level.batches.saturating_add(1);
+                level.points = level.batches;
+                level.bytes = level.bytes.saturating_add(bytes);
+                (level.oldest, level.newest) = (level.oldest.min(at), level.newest.max(at));
+            }
+        }
+        Ok(levels.into_iter().flatten().collect())
     }
 }
 
-fn sealed_level(group: Group, row: &Row<'_>) -> rusqlite::Result<Level> {
-    let number =
-        |at: usize| row.get::<_, Option<i64>>(at).map(|n| schema::unsigned(n.unwrap_or(0)));
-    Ok(Level {
-        tier: row.get(0)?,
-        level: Some(row.get(1)?),
-        group,
-        batches: number(2)?,
-        sheets: number(8)?,
-        points: number(3)?,
-        samples: Some(number(4)?),
-        bytes: number(7)?.saturating_add(number(9)?),
-        oldest: WallTime::from_millis(row.get(5)?),
-        newest: WallTime::from_millis(row.get(6)?),
-    })
+impl Level {
+    fn fresh(group: Group, at: WallTime) -> Self {
+        Self {
+            tier: 0,
+            level: None,
+            group,
+            batches: 0,
+            sheets: 0,
+            points: 0,
+            samples: None,
+            bytes: 0,
+            oldest: at,
+            newest: at,
+        }
+    }
+
+    fn empty(batch: &Batch) -> Self {
+        Self {
+            tier: u32::try_from(batch.tier.seconds()).unwrap_or(0),
+            level: u32::try_from(batch.level).ok(),
+            samples: Some(0),
+            ..Self::fresh(batch.group, WallTime::from_millis(batch.first_ms))
+        }
+    }
+
+    fn add(&mut self, batch: &Batch, sheets: u64) {
+        let times = u64::try_from(batch.times.len()).unwrap_or(u64::MAX);
+        let (first, last) = (batch.first_ms, batch.last_ms);
+        let samples = schema::unsigned(batch.samples);
+        self.batches = self.batches.saturating_add(1);
+        self.sheets = self.sheets.saturating_add(sheets);
+        self.points = self.points.saturating_add(schema::unsigned(batch.points));
+        self.samples = self.samples.map(|all| all.saturating_add(samples));
+        self.bytes = self.bytes.saturating_add(schema::unsigned(batch.bytes)).saturating_add(times);
+        self.oldest = self.oldest.min(WallTime::from_millis(first));
+        self.newest = self.newest.max(WallTime::from_millis(last));
+    }
 }

@@ -1,13 +1,15 @@
 //! What there is besides samples: things and their series by group, events by kind, and where the
 //! wall clock was set.
 
-use highwater_core::time::{BootId, WallTime};
-use rusqlite::OptionalExtension;
+use std::collections::BTreeMap;
 
-use super::Reader;
+use highwater_core::time::{BootId, WallTime};
+use rusqlite::{OptionalExtension, Row};
+
+use super::{Reader, is_corrupt};
+use crate::batch::Tier;
 use crate::codec::Heads;
 use crate::entity::Group;
-use crate::era;
 use crate::error::StoreError;
 use crate::schema;
 use crate::tick::Unpacker;
@@ -62,30 +64,31 @@ impl Reader {
     }
 
     fn group(&self, group: Group) -> rusqlite::Result<GroupTally> {
-        let count = |table: &str| {
-            let count = format!("SELECT count(*) FROM {table} WHERE grp = ?1");
-            self.db.query_row(&count, [group.name()], |row| row.get(0)).map(schema::unsigned)
+        let take = |row: &Row<'_>| {
+            let of_group = row.get_ref(1)?.as_str()? == group.name();
+            Ok(of_group.then_some(schema::unsigned(row.get(2)?)))
         };
-        let (entities, metrics) = (count("entity")?, count("metric")?);
-        let mut facts = self
-            .db
-            .prepare_cached("SELECT coalesce(sum(length(facts)), 0) FROM entity WHERE grp = ?1")?;
-        let facts_bytes = facts.query_row([group.name()], |row| row.get(0))?;
-        let facts_bytes = schema::unsigned(facts_bytes);
+        let (columns, of_group) = (("entity", "id, grp, length(facts)"), "grp = ?1");
+        let facts = self.rows("entities", columns, (of_group, &[&group.name()]), take)?;
+        let metrics = self.metrics(&[])?.iter().filter(|(of, _)| *of == group).count();
         let series = match self.newest_sealed(group)? {
-            Some(batch) => self.sealed_series(batch)?,
-            None => self.fresh_series(group)?,
+            Some(batch) => self.sealed_series(batch),
+            None => self.fresh_series(group),
         };
-        Ok(GroupTally { group, entities, facts_bytes, metrics, series })
+        Ok(GroupTally {
+            group,
+            entities: u64::try_from(facts.len()).unwrap_or(u64::MAX),
+            facts_bytes: facts.into_iter().sum(),
+            metrics: u64::try_from(metrics).unwrap_or(u64::MAX),
+            series: series.or_else(|cause| if is_corrupt(&cause) { Ok(None) } else { Err(cause) })?,
+        })
     }
 
     /// The newest sealed batch of all of a group.
     fn newest_sealed(&self, group: Group) -> rusqlite::Result<Option<i64>> {
-        let mut newest = self.db.prepare_cached(
-            "SELECT id FROM batch
-             WHERE grp = ?1 AND tier = 0 AND scope = ?2 AND state = 1 ORDER BY last_ms DESC LIMIT 1",
-        )?;
-        newest.query_row((group.name(), group.scope().number()), |row| row.get(0)).optional()
+        let batches = self.batches(group, (i64::MIN, i64::MAX))?;
+        let whole = batches.iter().filter(|b| b.tier == Tier::Raw && b.scope == group.scope());
+        Ok(whole.max_by_key(|batch| batch.last_ms).map(|batch| batch.id))
     }
 
     /// The series of a batch.
@@ -124,50 +127,71 @@ impl Reader {
 
     /// Events, by kind.
     pub fn event_kinds(&self) -> Result<Vec<EventTally>, StoreError> {
-        let read = || {
-            let mut kinds = self.db.prepare_cached(
-                "SELECT kind, count(*), min(at_ms), max(at_ms), sum(length(body) + length(key))
-                 FROM event GROUP BY kind ORDER BY kind",
-            )?;
-            let rows = kinds.query_map([], |row| {
-                Ok(EventTally {
-                    kind: row.get(0)?,
-                    count: schema::unsigned(row.get(1)?),
-                    oldest: WallTime::from_millis(row.get(2)?),
-                    newest: WallTime::from_millis(row.get(3)?),
-                    bytes: schema::unsigned(row.get(4)?),
-                })
-            })?;
-            rows.collect::<rusqlite::Result<Vec<_>>>()
+        let take = |row: &Row<'_>| {
+            let (at, bytes) = (row.get(2)?, schema::unsigned(row.get(3)?));
+            Ok(Some((row.get::<_, String>(1)?, WallTime::from_millis(at), bytes)))
         };
-        read().map_err(self.failed())
+        let columns = "id, kind, at_ms, length(body) + length(key)";
+        let read = self.rows("events", ("event", columns), ("1", &[]), take);
+        let mut kinds: BTreeMap<String, EventTally> = BTreeMap::new();
+        for (kind, at, bytes) in read.map_err(self.failed())? {
+            let none = || EventTally { kind: kind.clone(), count: 0, bytes: 0, oldest: at, newest: at };
+            let tally = kinds.entry(kind.clone()).or_insert_with(none);
+            tally.count = tally.count.saturating_add(1);
+            tally.bytes = tally.bytes.saturating_add(bytes);
+            (tally.oldest, tally.newest) = (tally.oldest.min(at), tally.newest.max(at));
+        }
+        Ok(kinds.into_values().collect())
     }
 
     /// Where the wall clock was set, oldest first.
     pub fn clock_steps(&self) -> Result<Vec<ClockStep>, StoreError> {
-        let (eras, damaged) = era::load(&self.db).map_err(self.failed())?;
-        if damaged > 0 {
-            // The step from or to a damaged era is not to be known.
-            self.damaged.borrow_mut().note("eras", 0, 0, || format!("{damaged} of them"));
-        }
-        let mut ids = self
-            .db
-            .prepare_cached("SELECT boot_id FROM boot WHERE id = ?1")
-            .map_err(self.failed())?;
+        let eras = self.eras().map_err(self.failed())?.eras;
+        let boots = self.boot_rows().map_err(self.failed())?;
         let mut steps = vec![];
         for (before, after) in eras.iter().zip(eras.iter().skip(1)) {
-            if before.boot != after.boot {
-                continue;
-            }
-            let id = ids.query_row([before.boot], |row| row.get::<_, String>(0)).optional();
-            let Some(boot_id) = id.map_err(self.failed())?.and_then(|id| id.parse().ok()) else {
-                continue;
-            };
+            let boot = boots.iter().find(|(row, _)| *row == after.boot);
+            let Some((_, boot)) = boot.filter(|_| before.boot == after.boot) else { continue };
             let wall_ms = after.first_ms.saturating_sub(before.last_ms);
             let boot_ms = after.first_us.saturating_sub(before.last_us) / 1000;
             let by_ms = wall_ms.saturating_sub(boot_ms);
-            steps.push(ClockStep { at: WallTime::from_millis(after.first_ms), by_ms, boot_id });
+            let at = WallTime::from_millis(after.first_ms);
+            steps.push(ClockStep { at, by_ms, boot_id: boot.id });
         }
         Ok(steps)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::select::tests::{DAY, MINUTE, keep, record, stamp};
+
+    #[test]
+    fn what_was_recorded_is_counted_fresh_and_sealed() {
+        let (dir, mut store, truth) = record(DAY / 4, 5 * MINUTE);
+        let reader = Reader::open(dir.path()).unwrap();
+        let of = |reader: &Reader, group: Group| {
+            let groups = reader.groups().unwrap();
+            groups.into_iter().find(|tally| tally.group == group).unwrap()
+        };
+        let fresh = of(&reader, Group::Process);
+        assert!(fresh.entities >= u64::try_from(truth.len()).unwrap(), "{fresh:?}");
+        assert!(fresh.facts_bytes > 0 && fresh.series.is_some_and(|series| series > 0));
+        store.settle(stamp(DAY / 4), &keep(50), &mut |_| {}).unwrap();
+        let sealed = of(&reader, Group::Process);
+        assert_eq!(sealed.entities, fresh.entities);
+        assert!(sealed.series.is_some_and(|series| series > 0), "{sealed:?}");
+        assert_eq!(reader.event_kinds().unwrap(), []);
+        assert_eq!(reader.clock_steps().unwrap(), []);
+    }
+
+    #[test]
+    fn an_empty_history_counts_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        drop(crate::store::Store::open(dir.path()).unwrap());
+        let reader = Reader::open(dir.path()).unwrap();
+        let empty = |tally: GroupTally| tally.entities == 0 && tally.series == Some(0);
+        assert!(reader.groups().unwrap().into_iter().all(empty));
     }
 }

@@ -16,6 +16,31 @@ pub(crate) struct Hole {
     pub(crate) why: String,
 }
 
+/// The most leaps over a damaged page that lead no further than a row's length: beyond that the
+/// rest of the table is a hole.
+const MOST_STEPS: usize = 1024;
+
+/// How far a walk is.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    /// Rows with a greater id are next. It only ever rises.
+    from: i64,
+    /// This one was visited all the same: see [`Place::after`].
+    known: Option<i64>,
+}
+
+impl Place {
+    /// Where to go on behind two rows. Behind a leap to a row whose id may be false there may be
+    /// rows that it hides, so that the walk goes on before the leap.
+    fn after(one_before: i64, last: i64) -> Self {
+        if last.saturating_sub(one_before) > 1 {
+            Self { from: one_before, known: Some(last) }
+        } else {
+            Self { from: last, known: None }
+        }
+    }
+}
+
 /// Visits the rows of a table by rising id, the first of its columns. What lies behind damaged
 /// pages is reached by its id; what lies on them is a hole.
 pub(crate) fn walk(
@@ -26,43 +51,71 @@ pub(crate) fn walk(
     mut hole: impl FnMut(Hole),
 ) -> rusqlite::Result<()> {
     let sql = format!("SELECT {columns} FROM {table} WHERE id > ?1 ORDER BY id LIMIT {AT_ONCE}");
-    let mut last = i64::MIN;
+    let mut place = Place { from: i64::MIN, known: None };
+    let mut steps = 0;
     loop {
-        let before = last;
-        match some_rows(db, &sql, &mut last, &mut visit) {
-            Ok(()) if last == before => return Ok(()),
-            Ok(()) => {}
+        match some_rows(db, &sql, &mut place, &mut visit, &mut hole) {
+            Ok(true) => {}
+            Ok(false) => return Ok(()),
             Err(cause) if is_corrupt(&cause) => {
-                let next = behind(db, &sql, last);
-                let first = last.saturating_add(1);
-                let end = next.map_or(i64::MAX, |next| next.saturating_sub(1));
-                hole(Hole { first, last: end, why: cause.to_string() });
+                let first = place.from.saturating_add(1);
+                let next = behind(db, &sql, place.from);
+                let next = next.filter(|next| next.is_far || steps < MOST_STEPS);
+                steps = steps.saturating_add(usize::from(next.is_some_and(|next| !next.is_far)));
+                let last = next.map_or(i64::MAX, |next| next.from);
+                hole(Hole { first, last, why: cause.to_string() });
                 let Some(next) = next else { return Ok(()) };
-                last = next.saturating_sub(1);
+                place = Place { from: next.from, known: None };
             }
             Err(cause) => return Err(cause),
         }
     }
 }
 
+/// Visits some rows; whether there may be more.
 fn some_rows(
     db: &Connection,
     sql: &str,
-    last: &mut i64,
+    place: &mut Place,
     visit: &mut dyn FnMut(&Row<'_>) -> rusqlite::Result<()>,
-) -> rusqlite::Result<()> {
+    hole: &mut dyn FnMut(Hole),
+) -> rusqlite::Result<bool> {
     let mut select = db.prepare_cached(sql)?;
-    let mut rows = select.query([*last])?;
+    let before = *place;
+    let mut rows = select.query([before.from])?;
+    let (mut one_before, mut any) = (before.from, false);
     while let Some(row) = rows.next()? {
-        let id = row.get(0)?;
-        visit(row)?;
-        *last = id;
+        let id: i64 = row.get(0)?;
+        if id <= place.from {
+            let why = "its rows are out of order".to_owned();
+            hole(Hole { first: id, last: id, why });
+        }
+        if before.known != Some(id) {
+            visit(row)?;
+            any = true;
+        }
+        one_before = place.from;
+        place.from = place.from.max(id);
     }
-    Ok(())
+    *place = Place::after(one_before, place.from);
+    if place.from <= before.from {
+        // Nothing but the row behind a leap, or nothing at all.
+        *place = Place { from: one_before.max(place.known.unwrap_or(place.from)), known: None };
+    }
+    Ok(any && place.from > before.from)
 }
 
-/// The first id behind `last` whose row can be read again: leaps that double, then halves.
-fn behind(db: &Connection, sql: &str, last: i64) -> Option<i64> {
+/// Where a walk can go on.
+#[derive(Clone, Copy, Debug)]
+struct Next {
+    /// Rows with a greater id can be read again.
+    from: i64,
+    /// They are in order, so that nothing is met twice.
+    is_far: bool,
+}
+
+/// Where rows can be read again behind `last`: leaps that double, then halves.
+fn behind(db: &Connection, sql: &str, last: i64) -> Option<Next> {
     let from = last.max(0);
     let probe = |id: i64| -> Option<Option<i64>> {
         let mut select = db.prepare_cached(sql).ok()?;
@@ -84,7 +137,9 @@ fn behind(db: &Connection, sql: &str, last: i64) -> Option<i64> {
             None => fails = middle,
         }
     }
-    works.1
+    let (at, found) = works;
+    let found = found?;
+    Some(Next { from: found.saturating_sub(1).max(at), is_far: found > at })
 }
 
 impl Reader {

@@ -19,7 +19,7 @@ use rusqlite::{Row, ToSql};
 use crate::batch::{BATCH_COLUMNS, Batch, State, Tier};
 use crate::entity::Group;
 use crate::era::{self, Window};
-use crate::reader::{Reader, is_corrupt, walk};
+use crate::reader::Reader;
 
 /// Raw readings that are no further apart than this belong together: what stands in a coarser
 /// tier between them is the same. The slowest survey is one in ten minutes.
@@ -27,9 +27,6 @@ const RAW_JOINT_MS: i64 = 20 * 60 * 1000;
 
 /// The longest bucket.
 const LONGEST_MS: i64 = 600_000;
-
-/// Ticks, and the columns that say when they were.
-const FRESH: (&str, &str) = ("tick", "id, era, at_ms, at_ms");
 
 /// First and last of a stretch of moments.
 pub(crate) type Span = (i64, i64);
@@ -105,21 +102,20 @@ impl Reader {
 
     /// The windows of the eras; those whose row is damaged are shown where they were recorded.
     fn windows(&self) -> rusqlite::Result<Vec<Window>> {
-        let mut windows = match era::load(&self.db) {
-            Ok((eras, 0)) => return Ok(era::windows(&eras)),
-            Ok((eras, _)) => era::windows(&eras),
-            Err(cause) if is_corrupt(&cause) => vec![],
-            Err(cause) => return Err(cause),
-        };
+        let eras = self.eras()?;
+        let mut windows = era::windows(&eras.eras);
+        if !eras.damaged {
+            return Ok(windows);
+        }
         let mut spans: BTreeMap<i64, Span> = BTreeMap::new();
-        for (table, columns) in [("batch", "id, era, first_ms, last_ms"), FRESH] {
-            let visit = |row: &Row<'_>| {
-                let (first, last): (i64, i64) = (row.get(2)?, row.get(3)?);
-                let span = spans.entry(row.get(1)?).or_insert((first, last));
-                *span = (span.0.min(first), span.1.max(last));
-                Ok(())
-            };
-            walk(&self.db, table, columns, visit, |_| {})?;
+        let mut note = |era, (first, last): Span| {
+            let span = spans.entry(era).or_insert((first, last));
+            *span = (span.0.min(first), span.1.max(last));
+        };
+        eras.fresh.iter().for_each(|fresh| note(fresh.era, fresh.span));
+        for group in Group::ALL {
+            let batches = self.batches(group, (i64::MIN, i64::MAX))?;
+            batches.iter().for_each(|batch| note(batch.era, (batch.first_ms, batch.last_ms)));
         }
         spans.retain(|era, _| !windows.iter().any(|window| window.era == *era));
         for (era, span) in spans {
@@ -137,11 +133,11 @@ impl Reader {
         reaches: &[Reach],
         order: Order,
     ) -> rusqlite::Result<Cover> {
-        let (mut cover, fresh) = (Cover::default(), self.fresh_spans()?);
+        let (mut cover, fresh) = (Cover::default(), self.eras()?.fresh);
         let Some(all) = hull(reaches) else { return Ok(cover) };
         let batches = self.batches(group, all)?;
         for reach in reaches {
-            let fresh = fresh.iter().find(|(era, _)| *era == reach.era).map(|(_, span)| *span);
+            let fresh = fresh.iter().find(|fresh| fresh.era == reach.era).map(|fresh| fresh.span);
             cover.add(reach, order, &batches, fresh);
         }
         cover.takes.sort_by_key(|take| {
@@ -150,22 +146,9 @@ impl Reader {
         Ok(cover)
     }
 
-    /// First and last tick that is not sealed, of each era.
-    fn fresh_spans(&self) -> rusqlite::Result<Vec<(i64, Span)>> {
-        let mut spans: BTreeMap<i64, Span> = BTreeMap::new();
-        let (table, columns) = FRESH;
-        let take = |row: &Row<'_>| {
-            let (era, at): (i64, i64) = (row.get(1)?, row.get(2)?);
-            let span = spans.entry(era).or_insert((at, at));
-            *span = (span.0.min(at), span.1.max(at));
-            Ok(None::<()>)
-        };
-        self.rows("ticks", (table, columns), ("1", &[]), take)?;
-        Ok(spans.into_iter().collect())
-    }
-
     /// The valid batches of a group that have to do with a stretch of time. What reaches out of it
-    /// by a bucket's length counts, too.
+    /// by a bucket's length counts, too. Each row's checksum is looked at before its moments are
+    /// believed.
     pub(crate) fn batches(&self, group: Group, (from, to): Span) -> rusqlite::Result<Vec<Batch>> {
         let (from, to) = (from.saturating_sub(LONGEST_MS), to.saturating_add(LONGEST_MS));
         let take = |row: &Row<'_>| {
@@ -176,9 +159,8 @@ impl Reader {
             let asked = batch.group == group && batch.first_ms <= to && batch.last_ms >= from;
             Ok((asked && batch.state == State::Valid).then_some(batch))
         };
-        let condition = "grp = ?1 AND first_ms <= ?2 AND last_ms >= ?3";
-        let values: &[&dyn ToSql] = &[&group.name(), &to, &from];
-        self.rows("batches", ("batch", BATCH_COLUMNS), (condition, values), take)
+        let values: &[&dyn ToSql] = &[&group.name()];
+        self.rows("batches", ("batch", BATCH_COLUMNS), ("grp = ?1", values), take)
     }
 }
 

@@ -8,7 +8,7 @@ use super::cover::Reach;
 use super::gather::Gathered;
 use crate::entity::{Group, Scope};
 use crate::error::StoreError;
-use crate::reader::{Reader, is_corrupt, walk};
+use crate::reader::{Reader, TICK_COLUMNS, is_corrupt, walk};
 use crate::store::Tick as TickRow;
 use crate::tick::{Column, Damage, Tick, Unpacker};
 
@@ -76,10 +76,12 @@ impl Reader {
         mut visit: impl FnMut(&TickRow, &[u8]) -> Result<bool, StoreError>,
     ) -> Result<(), StoreError> {
         let column = group.name();
-        let columns = format!("id, at_ms, era, boot_us, scope, crc, {column}");
+        // All rows are looked at, so that their checksums say which of them are in the stretch;
+        // but no blobs of the others.
         let sql = format!(
-            "SELECT {columns} FROM tick
-             WHERE era = ?1 AND at_ms BETWEEN ?2 AND ?3 AND {column} IS NOT NULL ORDER BY id {order}"
+            "SELECT {TICK_COLUMNS},
+               CASE WHEN era = ?1 AND at_ms BETWEEN ?2 AND ?3 THEN {column} END
+             FROM tick ORDER BY id {order}"
         );
         let mut refused = None;
         let mut each = |row: &Row<'_>| -> rusqlite::Result<bool> {
@@ -112,6 +114,7 @@ impl Reader {
             // What was read already comes again, and counts once.
             Err(cause) if is_corrupt(&cause) => {
                 let visit = |row: &Row<'_>| each(row).map(|_| ());
+                let columns = format!("{TICK_COLUMNS}, {column}");
                 walk(&self.db, "tick", &columns, visit, |hole| self.note_hole("ticks", &hole))
             }
             read => read,

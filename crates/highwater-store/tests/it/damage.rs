@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use highwater_store::{EventFilter, FILE_NAME, Reader, Store, StoreError};
+use highwater_store::{EventFilter, FILE_NAME, Reader, SCHEMA_VERSION, Store, StoreError};
 use rusqlite::Connection;
 use tempfile::tempdir;
 
@@ -15,11 +15,12 @@ fn a_newer_history_is_refused_with_the_way_out() {
     let dir = tempdir().unwrap();
     drop(Store::open(dir.path()).unwrap());
     let db = Connection::open(dir.path().join(FILE_NAME)).unwrap();
-    db.pragma_update(None, "user_version", 2).unwrap();
+    db.pragma_update(None, "user_version", SCHEMA_VERSION + 1).unwrap();
     drop(db);
     let errors = [Store::open(dir.path()).unwrap_err(), Reader::open(dir.path()).unwrap_err()];
     for error in errors {
-        assert!(matches!(error, StoreError::Newer { found: 2, known: 1, .. }), "{error}");
+        let StoreError::Newer { found, known, .. } = &error else { panic!("{error}") };
+        assert_eq!((*found, *known), (SCHEMA_VERSION + 1, SCHEMA_VERSION));
         assert!(error.to_string().contains("use the newer highwater"), "{error}");
     }
 }

@@ -13,6 +13,7 @@
 )]
 
 mod blob;
+mod clocks;
 mod crash;
 mod damage;
 mod dice;

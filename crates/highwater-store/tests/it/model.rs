@@ -21,7 +21,7 @@ const STEPS: usize = 25_000;
 const LIFE: usize = 5_000;
 
 /// How often all is compared.
-const CHECK_EVERY: usize = 250;
+const CHECK_EVERY: usize = 500;
 
 fn run(first_seed: u64) {
     for life in 0..STEPS / LIFE {

@@ -8,11 +8,12 @@ mod info;
 mod place;
 mod recorder;
 
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
 
 use highwater_core::text::escape;
+use highwater_store::{Reader, StoreError};
 use serde::Serialize;
 
 use crate::args::{StoreArgs, StoreCommand};
@@ -27,7 +28,7 @@ pub(crate) fn run(args: &StoreArgs) -> anyhow::Result<ExitCode> {
         StoreCommand::Check(_) => {
             let checked = check::run(&dir)?;
             show(args, &checked, view::check::page)?;
-            if !checked.whole {
+            if !(checked.whole && checked.complete) {
                 return Ok(ExitCode::FAILURE);
             }
         }
@@ -35,6 +36,16 @@ pub(crate) fn run(args: &StoreArgs) -> anyhow::Result<ExitCode> {
         StoreCommand::ExportDb(of) => show(args, &export::run(of, &dir)?, view::export::page)?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The recording in `dir`, open for reading.
+fn opened(dir: &Path) -> anyhow::Result<Reader> {
+    Reader::open(dir).map_err(|error| match &error {
+        StoreError::Io { cause, .. } if cause.kind() == io::ErrorKind::PermissionDenied => {
+            anyhow::Error::new(error).context("only who records and root may read this recording")
+        }
+        _ => anyhow::Error::new(error),
+    })
 }
 
 /// Prints an answer as a page or as a document.
@@ -46,7 +57,7 @@ fn show<T: Serialize>(
     if args.json {
         let mut text = serde_json::to_string_pretty(answer)?;
         text.push('\n');
-        std::io::stdout().write_all(text.as_bytes())?;
+        io::stdout().write_all(text.as_bytes())?;
         return Ok(());
     }
     let mut out = anstream::stdout().lock();

@@ -345,10 +345,15 @@ mod tests {
             victim: "内存".repeat(30),
             limit_owner: Some(format!("/{}", "长".repeat(60))),
         };
-        let recorder = Recorder {
+        let past = PastDeaths { deaths: vec![death], ..PastDeaths::default() };
+        judge_recorded(&frame, &past, Some(worst_recorder()))
+    }
+
+    fn worst_recorder() -> Recorder {
+        Recorder {
             is_running: Some(true),
-            used: odd,
-            budget: Some(odd),
+            used: Bytes::new(u64::MAX / 3),
+            budget: Some(Bytes::new(u64::MAX / 3)),
             trouble: Some("内存".repeat(30)),
             raw_from: Some(WallTime::from_millis(0)),
             minutes_from: Some(WallTime::from_millis(0)),
@@ -357,9 +362,7 @@ mod tests {
             slowed: vec!["everything".to_owned()],
             is_tight: true,
             ..Recorder::default()
-        };
-        let past = PastDeaths { deaths: vec![death], ..PastDeaths::default() };
-        judge_recorded(&frame, &past, Some(recorder))
+        }
     }
 
     fn service(name: &str, anon_mib: u64, limit: Limit) -> CgroupSample {

@@ -371,11 +371,15 @@ fn another_user_may_look_beside_the_writer_and_after_a_crash() {
         fs::copy(dir.path().join(&name), crashed.path().join(&name)).unwrap();
     }
     open(crashed.path());
-    for args in [&["info"][..], &["check"]] {
-        let done = run_by_another(crashed.path(), args);
-        let (text, said) = texts(&done);
-        assert_eq!(done.status.code(), Some(0), "{args:?}: {text}{said}");
-    }
+    let looked = run_by_another(crashed.path(), &["info"]);
+    assert_eq!(looked.status.code(), Some(0), "{}", texts(&looked).1);
+    let checked = run_by_another(crashed.path(), &["check", "--json"]);
+    let (text, said) = texts(&checked);
+    let told: Value = serde_json::from_str(&text).unwrap_or_else(|_| panic!("{said}"));
+    assert_eq!(told["whole"], true);
+    let complete = told["complete"].as_bool().unwrap();
+    assert_eq!(checked.status.code(), Some(i32::from(!complete)));
+    assert_eq!(complete, !text.contains("run this as the user who records"), "{text}");
     drop(store);
     open(dir.path());
     let after = run_by_another(dir.path(), &["info"]);
@@ -391,4 +395,25 @@ fn names_that_would_mislead_a_terminal_are_spelled_out() {
         let (text, said) = texts(&run(&odd, args));
         assert!(!text.contains('\x1b') && !said.contains('\x1b'), "{args:?}: {text}{said}");
     }
+}
+
+#[test]
+fn what_was_compacted_is_still_shown_after_the_next_boot() {
+    let (dir, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    drop(record(dir.path()));
+    let samples = |name: &str| {
+        let file = other.path().join(name);
+        let (_, done) = json(dir.path(), &["export-db", "--plain", file.to_str().unwrap()]);
+        done["samples"].as_u64().unwrap()
+    };
+    let recorded = samples("recorded.db");
+    assert!(recorded > 720, "{recorded}");
+    // By somebody who did not record it, as `compact` does.
+    let mut store = Store::open(dir.path()).unwrap();
+    store.settle(stamp(7_200_000, -3_600_000), &Keep::default(), &mut |_| {}).unwrap();
+    assert_eq!(samples("settled.db"), recorded);
+    let later = Stamp { boot: BootTime::from_micros(1), ..stamp(9_000_000, 0) };
+    let rebooted = "00000000000000000000000000000002".parse().unwrap();
+    store.append(&frame(later, 100), rebooted).unwrap();
+    assert!(samples("rebooted.db") > recorded);
 }

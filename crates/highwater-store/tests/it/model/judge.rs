@@ -274,13 +274,6 @@ impl Judged<'_> {
                 let stops = place.ends().filter(|stop| (shown - length + 1..shown).contains(stop));
                 for at in stops.chain([shown]) {
                     buckets.entry(at).or_default().push(sample.value);
-                    if std::env::var_os("HIGHWATER_MODEL_LENIENT").is_some() {
-                        let any = self
-                            .shown
-                            .iter()
-                            .filter(|s| s.era == era && end_of(s.recorded, length) == end);
-                        buckets.entry(at).or_default().extend(any.map(|s| s.value));
-                    }
                 }
             }
         }

@@ -9,7 +9,7 @@ use crate::cmd::progress;
 const SILENT_US: u64 = 500_000;
 
 /// What the line shows.
-const TEMPLATE: &str = "{msg}  {bar:30.cyan/dim}  {percent} %";
+const TEMPLATE: &str = "{msg}  {bar:30}  {percent} %";
 const ENDLESS: &str = "{msg}";
 
 /// The line.

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use highwater_core::text::escape;
 use highwater_core::units::Bytes;
-use highwater_store::{DamagedRow, Reader};
+use highwater_store::DamagedRow;
 
 use super::bar::Bar;
 use crate::view::store::check::{Checked, Damage};
@@ -12,8 +12,11 @@ use crate::view::store::{DOCUMENT, Stretch};
 
 /// Checks the recording in `dir`.
 pub(super) fn run(dir: &Path) -> anyhow::Result<Checked> {
-    let reader = Reader::open(dir)?;
+    let reader = super::opened(dir)?;
     let info = reader.info().ok();
+    // What is said of a history that was only just opened is that its log was out of reach.
+    let log = info.as_ref().is_some_and(|info| info.wal_bytes > 0);
+    let complete = !log || reader.caveats().is_empty();
     let mut bar = Bar::new();
     let report = reader.check(&mut |at| bar.at(&format!("checking {}", at.doing), at.done, at.all));
     bar.end();
@@ -31,6 +34,7 @@ pub(super) fn run(dir: &Path) -> anyhow::Result<Checked> {
         schema: DOCUMENT,
         path: plain(reader.path()),
         whole: report.is_whole(),
+        complete,
         rows: report.rows,
         bytes: size.map(Bytes::new),
         samples: report.samples,

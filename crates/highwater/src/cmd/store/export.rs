@@ -31,11 +31,11 @@ const DEATHS: &str = "SELECT datetime(at_ms / 1000, 'unixepoch') AS time, pid, c
 
 /// Exports the recording in `dir`.
 pub(super) fn run(args: &ExportArgs, dir: &Path) -> anyhow::Result<Exported> {
-    let reader = Reader::open(dir)?;
+    let reader = super::opened(dir)?;
     let file = args.file.as_path();
     // It is made anew in any case; this is to say why not before anything is read.
     anyhow::ensure!(
-        !file.symlink_metadata().is_ok(),
+        file.symlink_metadata().is_err(),
         "{} exists, and nothing is overwritten: choose another name",
         escape(file.as_os_str().as_encoded_bytes())
     );

@@ -19,7 +19,7 @@ use crate::view::store::{DOCUMENT, Moment, Stretch};
 /// Everything that is told of the recording in `dir`.
 pub(super) fn gather(args: &InfoArgs, dir: &Path) -> anyhow::Result<Overview> {
     let kept = place::kept_or_usual(args.config.as_deref())?;
-    let reader = Reader::open(dir)?;
+    let reader = super::opened(dir)?;
     let last = reader.last_tick()?;
     let status = Status::read(dir);
     let running = status.as_ref().filter(|status| status.is_running);
@@ -97,7 +97,7 @@ fn tiers(info: &Info, kept: &highwater_agent::config::Store) -> Vec<Tier> {
     for level in &info.levels {
         let (tier, form) = names(level);
         let stretch = Stretch::new(level.oldest, level.newest);
-        let known = tiers.iter_mut().find(|known| (known.tier, known.form) == (tier, form));
+        let known = tiers.iter_mut().find(|known| (known.name, known.form) == (tier, form));
         if let Some(known) = known {
             known.rows = known.rows.saturating_add(level.batches);
             known.samples = sum(known.samples, level.samples);
@@ -115,7 +115,7 @@ fn tiers(info: &Info, kept: &highwater_agent::config::Store) -> Vec<Tier> {
             _ => None,
         };
         tiers.push(Tier {
-            tier,
+            name: tier,
             form,
             stretch: Some(stretch),
             rows: level.batches,
@@ -127,7 +127,7 @@ fn tiers(info: &Info, kept: &highwater_agent::config::Store) -> Vec<Tier> {
     tiers.sort_by_key(|tier| {
         ["raw fresh", "raw sealed", "raw daily", "1 min daily", "10 min daily"]
             .iter()
-            .position(|name| *name == format!("{} {}", tier.tier, tier.form))
+            .position(|name| *name == format!("{} {}", tier.name, tier.form))
             .unwrap_or(usize::MAX)
     });
     tiers
@@ -143,7 +143,7 @@ fn groups(reader: &Reader, info: &Info) -> anyhow::Result<Vec<Group>> {
     let group = |tally: highwater_store::GroupTally| {
         let levels = || info.levels.iter().filter(|level| level.group == tally.group);
         Group {
-            group: tally.group.name().to_owned(),
+            name: tally.group.name().to_owned(),
             entities: tally.entities,
             facts: Bytes::new(tally.facts_bytes),
             metrics: tally.metrics,

@@ -57,13 +57,13 @@ pub(super) fn kept(named: Option<&Path>) -> anyhow::Result<Kept> {
 
 /// The same, and the defaults where the usual one cannot be read: for what only shows them.
 pub(super) fn kept_or_usual(named: Option<&Path>) -> anyhow::Result<Kept> {
-    kept(named).or_else(|error| match named {
-        Some(_) => Err(error),
-        None => {
-            let note = format!("the limits shown are the defaults: {error:#}");
-            let Config { store, sample, .. } = Config::default();
-            Ok(Kept { store, every: sample.every, note: Some(note) })
+    kept(named).or_else(|error| {
+        if named.is_some() {
+            return Err(error);
         }
+        let note = format!("the limits shown are the defaults: {error:#}");
+        let Config { store, sample, .. } = Config::default();
+        Ok(Kept { store, every: sample.every, note: Some(note) })
     })
 }
 

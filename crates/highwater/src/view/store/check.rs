@@ -21,8 +21,10 @@ pub(crate) struct Checked {
     pub(crate) schema: u32,
     /// The file.
     pub(crate) path: String,
-    /// Nothing is damaged.
+    /// Nothing that was read is damaged.
     pub(crate) whole: bool,
+    /// All of it could be read, the log included.
+    pub(crate) complete: bool,
     /// Rows that were read.
     pub(crate) rows: u64,
     /// What the database and its log take; `None` where that cannot be told.
@@ -56,7 +58,10 @@ pub(crate) fn page(page: Page, checked: &Checked) -> String {
     let mut read = vec![counted(*rows, "row"), counted(*samples, "sample")];
     read.extend(bytes.map(|bytes| bytes.to_string()));
     let read = read.join(", ");
-    let mut out = if checked.whole {
+    let mut out = if checked.whole && !checked.complete {
+        let text = format!("{path} is whole as far as it could be read: {read}.");
+        page.item("", &text, YELLOW)
+    } else if checked.whole {
         page.item("", &format!("{path} is whole: {read}, all as they were written."), GREEN)
     } else {
         let places = counted(checked.damaged, "place");
@@ -115,15 +120,16 @@ mod tests {
 
     use super::*;
 
-    fn checked(damages: Vec<Damage>, damaged: u64) -> Checked {
+    fn checked(damages: Vec<Damage>, count: u64) -> Checked {
         Checked {
             schema: 1,
             path: "/var/lib/highwater/highwater.db".to_owned(),
-            whole: damaged == 0,
+            whole: count == 0,
+            complete: true,
             rows: 128_410,
             bytes: Some(Bytes::new(320_880_696)),
             samples: 525_925_552,
-            damaged,
+            damaged: count,
             damages,
             notes: vec![],
         }

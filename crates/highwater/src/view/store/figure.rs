@@ -90,8 +90,8 @@ mod tests {
 
     #[test]
     fn long_spans_have_one_unit() {
-        assert_eq!(span(Duration::from_secs(30 * 86_400 + 14_400)), "30 d");
-        assert_eq!(span(Duration::from_secs(34_800)), "9 h 40 min");
+        assert_eq!(span(Duration::from_hours(30 * 24 + 4)), "30 d");
+        assert_eq!(span(Duration::from_mins(580)), "9 h 40 min");
         assert_eq!(span(Duration::ZERO), "0 ms");
     }
 }

@@ -111,7 +111,8 @@ pub(crate) struct Size {
 #[derive(Debug, Serialize)]
 pub(crate) struct Tier {
     /// `raw`, `1 min`, `10 min`.
-    pub(crate) tier: &'static str,
+    #[serde(rename = "tier")]
+    pub(crate) name: &'static str,
     /// `fresh`, `sealed`, `daily`.
     pub(crate) form: &'static str,
     /// From its oldest to its newest sample.
@@ -130,7 +131,8 @@ pub(crate) struct Tier {
 #[derive(Debug, Serialize)]
 pub(crate) struct Group {
     /// `machine`, `zone`, `cgroup`, `process`, `owner`, `thing`.
-    pub(crate) group: String,
+    #[serde(rename = "group")]
+    pub(crate) name: String,
     /// Things on record.
     pub(crate) entities: u64,
     /// What is written down about them.
@@ -281,7 +283,7 @@ fn tiers(page: Page, told: &Overview) -> String {
     let head = ["", "oldest", "reaches", "samples", "size", "B/sample"];
     put(&mut out, &format!("{}\n", Page::paint(DIM, &row(page, head))));
     for tier in told.tiers.iter().filter(|tier| tier.rows > 0) {
-        let name = format!("{} {}", tier.tier, if tier.tier == "raw" { tier.form } else { "" });
+        let name = format!("{} {}", tier.name, if tier.name == "raw" { tier.form } else { "" });
         let from = tier.stretch.map(|stretch| stretch.from);
         let line = reach(page, told, name.trim_end(), from, tier.samples, tier.bytes);
         put(&mut out, &format!("{line}\n"));
@@ -325,7 +327,7 @@ fn reach(
 
 /// How long each tier is kept.
 fn kept(page: Page, told: &Overview) -> String {
-    let kept = told.tiers.iter().filter_map(|tier| Some((tier.tier, tier.keep_seconds?)));
+    let kept = told.tiers.iter().filter_map(|tier| Some((tier.name, tier.keep_seconds?)));
     let mut kept: Vec<_> = kept.collect();
     kept.dedup();
     if kept.is_empty() {
@@ -344,7 +346,7 @@ fn groups(page: Page, told: &Overview) -> String {
     put(&mut out, &format!("{}\n", Page::paint(DIM, &row(page, head))));
     for group in &told.groups {
         let cells = [
-            group.group.as_str(),
+            group.name.as_str(),
             &count(group.entities),
             &dash(group.series.map(count)),
             &dash(group.samples.map(count)),
@@ -414,7 +416,7 @@ mod tests {
 
     fn tier(tier: &'static str, form: &'static str, days: i64, samples: u64, bytes: u64) -> Tier {
         Tier {
-            tier,
+            name: tier,
             form,
             stretch: Some(Stretch { from: at((-days * DAY).min(-570_000)), to: at(-3_100) }),
             rows: 1,
@@ -430,10 +432,14 @@ mod tests {
 
     fn group(group: &str, entities: u64, metrics: u64, samples: u64, bytes: u64) -> Group {
         let series = Some(entities * metrics);
-        let (group, samples) = (group.to_owned(), Some(samples));
+        let (name, samples) = (group.to_owned(), Some(samples));
         let (sealed, bytes) = (Bytes::new(bytes), Bytes::new(bytes));
         let facts = Bytes::new(entities * 71);
-        Group { group, entities, facts, metrics, series, samples, sealed, bytes }
+        Group { name, entities, facts, metrics, series, samples, sealed, bytes }
+    }
+
+    fn boot(id: &str, day: i64) -> Boot {
+        Boot { id: id.to_owned(), first: at(day * DAY), current: false }
     }
 
     /// A recording as one meets it: a month old, with a clock that was set once.
@@ -477,16 +483,8 @@ mod tests {
                 group("thing", 310, 1, 4_431_661, 2_785_363),
             ],
             boots: vec![
-                Boot {
-                    id: "3b1f7a520c2e4d689a1e1f2e3d4c5b6a".to_owned(),
-                    first: at(-31 * DAY),
-                    current: false,
-                },
-                Boot {
-                    id: "c0ffee520c2e4d689a1e1f2e3d4c5b6a".to_owned(),
-                    first: at(-12 * DAY),
-                    current: true,
-                },
+                boot("3b1f7a520c2e4d689a1e1f2e3d4c5b6a", -31),
+                Boot { current: true, ..boot("c0ffee520c2e4d689a1e1f2e3d4c5b6a", -12) },
             ],
             clock: vec![Step {
                 at: at(-3 * DAY),
@@ -542,7 +540,7 @@ mod tests {
         }
         for group in &mut told.groups {
             (group.entities, group.series) = (u64::MAX, Some(u64::MAX));
-            group.group = "a group of a later version".to_owned();
+            group.name = "a group of a later version".to_owned();
         }
         for width in [60, 80, 120] {
             for line in plain(&told, width).lines() {
