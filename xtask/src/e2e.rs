@@ -32,7 +32,7 @@ impl Scenario {
         match self {
             Self::Oom => oom::run(&mut board)?,
             Self::Vm(options) => vm::run(options, &mut board)?,
-            Self::Crash(options) => crash::run(options, &mut board)?,
+            Self::Crash(options) => crash::run(options, &mut board),
             Self::Power(options) => power::run(options, &mut board)?,
         }
         board.close()

@@ -77,9 +77,14 @@ impl Buckets {
         &self.ends
     }
 
+    /// The buckets of a counter or a gauge, of which close-ups saw `peaks`.
+    pub(crate) fn columns(&self, counter: bool, values: &[f64], peaks: &[(i64, f64)]) -> Columns {
+        if counter { self.counter(values) } else { self.gauge(values, peaks) }
+    }
+
     /// The buckets of a gauge. Of what close-ups saw, the extremes count: they come more densely
     /// when there is trouble, and would bend the mean.
-    pub(crate) fn gauge(&self, values: &[f64], peaks: &[(i64, f64)]) -> Columns {
+    fn gauge(&self, values: &[f64], peaks: &[(i64, f64)]) -> Columns {
         let mut cells: Vec<Option<Gauge>> = self
             .members
             .iter()
@@ -107,7 +112,7 @@ impl Buckets {
     }
 
     /// The buckets of a counter. What was lost is written only if anything was.
-    pub(crate) fn counter(&self, values: &[f64]) -> Columns {
+    fn counter(&self, values: &[f64]) -> Columns {
         let (mut before, mut any) = (None, false);
         let (mut lasts, mut taken) = (vec![], vec![]);
         for range in &self.members {

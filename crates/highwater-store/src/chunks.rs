@@ -16,10 +16,20 @@ const SHEET_ENTITIES: usize = 1024;
 /// A sheet is full at this size: a row is written in one transaction, whose pages the log holds.
 const SHEET_BYTES: usize = 256 * 1024;
 
+/// How series are put into sheets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Layout {
+    /// Long series: a chunk each, a metric a sheet.
+    ByMetric,
+    /// Short ones: in blocks, all metrics together, so that those of one entity share their gaps.
+    Together,
+}
+
 /// A compacted batch being written.
 pub(crate) struct Chunks {
     batch: Batch,
     points: usize,
+    layout: Layout,
     sheet: SheetWriter,
     metric: u32,
     /// The first and the last entity of the sheet, and how many they are.
@@ -40,6 +50,7 @@ impl Chunks {
         group: Group,
         era: i64,
         moments: &[i64],
+        layout: Layout,
     ) -> rusqlite::Result<Self> {
         let mut packed = vec![];
         times::encode(moments, &mut packed);
@@ -59,8 +70,12 @@ impl Chunks {
             times: packed,
         };
         batch.put(db)?;
-        let sheet = SheetWriter::new(Form::Chunks).map_err(wrapped)?;
-        Ok(Self { batch, points: moments.len(), sheet, metric: 0, entities: None })
+        let form = match layout {
+            Layout::ByMetric => Form::Chunks,
+            Layout::Together => Form::Blocks,
+        };
+        let sheet = SheetWriter::new(form).map_err(wrapped)?;
+        Ok(Self { batch, points: moments.len(), layout, sheet, metric: 0, entities: None })
     }
 
     /// Adds a series; keys rise.
@@ -71,6 +86,9 @@ impl Chunks {
         values: &[f64],
     ) -> rusqlite::Result<()> {
         let full = self.entities.is_some_and(|(_, last, count)| {
+            if self.layout == Layout::Together {
+                return false;
+            }
             let large = count >= SHEET_ENTITIES || self.sheet.size() >= SHEET_BYTES;
             self.metric != key.metric || (large && last != key.entity)
         });
@@ -84,7 +102,9 @@ impl Chunks {
                 Some((key.entity, key.entity, 1))
             }
             Some((first, last, count)) => {
-                Some((first, key.entity, count + usize::from(last != key.entity)))
+                self.metric = if self.metric == key.metric { key.metric } else { 0 };
+                let more = usize::from(last != key.entity);
+                Some((first.min(key.entity), last.max(key.entity), count + more))
             }
         };
         self.sheet.push(key, values).map_err(wrapped)
@@ -104,10 +124,10 @@ impl Chunks {
         Ok(())
     }
 
-    /// Writes what is left; from now on the batch counts.
-    pub(crate) fn finish(&mut self, db: &Connection) -> rusqlite::Result<()> {
+    /// Writes what is left: the batch as it will count, once its row is put.
+    pub(crate) fn finish(&mut self, db: &Connection) -> rusqlite::Result<Batch> {
         self.flush(db)?;
         self.batch.state = if self.batch.samples > 0 { State::Valid } else { State::Doomed };
-        self.batch.put(db)
+        Ok(self.batch.clone())
     }
 }

@@ -14,6 +14,7 @@
 mod block;
 mod coin;
 mod course;
+mod few;
 mod gaps;
 mod heads;
 pub(crate) mod number;

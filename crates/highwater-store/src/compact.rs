@@ -11,14 +11,16 @@
 //! sealed batches go in the same transaction. Close-ups stay sealed: they are short and rare. What
 //! they saw counts in the buckets' extremes.
 
+use std::collections::BTreeMap;
+
 use rusqlite::{Connection, params};
 
 use crate::batch::{BATCH_COLUMNS, Batch, State, Tier};
 use crate::bucket::Buckets;
-use crate::chunks::Chunks;
+use crate::chunks::{Chunks, Layout};
 use crate::codec::{ABSENT, Aspect, Key, is_absent, times};
 use crate::entity::{Group, Scope};
-use crate::source::{Source, Wanted};
+use crate::source::{Roll, Source, Wanted};
 
 /// The most numbers held at once: 4 MiB of the agent's twenty, or 30 series of a day at 5 s.
 const GRID: usize = 512 * 1024;
@@ -26,18 +28,27 @@ const GRID: usize = 512 * 1024;
 /// The most moments of one compacted batch: a day at one reading a second fits. More make another.
 const MOST_POINTS: usize = 100_000;
 
+/// What is seen in so many of a day's sealed batches, from the first to the last, lived long.
+const LONG: usize = 6;
+
 /// A day of one group on its way into chunks.
 #[derive(Debug)]
 pub(crate) struct Compacting {
+    day: Day,
     sources: Vec<Source>,
     close_ups: Vec<Source>,
     moments: Vec<i64>,
-    /// Metric and entity of each series, in order.
-    series: Vec<(u32, u64)>,
-    counters: Vec<u32>,
+    /// Metric and entity of each series of those that lived long, in order.
+    long: Vec<(u32, u64)>,
+    /// How many of them are done.
     next: usize,
-    raw: Chunks,
-    tiers: Vec<(Buckets, Chunks)>,
+    /// Of those that lived shortly: the first and last batch that has them, which, and its metrics.
+    short: Short,
+    counters: Vec<u32>,
+    /// The batches of those that lived long.
+    written: Written,
+    /// Batches that are whole, and wait for the others.
+    whole: Vec<Batch>,
     /// Sheets and blocks that could not be read.
     pub(crate) damaged: usize,
 }
@@ -97,52 +108,114 @@ impl Compacting {
             _ => vec![],
         };
         let moments: Vec<i64> = sources.iter().flat_map(|s| s.moments.iter().copied()).collect();
-        let (mut series, mut damaged) = (vec![], 0);
-        for source in &mut sources {
-            source.note_series(db, &mut series, &mut damaged)?;
+        let (mut roll, mut damaged) = (Roll::default(), 0);
+        for (nth, source) in sources.iter_mut().enumerate() {
+            source.note_series(db, nth, &mut roll, &mut damaged)?;
         }
-        let tiers = tiers_of(day.group).iter().map(|tier| {
-            let buckets = Buckets::of(&moments, tier.seconds());
-            let chunks = Chunks::begin(db, *tier, day.group, day.era, buckets.ends())?;
-            Ok((buckets, chunks))
-        });
-        let tiers = tiers.collect::<rusqlite::Result<_>>()?;
-        let raw = Chunks::begin(db, Tier::Raw, day.group, day.era, &moments)?;
+        let (long, short) = parted(&roll, sources.len());
+        let written = Written::begin(db, day, &moments, Layout::ByMetric)?;
         let counters = counters(db)?;
-        let next = 0;
-        Ok(Self { sources, close_ups, moments, series, counters, next, raw, tiers, damaged })
+        Ok(Self {
+            day,
+            sources,
+            close_ups,
+            moments,
+            long,
+            next: 0,
+            short,
+            counters,
+            written,
+            whole: vec![],
+            damaged,
+        })
     }
 
     /// Does one step; whether that was the last one.
     pub(crate) fn step(&mut self, db: &Connection) -> rusqlite::Result<bool> {
-        let points = self.moments.len().max(1);
-        let room = (GRID / points).max(1);
-        let series: Vec<_> = self.series.iter().skip(self.next).take(room).copied().collect();
-        if series.is_empty() {
+        let room = (GRID / self.moments.len().max(1)).max(1);
+        let series: Vec<_> = self.long.iter().skip(self.next).take(room).copied().collect();
+        if !series.is_empty() {
+            self.next += series.len();
+            self.compact(db, &series)?;
+        } else if self.short.is_empty() {
             return self.finish(db).map(|()| true);
+        } else {
+            self.compact_short(db)?;
         }
-        self.next += series.len();
-        let mut grid = vec![ABSENT; series.len() * points];
+        Ok(false)
+    }
+
+    fn compact(&mut self, db: &Connection, series: &[(u32, u64)]) -> rusqlite::Result<()> {
+        let points = self.moments.len();
+        let wanted = Wanted::new(series);
+        let grid = self.gather(db, (0, self.sources.len()), &wanted, series.len(), points)?;
+        let peaks = self.peaks(db, &wanted, series.len())?;
+        for ((key, values), peaks) in series.iter().zip(grid.chunks(points.max(1))).zip(&peaks) {
+            self.written.push(db, *key, &self.counters, (values, peaks))?;
+        }
+        Ok(())
+    }
+
+    /// Some of those that lived shortly, and near each other in time: batches of their own.
+    fn compact_short(&mut self, db: &Connection) -> rusqlite::Result<()> {
+        let Some((from, series)) = self.next_short() else { return Ok(()) };
+        let to = (from + LONG + 1).min(self.sources.len());
+        let of_sources = self.sources.iter().take(to).skip(from);
+        let moments: Vec<i64> = of_sources.flat_map(|s| s.moments.iter().copied()).collect();
+        let points = moments.len();
         let wanted = Wanted::new(&series);
+        let grid = self.gather(db, (from, to), &wanted, series.len(), points)?;
+        let peaks = self.peaks(db, &wanted, series.len())?;
+        let mut written = Written::begin(db, self.day, &moments, Layout::Together)?;
+        for ((key, values), peaks) in series.iter().zip(grid.chunks(points.max(1))).zip(&peaks) {
+            written.push(db, *key, &self.counters, (values, peaks))?;
+        }
+        self.whole.extend(written.finish(db)?);
+        Ok(())
+    }
+
+    /// The first batch of the next ones that lived shortly, and their series in order: as many as
+    /// begin near each other and fit.
+    fn next_short(&mut self) -> Option<(usize, Vec<(u32, u64)>)> {
+        let ((from, _, _), _) = self.short.first_key_value()?;
+        let (from, to) = (*from, (*from + LONG + 1).min(self.sources.len()));
+        let of_sources = self.sources.iter().take(to).skip(from);
+        let points: usize = of_sources.map(|source| source.moments.len()).sum();
+        let (room, mut series) = (GRID / points.max(1), vec![]);
+        while let Some(next) = self.short.first_entry() {
+            let ((_, last, entity), metrics) = (*next.key(), next.get());
+            if last >= to || (!series.is_empty() && series.len() + metrics.len() > room) {
+                break;
+            }
+            series.extend(next.remove().into_iter().map(|metric| (metric, entity)));
+        }
+        series.sort_unstable();
+        Some((from, series))
+    }
+
+    /// The samples of series in some of the sources: series by series, a place for each moment.
+    fn gather(
+        &mut self,
+        db: &Connection,
+        (from, to): (usize, usize),
+        wanted: &Wanted<'_>,
+        count: usize,
+        points: usize,
+    ) -> rusqlite::Result<Vec<f64>> {
+        let mut grid = vec![ABSENT; count * points];
         let mut before = 0;
-        for source in &self.sources {
+        for source in self.sources.iter().take(to).skip(from) {
             let len = source.moments.len();
-            source.read(db, &wanted, &mut self.damaged, &mut |row, values| {
-                let from = row * points + before;
-                if let (Some(cells), Some(values)) =
-                    (grid.get_mut(from..from + len), values.get(..len))
+            source.read(db, wanted, &mut self.damaged, &mut |row, values| {
+                let at = row * points + before;
+                if let (Some(cells), Some(values)) = (grid.get_mut(at..at + len), values.get(..len))
                 {
                     cells.copy_from_slice(values);
                 }
             })?;
             before += len;
         }
-        let peaks = self.peaks(db, &wanted, series.len())?;
-        for (row, (metric, entity)) in series.iter().enumerate() {
-            let values = grid.get(row * points..(row + 1) * points).unwrap_or_default();
-            self.write(db, (*metric, *entity), values, peaks.get(row).map_or(&[], Vec::as_slice))?;
-        }
-        Ok(false)
+        Ok(grid)
     }
 
     /// What close-ups saw of each series.
@@ -164,37 +237,77 @@ impl Compacting {
         Ok(peaks)
     }
 
-    fn write(
+    fn finish(&mut self, db: &Connection) -> rusqlite::Result<()> {
+        let all = db.unchecked_transaction()?;
+        self.whole.extend(self.written.finish(&all)?);
+        self.whole.iter().try_for_each(|batch| batch.put(&all))?;
+        self.sources.iter().try_for_each(|source| Batch::doom(&all, source.batch))?;
+        all.commit()
+    }
+}
+
+/// The batches that series are written to: raw, and a bucketed one for each tier.
+#[derive(Debug)]
+struct Written {
+    raw: Chunks,
+    tiers: Vec<(Buckets, Chunks)>,
+}
+
+impl Written {
+    fn begin(db: &Connection, day: Day, moments: &[i64], layout: Layout) -> rusqlite::Result<Self> {
+        let begin =
+            |tier, moments: &[i64]| Chunks::begin(db, tier, day.group, day.era, moments, layout);
+        let tiers = tiers_of(day.group).iter().map(|tier| {
+            let buckets = Buckets::of(moments, tier.seconds());
+            let chunks = begin(*tier, buckets.ends())?;
+            Ok((buckets, chunks))
+        });
+        let tiers = tiers.collect::<rusqlite::Result<_>>()?;
+        Ok(Self { raw: begin(Tier::Raw, moments)?, tiers })
+    }
+
+    /// Adds a series; they rise.
+    fn push(
         &mut self,
         db: &Connection,
         (metric, entity): (u32, u64),
-        values: &[f64],
-        peaks: &[(i64, f64)],
+        counters: &[u32],
+        (values, peaks): (&[f64], &[(i64, f64)]),
     ) -> rusqlite::Result<()> {
         let key = |aspect| Key { metric, entity, aspect };
         self.raw.push(db, key(Aspect::Raw), values)?;
-        let counter = self.counters.binary_search(&metric).is_ok();
+        let counter = counters.binary_search(&metric).is_ok();
         for (buckets, chunks) in &mut self.tiers {
-            let columns =
-                if counter { buckets.counter(values) } else { buckets.gauge(values, peaks) };
-            for (aspect, values) in columns {
+            for (aspect, values) in buckets.columns(counter, values, peaks) {
                 chunks.push(db, key(aspect), &values)?;
             }
         }
         Ok(())
     }
 
-    fn finish(&mut self, db: &Connection) -> rusqlite::Result<()> {
-        let all = db.unchecked_transaction()?;
-        self.raw.finish(&all)?;
-        for (_, chunks) in &mut self.tiers {
-            chunks.finish(&all)?;
-        }
-        for source in &self.sources {
-            Batch::doom(&all, source.batch)?;
-        }
-        all.commit()
+    /// The batches as they will count.
+    fn finish(&mut self, db: &Connection) -> rusqlite::Result<Vec<Batch>> {
+        let tiers = self.tiers.iter_mut().map(|(_, chunks)| chunks);
+        std::iter::once(&mut self.raw).chain(tiers).map(|chunks| chunks.finish(db)).collect()
     }
+}
+
+/// Series of entities that lived shortly: the first and last batch that has one, which, its metrics.
+type Short = BTreeMap<(usize, usize, u64), Vec<u32>>;
+
+/// The series of what lived long, and of what lived shortly: was seen in few batches, near each
+/// other, of a day that has more.
+fn parted(roll: &Roll, batches: usize) -> (Vec<(u32, u64)>, Short) {
+    let (mut long, mut short) = (vec![], Short::new());
+    for (metric, entity) in &roll.series {
+        let (first, last) = roll.lives.get(entity).copied().unwrap_or((0, batches));
+        if batches > LONG && last - first + 1 < LONG {
+            short.entry((first, last, *entity)).or_default().push(*metric);
+        } else {
+            long.push((*metric, *entity));
+        }
+    }
+    (long, short)
 }
 
 /// Dead processes are not looked for after a month.

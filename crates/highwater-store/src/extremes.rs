@@ -14,7 +14,7 @@ use crate::select::fresh::Most;
 use crate::select::gather::Gathered;
 use crate::select::sealed::{Find, Sheets, find};
 use crate::select::wanted::Wanted;
-use crate::select::{MOST_POINTS, bounded, cover::Order};
+use crate::select::{MOST_POINTS, cover::Order};
 
 /// What is looked for.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -78,7 +78,6 @@ impl Reader {
         selection: &Selection,
         bound: Bound,
     ) -> Result<Vec<Extreme>, StoreError> {
-        bounded(&selection.matchers)?;
         let state = self.db.unchecked_transaction().map_err(self.failed())?;
         let (from, to) = (selection.from.millis(), selection.to.millis());
         let reaches = self.reaches(from, to).map_err(self.failed())?;

@@ -7,7 +7,7 @@ use crate::encode::metric_crc;
 use crate::entity::Scope;
 use crate::era::Current;
 use crate::event::EventRow;
-use crate::registry::{entity_crc, facts_crc};
+use crate::registry::{entity_crc, entity_key, facts_crc};
 use crate::schema::{SCHEMA_VERSION, TABLES};
 use crate::store::{Tick, boot_crc};
 
@@ -42,11 +42,7 @@ fn from_1(db: &Connection) -> rusqlite::Result<()> {
         let text = |at| row.get::<_, String>(at);
         Ok(metric_crc(row.get(0)?, &text(1)?, &text(2)?, &text(3)?, &text(4)?))
     })?;
-    copy(db, "entity", "id, grp, boot, facts, first_ms, last_ms", |row| {
-        let (group, facts): (String, String) = (row.get(1)?, row.get(3)?);
-        let crc = facts_crc(row.get(0)?, &group, row.get(2)?, &facts);
-        Ok(entity_crc(crc, row.get(4)?, row.get(5)?))
-    })?;
+    entities_from_1(db)?;
     copy(db, "event", "id, at_ms, boot, boot_us, kind, key, pid, comm, cgroup, body", |row| {
         let text = |at| row.get::<_, String>(at);
         let maybe = |at| row.get::<_, Option<String>>(at);
@@ -82,6 +78,22 @@ fn copy(
     let mut rows = old.query([])?;
     while let Some(row) = rows.next()? {
         new.execute(params![row.get::<_, i64>(0)?, crc(row)?])?;
+    }
+    Ok(())
+}
+
+/// Entities are found by a key now.
+fn entities_from_1(db: &Connection) -> rusqlite::Result<()> {
+    let mut old = db.prepare("SELECT id, grp, boot, facts, first_ms, last_ms FROM entity_1")?;
+    let mut new = db.prepare("INSERT INTO entity VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")?;
+    let mut rows = old.query([])?;
+    while let Some(row) = rows.next()? {
+        let (id, boot): (i64, i64) = (row.get(0)?, row.get(2)?);
+        let (group, facts): (String, String) = (row.get(1)?, row.get(3)?);
+        let (first_ms, last_ms): (i64, i64) = (row.get(4)?, row.get(5)?);
+        let crc = entity_crc(facts_crc(id, &group, boot, &facts), first_ms, last_ms);
+        let key = entity_key(&group, boot, &facts);
+        new.execute(params![id, group, boot, facts, first_ms, last_ms, key, crc])?;
     }
     Ok(())
 }

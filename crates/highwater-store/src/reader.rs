@@ -4,6 +4,7 @@ mod damage;
 mod eras;
 mod events;
 mod info;
+mod known;
 mod open;
 mod tally;
 mod walk;
@@ -19,8 +20,9 @@ use crate::event::{self, Cursor};
 use crate::schema;
 
 pub(crate) use damage::{Damaged, is_corrupt};
-pub(crate) use eras::TICK_COLUMNS;
+pub(crate) use eras::{Eras, TICK_COLUMNS};
 pub use info::{Info, Level};
+use known::Known;
 use open::FileId;
 pub use tally::{ClockStep, EventTally, GroupTally};
 pub(crate) use walk::{Hole, walk};
@@ -36,6 +38,7 @@ pub struct Reader {
     /// Rows that could not be read.
     pub(crate) damaged: RefCell<Damaged>,
     strange_events: Cell<usize>,
+    known: RefCell<Known>,
 }
 
 /// The newest tick.
@@ -69,8 +72,8 @@ impl Reader {
         let file = open::readable(&path)?;
         let (db, opened) = open::connect(&path)?;
         open::check(&db, &path)?;
-        let (damaged, strange_events) = Default::default();
-        Ok(Self { db, path, file: Some(file), opened, damaged, strange_events })
+        let (damaged, strange_events, known) = Default::default();
+        Ok(Self { db, path, file: Some(file), opened, damaged, strange_events, known })
     }
 
     /// The file.
@@ -110,7 +113,7 @@ impl Reader {
     /// era.
     pub fn last_tick(&self) -> Result<Option<LastTick>, StoreError> {
         let eras = self.eras().map_err(self.failed())?;
-        let Some(era) = eras.eras.last() else { return Ok(None) };
+        let Some(era) = eras.known.last() else { return Ok(None) };
         let boots = self.boot_rows().map_err(self.failed())?;
         let boot = boots.iter().find(|(row, _)| *row == era.boot);
         Ok(boot.map(|(_, boot)| LastTick {

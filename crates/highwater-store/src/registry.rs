@@ -198,6 +198,11 @@ impl Entry {
     }
 }
 
+/// What an entity is found by. A fifth of the room that an index of the facts themselves would take.
+pub(crate) fn entity_key(group: &str, boot: i64, facts: &str) -> i64 {
+    RowCrc::of("key").text(group).int(boot).text(facts).done()
+}
+
 /// The checksum of an entity's row up to its facts.
 pub(crate) fn facts_crc(id: i64, group: &str, boot: i64, facts: &str) -> u32 {
     RowCrc::of("entity").int(id).text(group).int(boot).text(facts).so_far()
@@ -212,12 +217,14 @@ impl Rows<'_> {
     fn insert(self, group: Group, facts: &Facts) -> rusqlite::Result<Entry> {
         let boot = if group == Group::Process { self.boot } else { 0 };
         let (name, facts) = (group.name(), facts.text());
+        let key = entity_key(name, boot, &facts);
         let known: Option<(i64, i64, i64)> = self
             .db
             .prepare_cached(
-                "SELECT id, first_ms, last_ms FROM entity WHERE grp = ?1 AND facts = ?2 AND boot = ?3",
+                "SELECT id, first_ms, last_ms FROM entity
+                 WHERE key = ?1 AND grp = ?2 AND facts = ?3 AND boot = ?4",
             )?
-            .query_row(params![name, facts, boot], |row| {
+            .query_row(params![key, name, facts, boot], |row| {
                 Ok((row.get(0)?, row.get(1)?, row.get(2)?))
             })
             .optional()?;
@@ -238,11 +245,11 @@ impl Rows<'_> {
             return Ok(entry);
         }
         let mut insert = self.db.prepare_cached(
-            "INSERT INTO entity (id, grp, boot, facts, first_ms, last_ms, crc)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            "INSERT INTO entity (id, grp, boot, facts, first_ms, last_ms, key, crc)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
         )?;
         let crc = entity_crc(crc, first_ms, last_ms);
-        insert.execute(params![id, name, boot, facts, first_ms, last_ms, crc])?;
+        insert.execute(params![id, name, boot, facts, first_ms, last_ms, key, crc])?;
         Ok(entry)
     }
 

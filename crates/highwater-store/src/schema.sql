@@ -34,9 +34,10 @@ CREATE TABLE entity (
   facts    TEXT NOT NULL,         -- what never changes about it, as JSON
   first_ms INTEGER NOT NULL,
   last_ms  INTEGER NOT NULL,      -- at most ten minutes before its last sample
-  crc      INTEGER NOT NULL,
-  UNIQUE (grp, facts, boot)
+  key      INTEGER NOT NULL,      -- CRC-32 of grp, boot and facts, to find it by
+  crc      INTEGER NOT NULL
 ) STRICT;
+CREATE INDEX entity_key ON entity (key);
 
 CREATE TABLE tick (               -- what is not sealed yet
   id      INTEGER PRIMARY KEY,    -- in the order of recording

@@ -59,13 +59,16 @@ struct Piece<'a> {
     entities: &'a [u64],
 }
 
+type Pair = (i64, i64);
+
 impl Sealing {
     /// The oldest ticks, up to [`SEAL_MOST`], of one era and window; `None` if there are none.
     pub(crate) fn of_oldest(db: &Connection) -> rusqlite::Result<Option<Self>> {
         let sql = "SELECT id, at_ms, era, boot_us, scope, crc FROM tick ORDER BY id";
         let mut select = db.prepare_cached(sql)?;
         let mut rows = select.query([])?;
-        let (mut ticks, mut of): (Option<(i64, i64)>, Option<(i64, i64)>) = (None, None);
+        // Their first and last row; their era and window.
+        let (mut ticks, mut of): (Option<Pair>, Option<Pair>) = (None, None);
         let (mut count, mut damaged) = (0, 0);
         while let Some(row) = rows.next()? {
             let scope = Scope::of_number(row.get(4)?);

@@ -128,6 +128,11 @@ impl Reader {
         }
         let cover = self.cover(wanted.group, reaches, way.order).map_err(self.failed())?;
         let mut sheets = Sheets::new(self);
+        if wanted.metrics.len().saturating_mul(wanted.labels.len()) == 1 {
+            let points = cover.takes.iter().map(|take| usize::try_from(take.batch.points));
+            let points = points.fold(0, |all: usize, one| all.saturating_add(one.unwrap_or(0)));
+            gathered.expected = points.min(MOST_POINTS).min(way.most.0);
+        }
         for take in &cover.takes {
             sheets.read(take, &mut gathered, way.most)?;
         }

@@ -1,5 +1,7 @@
 //! Reading the sheets of one sealed batch, for those who make other batches of it.
 
+use std::collections::HashMap;
+
 use rusqlite::{Connection, MAIN_DB};
 
 use crate::batch::sheet_crc;
@@ -44,6 +46,15 @@ impl<'a> Wanted<'a> {
     }
 }
 
+/// Which series there are in a day.
+#[derive(Debug, Default)]
+pub(crate) struct Roll {
+    /// Metric and entity of each; they rise.
+    pub(crate) series: Vec<(u32, u64)>,
+    /// The first and the last batch that has an entity.
+    pub(crate) lives: HashMap<u64, (usize, usize)>,
+}
+
 impl Source {
     /// A batch and which sheets it has.
     pub(crate) fn new(db: &Connection, batch: i64, moments: Vec<i64>) -> rusqlite::Result<Self> {
@@ -53,11 +64,12 @@ impl Source {
         Ok(Self { batch, moments, sheets: sheets.collect::<rusqlite::Result<_>>()? })
     }
 
-    /// Adds the series of this batch to a list that rises, and remembers which sheet has which.
+    /// Notes which series this batch has, the `nth` of its day, and which sheet has which.
     pub(crate) fn note_series(
         &mut self,
         db: &Connection,
-        known: &mut Vec<(u32, u64)>,
+        nth: usize,
+        known: &mut Roll,
         damaged: &mut usize,
     ) -> rusqlite::Result<()> {
         for place in &mut self.sheets {
@@ -68,10 +80,14 @@ impl Source {
             let keys = || heads.entries.iter().map(|entry| (entry.key.metric, entry.key.entity));
             let (Some(first), Some(last)) = (keys().next(), keys().next_back()) else { continue };
             (place.first, place.last) = (first, last);
-            if keys().any(|key| known.binary_search(&key).is_err()) {
-                known.extend(keys());
-                known.sort_unstable();
-                known.dedup();
+            if keys().any(|key| known.series.binary_search(&key).is_err()) {
+                known.series.extend(keys());
+                known.series.sort_unstable();
+                known.series.dedup();
+            }
+            for entity in keys().map(|(_, entity)| entity) {
+                let life = known.lives.entry(entity).or_insert((nth, nth));
+                life.1 = life.1.max(nth);
             }
         }
         Ok(())

@@ -72,7 +72,7 @@ const LIMIT: u64 = 16 << 20;
 const WITNESS: &str = "node_memory_MemTotal_bytes";
 
 /// Kills both, as often as told.
-pub(crate) fn run(options: &Options, board: &mut Scoreboard) -> anyhow::Result<()> {
+pub(crate) fn run(options: &Options, board: &mut Scoreboard) {
     if options.only != Some(Victim::Store) {
         board.check("the agent survives kill -9", agent(options));
     }
@@ -80,7 +80,6 @@ pub(crate) fn run(options: &Options, board: &mut Scoreboard) -> anyhow::Result<(
         let statement = "what the store reported survives kill -9";
         board.check(statement, hammer::survive(options.rounds, options.seed));
     }
-    Ok(())
 }
 
 /// What a round showed.
@@ -210,15 +209,15 @@ impl Rounds {
     fn check(&mut self, began: WallTime, killed: WallTime) -> anyhow::Result<Duration> {
         sound::integrity(&self.recording.data(), &self.recording.scratch())?;
         let reader = Reader::open(&self.recording.data())?;
-        let last = reader.last_tick()?.map(|tick| tick.wall);
-        ensure!(last >= self.last, "{last:?} is the last tick, and {:?} was before", self.last);
-        self.last = last;
+        let newest = reader.last_tick()?.map(|tick| tick.wall);
+        ensure!(newest >= self.last, "the last tick is {newest:?}, and was {:?}", self.last);
+        self.last = newest;
         ensure!(reader.caveats().is_empty(), "caveats: {:?}", reader.caveats());
         let stored = stored(&reader)?;
         let missing: Vec<_> = self.reported.difference(&stored).collect();
         ensure!(missing.is_empty(), "reported and not in the store: pids {missing:?}");
         // An agent that was killed before its first tick lost what it ran.
-        let since = last.unwrap_or(began).max(began);
+        let since = newest.unwrap_or(began).max(began);
         let lost = killed.since(since);
         ensure!(lost <= LOST_AT_MOST, "{} ms are lost", lost.as_millis());
         Ok(lost)
@@ -311,10 +310,13 @@ impl Crowd {
     fn churn(&mut self, dice: &mut Dice) -> anyhow::Result<()> {
         for _ in 0..REPLACED.min(self.idle.len()) {
             let at = usize::try_from(dice.below(u64::try_from(self.idle.len())?))?;
-            let mut old = self.idle.swap_remove(at);
-            old.kill()?;
-            old.wait()?;
-            self.idle.push(self.one()?);
+            let young = self.one()?;
+            if let Some(old) = self.idle.get_mut(at) {
+                let mut old = std::mem::replace(old, young);
+                let killed = old.kill();
+                old.wait()?;
+                killed?;
+            }
         }
         Ok(())
     }

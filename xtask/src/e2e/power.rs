@@ -82,7 +82,7 @@ fn guests(options: &Options, programs: &Programs) -> anyhow::Result<String> {
     let seen = std::thread::scope(|threads| {
         let start = |number| threads.spawn(move || guest(number, each, options.seed, programs));
         let running: Vec<_> = (0..guests).map(start).collect();
-        let ended = running.into_iter().map(|guest| guest.join());
+        let ended = running.into_iter().map(std::thread::ScopedJoinHandle::join);
         ended
             .map(|outcome| outcome.map_err(|_| anyhow!("a guest's thread panicked"))?)
             .collect::<anyhow::Result<Vec<_>>>()
@@ -122,7 +122,7 @@ fn guest(
     File::create(&disk)?.set_len(DISK_BYTES)?;
     repo::succeed(Command::new("mkfs.ext4").args(["-q", "-F"]).arg(&disk))?;
     let mut told = BTreeSet::new();
-    let mut seen = Vec::new();
+    let mut outcomes = Vec::new();
     for round in 0..rounds {
         let said = cut(&vm, &folder, &mut dice, programs)?;
         let heard = Heard::of(&said).context("the serial line does not tell the boot")?;
@@ -135,10 +135,10 @@ fn guest(
             one.lost.as_secs_f64(),
             one.reported
         );
-        seen.push(one);
+        outcomes.push(one);
     }
     fs::remove_dir_all(&folder)?;
-    Ok(seen)
+    Ok(outcomes)
 }
 
 /// Boots, and pulls the plug some time after the agent began; what the serial line showed.
@@ -167,7 +167,8 @@ fn cut(vm: &Vm, folder: &Path, dice: &mut Dice, programs: &Programs) -> anyhow::
 fn times(dice: &mut Dice) -> String {
     let few = dice.below(2) == 0;
     let count = if few { dice.below(3) } else { 60 };
-    (0..count).map(|_| format!("{}.{}\n", dice.below(4), dice.below(10))).collect()
+    let times = (0..count).map(|_| format!("{}.{}", dice.below(4), dice.below(10)));
+    times.chain([String::new()]).collect::<Vec<_>>().join("\n")
 }
 
 /// What the serial line told.
@@ -193,7 +194,7 @@ impl Heard {
         Some(Self {
             boot: after("boot ").next()?.parse().ok()?,
             begun,
-            alive: alive.last().unwrap_or(begun),
+            alive: alive.next_back().unwrap_or(begun),
             agent: after("said ").any(|line| line.contains("records this machine")),
             reported: after("said ").filter_map(reported).collect(),
         })
@@ -222,9 +223,9 @@ fn judge(folder: &Path, heard: &Heard, told: &BTreeSet<(BootId, u32)>) -> anyhow
     let stored = stored(&reader)?;
     let missing: Vec<_> = told.difference(&stored).collect();
     ensure!(missing.is_empty(), "reported and not on the disk: {missing:?}");
-    let last = reader.last_tick()?.filter(|tick| tick.boot_id == heard.boot);
+    let newest = reader.last_tick()?.filter(|tick| tick.boot_id == heard.boot);
     // An agent whose first tick is not on the disk lost what it ran.
-    let since = last.map_or(heard.begun, |tick| tick.boot.max(heard.begun));
+    let since = newest.map_or(heard.begun, |tick| tick.boot.max(heard.begun));
     let lost = heard.alive.since(since);
     ensure!(lost <= LOST_AT_MOST, "{:.1} s are lost", lost.as_secs_f64());
     sound::machine(&reader, WITNESS)?;

@@ -2,6 +2,7 @@
 //!
 //! Column by column, so that what is alike stands together, and packed as a whole.
 
+use std::cell::RefCell;
 use std::io;
 use std::ops::Range;
 
@@ -9,6 +10,7 @@ use zstd::bulk::{Compressor, Decompressor};
 use zstd::zstd_safe;
 
 use super::course::{Frame, Shape};
+use super::few;
 use super::gaps::{GapWriter, Gaps};
 use super::number::{Bytes, Unit, length, put_varint, zigzag};
 use super::{Aspect, Key, MAX_POINTS, MAX_SERIES};
@@ -29,6 +31,11 @@ const PLAIN: u8 = 0;
 const PACKED: u8 = 1;
 
 const LEVEL: i32 = 6;
+
+thread_local! {
+    /// Making one takes longer than unpacking heads with it.
+    static UNPACKER: RefCell<Option<Decompressor<'static>>> = const { RefCell::new(None) };
+}
 
 /// What a sheet says of its series.
 #[derive(Clone, Debug)]
@@ -93,7 +100,7 @@ pub(super) struct Course {
 }
 
 const SCALE_DECIMAL: u8 = 64;
-const SCALE_BITS: u8 = 128;
+pub(super) const SCALE_BITS: u8 = 128;
 
 impl Scale {
     fn code(self) -> u8 {
@@ -105,7 +112,7 @@ impl Scale {
         }
     }
 
-    fn of_code(code: u8) -> Option<Self> {
+    pub(super) fn of_code(code: u8) -> Option<Self> {
         match code {
             0..=52 => Some(Self::Counts(Unit::Shifted(code.into()))),
             SCALE_DECIMAL..=70 => Some(Self::Counts(Unit::Decimal((code - SCALE_DECIMAL).into()))),
@@ -241,6 +248,16 @@ fn put_extremes(rows: &[Row], columns: &mut Vec<u8>) {
 impl Heads {
     /// Reads heads. Total over any bytes, bounded in memory.
     pub fn parse(bytes: &[u8]) -> Result<Self, Damage> {
+        Self::unpacked(bytes, |columns| Self::read(Bytes(columns)))
+    }
+
+    /// Reads the heads of those series whose metric is wanted, which is quicker if they are few.
+    /// Total over any bytes, bounded in memory.
+    pub fn parse_few(bytes: &[u8], wanted: &dyn Fn(u32) -> bool) -> Result<Self, Damage> {
+        Self::unpacked(bytes, |columns| few::read(Bytes(columns), wanted))
+    }
+
+    fn unpacked(bytes: &[u8], read: impl FnOnce(&[u8]) -> Option<Self>) -> Result<Self, Damage> {
         let version = *bytes.first().ok_or(Damage::Empty)?;
         if version != VERSION {
             return Err(Damage::Version(version));
@@ -249,11 +266,12 @@ impl Heads {
         if crc32fast::hash(told) != u32::from_le_bytes(*crc) {
             return Err(Damage::Checksum);
         }
-        match told {
-            [_, PLAIN, columns @ ..] => Self::of_columns(columns),
-            [_, PACKED, frame @ ..] => Self::of_columns(&unpack(frame)?),
-            _ => Err(Damage::Packing),
-        }
+        let heads = match told {
+            [_, PLAIN, columns @ ..] => read(columns),
+            [_, PACKED, frame @ ..] => read(&unpack(frame)?),
+            _ => return Err(Damage::Packing),
+        };
+        heads.ok_or(Damage::Body)
     }
 
     /// Reads heads that are unpacked and have no checksum; total over any bytes.
@@ -263,15 +281,13 @@ impl Heads {
 
     fn read(mut from: Bytes<'_>) -> Option<Self> {
         let from = &mut from;
-        let (points, count, blocks) = (from.count()?, from.count()?, from.count()?);
-        let possible = count <= from.0.len() / LEAST_OF_ONE && blocks <= from.0.len() / 2;
-        if points > MAX_POINTS || count > MAX_SERIES || !possible {
-            return None;
-        }
+        let Counts { points, series: count, blocks } = read_counts(from)?;
         let gaps = Gaps::read(from, points, count)?;
         let keys = read_keys(from, count)?;
         let mut courses = read_courses(from, count, &gaps)?;
-        let extremes = read_extremes(from, &mut courses)?;
+        let mut extremes = Vec::with_capacity(count);
+        read_least(from, &mut courses, &mut extremes)?;
+        read_spans(from, &mut courses, &mut extremes)?;
         let (blocks, members) = read_blocks(from, blocks, count)?;
         if !from.0.is_empty() {
             return None;
@@ -303,11 +319,31 @@ fn unpack(frame: &[u8]) -> Result<Vec<u8>, Damage> {
         return Err(Damage::Size(size));
     }
     let room = usize::try_from(size).map_err(|_| Damage::Size(size))?;
-    let mut zstd = Decompressor::new().map_err(|_| Damage::Packing)?;
-    zstd.decompress(frame, room).map_err(|_| Damage::Packing)
+    UNPACKER.with_borrow_mut(|kept| {
+        let zstd = match kept {
+            Some(zstd) => zstd,
+            None => kept.insert(Decompressor::new().map_err(|_| Damage::Packing)?),
+        };
+        zstd.decompress(frame, room).map_err(|_| Damage::Packing)
+    })
 }
 
-fn read_keys(from: &mut Bytes<'_>, count: usize) -> Option<Vec<Key>> {
+/// How many points, series and blocks a sheet has.
+pub(super) struct Counts {
+    pub points: usize,
+    pub series: usize,
+    pub blocks: usize,
+}
+
+pub(super) fn read_counts(from: &mut Bytes<'_>) -> Option<Counts> {
+    let (points, series, blocks) = (from.count()?, from.count()?, from.count()?);
+    let possible = series <= from.0.len() / LEAST_OF_ONE && blocks <= from.0.len() / 2;
+    let possible = possible && points <= MAX_POINTS && series <= MAX_SERIES;
+    possible.then_some(Counts { points, series, blocks })
+}
+
+/// The metrics, and how many series each has.
+pub(super) fn read_metrics(from: &mut Bytes<'_>, count: usize) -> Option<Vec<(u32, usize)>> {
     let mut runs: Vec<(u32, usize)> = vec![];
     let (mut metric, mut told) = (0_u32, 0_usize);
     while told < count {
@@ -319,6 +355,11 @@ fn read_keys(from: &mut Bytes<'_>, count: usize) -> Option<Vec<Key>> {
         }
         runs.push((metric, series));
     }
+    Some(runs)
+}
+
+fn read_keys(from: &mut Bytes<'_>, count: usize) -> Option<Vec<Key>> {
+    let runs = read_metrics(from, count)?;
     let aspects = from.take(count)?;
     let mut aspects = aspects.iter();
     let mut keys = Vec::with_capacity(count);
@@ -351,8 +392,12 @@ fn read_courses(from: &mut Bytes<'_>, count: usize, gaps: &Gaps) -> Option<Vec<C
     Some(courses)
 }
 
-fn read_extremes(from: &mut Bytes<'_>, courses: &mut [Course]) -> Option<Vec<(f64, f64)>> {
-    let mut extremes = Vec::with_capacity(courses.len());
+/// The least of each series.
+pub(super) fn read_least(
+    from: &mut Bytes<'_>,
+    courses: &mut [Course],
+    extremes: &mut Vec<(f64, f64)>,
+) -> Option<()> {
     for course in courses.iter_mut() {
         let min = match course.scale {
             Scale::Counts(unit) => {
@@ -363,7 +408,16 @@ fn read_extremes(from: &mut Bytes<'_>, courses: &mut [Course]) -> Option<Vec<(f6
         };
         extremes.push((min, min));
     }
-    for (course, (min, max)) in courses.iter_mut().zip(&mut extremes) {
+    Some(())
+}
+
+/// The greatest of each series that changes.
+pub(super) fn read_spans(
+    from: &mut Bytes<'_>,
+    courses: &mut [Course],
+    extremes: &mut [(f64, f64)],
+) -> Option<()> {
+    for (course, (min, max)) in courses.iter_mut().zip(extremes) {
         match (course.shape, course.scale) {
             (Shape::Constant, Scale::Bits) => course.frame.least = min.to_bits().cast_signed(),
             (Shape::Constant, _) => {}
@@ -378,12 +432,12 @@ fn read_extremes(from: &mut Bytes<'_>, courses: &mut [Course]) -> Option<Vec<(f6
             }
         }
     }
-    Some(extremes)
+    Some(())
 }
 
-type Blocks = (Vec<BlockPlace>, Vec<Range<usize>>);
+pub(super) type Blocks = (Vec<BlockPlace>, Vec<Range<usize>>);
 
-fn read_blocks(from: &mut Bytes<'_>, count: usize, series: usize) -> Option<Blocks> {
+pub(super) fn read_blocks(from: &mut Bytes<'_>, count: usize, series: usize) -> Option<Blocks> {
     let (mut blocks, mut members) = (Vec::with_capacity(count), Vec::with_capacity(count));
     let (mut offset, mut entry) = (0_usize, 0_usize);
     for _ in 0..count {

@@ -142,6 +142,16 @@ impl<'a> Bytes<'a> {
         None
     }
 
+    /// Passes over so many varints. Of each the last byte alone is below 128, so that no more bytes
+    /// than varints are left to pass are ever too many.
+    pub(crate) fn skip(&mut self, mut count: usize) -> Option<()> {
+        while count > 0 {
+            let ends = self.take(count)?.iter().map(|byte| usize::from(*byte < 0x80));
+            count = count.saturating_sub(ends.sum());
+        }
+        Some(())
+    }
+
     /// The next varint as a count of something in memory.
     pub(crate) fn count(&mut self) -> Option<usize> {
         usize::try_from(self.varint()?).ok()

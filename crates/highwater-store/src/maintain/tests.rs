@@ -134,7 +134,10 @@ fn a_job_that_a_crash_cut_short_leaves_nothing_behind() {
     assert_eq!(resident(&dir, 0, DAY_MS), before);
     catch_up(&mut store, 630_000, &keep);
     assert_eq!(count(&dir, "SELECT count(*) FROM batch WHERE state != 1"), 0);
-    assert_eq!(count(&dir, "SELECT count(*) FROM sheet WHERE batch NOT IN (SELECT id FROM batch)"), 0);
+    assert_eq!(
+        count(&dir, "SELECT count(*) FROM sheet WHERE batch NOT IN (SELECT id FROM batch)"),
+        0
+    );
     assert_eq!(resident(&dir, 0, DAY_MS), before);
 }
 

@@ -1,6 +1,8 @@
 //! Boots, eras and the ticks that are not sealed, each vouched for by its checksum: they say where
 //! everything else is shown.
 
+#![expect(clippy::similar_names, reason = "wall clock in ms and boot clock in us come in pairs")]
+
 use std::collections::BTreeMap;
 
 use highwater_core::time::WallTime;
@@ -31,10 +33,17 @@ pub(crate) struct Fresh {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Eras {
     /// In the order of recording; those whose row is damaged are not there.
-    pub(crate) eras: Vec<Era>,
+    pub(crate) known: Vec<Era>,
     /// Some are damaged.
     pub(crate) damaged: bool,
     pub(crate) fresh: Vec<Fresh>,
+}
+
+impl Eras {
+    /// First and last tick of an era that is not sealed.
+    pub(crate) fn span_of(&self, era: i64) -> Option<(i64, i64)> {
+        self.fresh.iter().find(|fresh| fresh.era == era).map(|fresh| fresh.span)
+    }
 }
 
 impl Reader {
@@ -53,8 +62,8 @@ impl Reader {
         self.rows("boots", ("boot", "id, boot_id, first_ms, crc"), ("1 ORDER BY id", &[]), take)
     }
 
-    /// The eras, and what of each is not sealed yet.
-    pub(crate) fn eras(&self) -> rusqlite::Result<Eras> {
+    /// Reads the eras and the ticks.
+    pub(super) fn read_eras(&self) -> rusqlite::Result<Eras> {
         let fresh = self.fresh()?;
         let met = self.damaged.borrow().met();
         let take = |row: &Row<'_>| {
@@ -66,7 +75,7 @@ impl Reader {
         };
         let columns = "id, boot, first_ms, first_us, last_ms, last_us, crc";
         let eras = self.rows("eras", ("era", columns), ("1 ORDER BY id", &[]), take)?;
-        Ok(Eras { eras, damaged: self.damaged.borrow().met() > met, fresh })
+        Ok(Eras { known: eras, damaged: self.damaged.borrow().met() > met, fresh })
     }
 
     fn fresh(&self) -> rusqlite::Result<Vec<Fresh>> {

@@ -53,6 +53,7 @@ impl Reader {
             if !is_corrupt(&cause) {
                 return Err(cause);
             }
+            self.note_pages("events", &cause);
             walk(&self.db, "event", COLUMNS, take, |hole| self.note_hole("events", &hole))?;
             if events.is_empty() {
                 return Err(cause);

@@ -82,7 +82,8 @@ impl Reader {
     fn try_info(&self) -> rusqlite::Result<Info> {
         let state = self.db.unchecked_transaction()?;
         let levels = self.levels()?;
-        let machine = levels.iter().filter(|level| level.group == Group::Machine && level.tier == 0);
+        let machine =
+            levels.iter().filter(|level| level.group == Group::Machine && level.tier == 0);
         let ticks = machine.filter(|level| level.level.is_some()).map(|level| level.points).sum();
         let unsealed = self.count("ticks", "tick")?;
         let free = schema::number(&state, "freelist_count")?;
@@ -131,11 +132,11 @@ impl Reader {
         }
         for group in Group::ALL {
             let mut forms: BTreeMap<(i64, i64), Level> = BTreeMap::new();
-            for batch in self.batches(group, (i64::MIN, i64::MAX))? {
+            for batch in self.all_batches(group)?.iter() {
                 let sheets = sheets.get(&batch.id).copied().unwrap_or(0);
                 let form = (batch.tier.seconds(), batch.level);
-                let level = forms.entry(form).or_insert_with(|| Level::empty(&batch));
-                level.add(&batch, sheets);
+                let level = forms.entry(form).or_insert_with(|| Level::empty(batch));
+                level.add(batch, sheets);
             }
             levels.extend(forms.into_values());
         }

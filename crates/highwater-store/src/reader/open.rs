@@ -11,6 +11,10 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 use crate::error::StoreError;
 use crate::schema;
 
+/// The pages that are kept in memory: 8 MiB (negative: KiB). Who reads has a question at a time,
+/// and what answers it stands on a few hundred pages.
+const CACHE_KIB: i64 = -8192;
+
 /// Which file it is, whatever its path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct FileId {
@@ -56,6 +60,7 @@ fn connect_with(path: &Path, options: &str) -> rusqlite::Result<Connection> {
         | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let db = Connection::open_with_flags(uri(path, options), flags)?;
     schema::prepare(&db)?;
+    db.pragma_update(None, "cache_size", CACHE_KIB)?;
     // The file and its lock are opened by the first reading only.
     schema::number(&db, "user_version")?;
     db.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;

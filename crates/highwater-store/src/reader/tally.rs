@@ -80,13 +80,14 @@ impl Reader {
             entities: u64::try_from(facts.len()).unwrap_or(u64::MAX),
             facts_bytes: facts.into_iter().sum(),
             metrics: u64::try_from(metrics).unwrap_or(u64::MAX),
-            series: series.or_else(|cause| if is_corrupt(&cause) { Ok(None) } else { Err(cause) })?,
+            series: series
+                .or_else(|cause| if is_corrupt(&cause) { Ok(None) } else { Err(cause) })?,
         })
     }
 
     /// The newest sealed batch of all of a group.
     fn newest_sealed(&self, group: Group) -> rusqlite::Result<Option<i64>> {
-        let batches = self.batches(group, (i64::MIN, i64::MAX))?;
+        let batches = self.all_batches(group)?;
         let whole = batches.iter().filter(|b| b.tier == Tier::Raw && b.scope == group.scope());
         Ok(whole.max_by_key(|batch| batch.last_ms).map(|batch| batch.id))
     }
@@ -135,7 +136,8 @@ impl Reader {
         let read = self.rows("events", ("event", columns), ("1", &[]), take);
         let mut kinds: BTreeMap<String, EventTally> = BTreeMap::new();
         for (kind, at, bytes) in read.map_err(self.failed())? {
-            let none = || EventTally { kind: kind.clone(), count: 0, bytes: 0, oldest: at, newest: at };
+            let none =
+                || EventTally { kind: kind.clone(), count: 0, bytes: 0, oldest: at, newest: at };
             let tally = kinds.entry(kind.clone()).or_insert_with(none);
             tally.count = tally.count.saturating_add(1);
             tally.bytes = tally.bytes.saturating_add(bytes);
@@ -146,10 +148,10 @@ impl Reader {
 
     /// Where the wall clock was set, oldest first.
     pub fn clock_steps(&self) -> Result<Vec<ClockStep>, StoreError> {
-        let eras = self.eras().map_err(self.failed())?.eras;
+        let eras = self.eras().map_err(self.failed())?;
         let boots = self.boot_rows().map_err(self.failed())?;
         let mut steps = vec![];
-        for (before, after) in eras.iter().zip(eras.iter().skip(1)) {
+        for (before, after) in eras.known.iter().zip(eras.known.iter().skip(1)) {
             let boot = boots.iter().find(|(row, _)| *row == after.boot);
             let Some((_, boot)) = boot.filter(|_| before.boot == after.boot) else { continue };
             let wall_ms = after.first_ms.saturating_sub(before.last_ms);

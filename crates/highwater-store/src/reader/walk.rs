@@ -23,7 +23,7 @@ const MOST_STEPS: usize = 1024;
 /// How far a walk is.
 #[derive(Clone, Copy, Debug)]
 struct Place {
-    /// Rows with a greater id are next. It only ever rises.
+    /// Rows with a greater id are next. From reading to reading it only ever rises.
     from: i64,
     /// This one was visited all the same: see [`Place::after`].
     known: Option<i64>,
@@ -83,10 +83,10 @@ fn some_rows(
     let mut select = db.prepare_cached(sql)?;
     let before = *place;
     let mut rows = select.query([before.from])?;
-    let (mut one_before, mut any) = (before.from, false);
+    let (mut one_before, mut last, mut any) = (before.from, before.from, false);
     while let Some(row) = rows.next()? {
         let id: i64 = row.get(0)?;
-        if id <= place.from {
+        if id <= last {
             let why = "its rows are out of order".to_owned();
             hole(Hole { first: id, last: id, why });
         }
@@ -94,13 +94,16 @@ fn some_rows(
             visit(row)?;
             any = true;
         }
-        one_before = place.from;
-        place.from = place.from.max(id);
+        (one_before, last) = (last, id);
+        // What follows a false id that is too great is reached from the row behind it.
+        if id > before.from {
+            place.from = id;
+        }
     }
-    *place = Place::after(one_before, place.from);
-    if place.from <= before.from {
-        // Nothing but the row behind a leap, or nothing at all.
-        *place = Place { from: one_before.max(place.known.unwrap_or(place.from)), known: None };
+    if last == place.from && one_before > before.from && one_before < last {
+        *place = Place::after(one_before, last);
+    } else {
+        place.known = None;
     }
     Ok(any && place.from > before.from)
 }
@@ -164,7 +167,7 @@ impl Reader {
             Ok(found)
         };
         match by_index() {
-            Err(cause) if is_corrupt(&cause) => {}
+            Err(cause) if is_corrupt(&cause) => self.note_pages(rows, &cause),
             read => return read,
         }
         let mut found = vec![];
@@ -180,6 +183,12 @@ impl Reader {
         Ok(found)
     }
 
+    /// Notes that pages are damaged, whatever going through the table will find.
+    pub(crate) fn note_pages(&self, rows: &'static str, why: &rusqlite::Error) {
+        let what = || format!("those that a damaged page leads to: {why}");
+        self.damaged.borrow_mut().note(rows, 0, usize::MAX, what);
+    }
+
     pub(crate) fn note_hole(&self, rows: &'static str, hole: &Hole) {
         let Hole { first, why, .. } = hole;
         let what = || format!("those from number {first} on, on a damaged page: {why}");
@@ -188,5 +197,77 @@ impl Reader {
 
     pub(crate) fn note_row(&self, rows: &'static str, id: i64, why: &dyn std::fmt::Display) {
         self.damaged.borrow_mut().note(rows, id, 0, || format!("number {id}: {why}"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::fs;
+    use std::path::Path;
+
+    use super::*;
+
+    const ROWS: i64 = 300;
+
+    /// A table of some pages.
+    fn table(path: &Path) {
+        let db = Connection::open(path).unwrap();
+        db.execute_batch("CREATE TABLE t (id INTEGER PRIMARY KEY, text TEXT NOT NULL)").unwrap();
+        for id in 1..=ROWS {
+            let text = format!("row {id:04} {}", "x".repeat(41));
+            db.execute("INSERT INTO t (text) VALUES (?1)", [text]).unwrap();
+        }
+    }
+
+    /// Which texts are met, and the holes; it must come to an end.
+    fn met(path: &Path) -> (BTreeSet<String>, Vec<Hole>) {
+        let db = Connection::open(path).unwrap();
+        let (mut texts, mut holes, mut visits) = (BTreeSet::new(), vec![], 0);
+        let visit = |row: &Row<'_>| {
+            visits += 1;
+            assert!(visits < 100 * ROWS, "it goes round and round");
+            let text = row.get_ref(1)?.as_bytes().unwrap_or_default();
+            texts.insert(String::from_utf8_lossy(text).into_owned());
+            Ok(())
+        };
+        drop(walk(&db, "t", "id, text", visit, |hole| holes.push(hole)));
+        (texts, holes)
+    }
+
+    #[test]
+    fn a_row_with_a_false_id_hides_no_more_than_its_page() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("t");
+        table(&path);
+        let bytes = fs::read(&path).unwrap();
+        assert_eq!(met(&path), (met(&path).0, vec![]));
+        for (row, bit) in (130..=ROWS).step_by(9).flat_map(|row| (0..14).map(move |bit| (row, bit)))
+        {
+            let text = format!("row {row:04} ");
+            let at = bytes.windows(9).rposition(|some| some == text.as_bytes()).unwrap();
+            // In front of the text its header of three bytes, and the id's two.
+            let mut hurt = bytes.clone();
+            hurt[at - 5 + bit / 7] ^= 1 << (bit % 7);
+            fs::write(&path, hurt).unwrap();
+            let (texts, _) = met(&path);
+            // A search that lands on the page may take the wrong turn there, and nowhere else.
+            let there = usize::try_from(ROWS).unwrap() - 4096 / 55;
+            assert!(texts.len() >= there, "row {row}, bit {bit}: {} are met", texts.len());
+        }
+    }
+
+    #[test]
+    fn it_ends_whatever_the_pages_are_like() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("t");
+        table(&path);
+        let bytes = fs::read(&path).unwrap();
+        for at in (4096..bytes.len()).step_by(23) {
+            let mut hurt = bytes.clone();
+            hurt[at] ^= 1 << (at % 8);
+            fs::write(&path, hurt).unwrap();
+            met(&path);
+        }
     }
 }

@@ -103,7 +103,7 @@ impl Reader {
     /// The windows of the eras; those whose row is damaged are shown where they were recorded.
     fn windows(&self) -> rusqlite::Result<Vec<Window>> {
         let eras = self.eras()?;
-        let mut windows = era::windows(&eras.eras);
+        let mut windows = era::windows(&eras.known);
         if !eras.damaged {
             return Ok(windows);
         }
@@ -114,7 +114,7 @@ impl Reader {
         };
         eras.fresh.iter().for_each(|fresh| note(fresh.era, fresh.span));
         for group in Group::ALL {
-            let batches = self.batches(group, (i64::MIN, i64::MAX))?;
+            let batches = self.all_batches(group)?;
             batches.iter().for_each(|batch| note(batch.era, (batch.first_ms, batch.last_ms)));
         }
         spans.retain(|era, _| !windows.iter().any(|window| window.era == *era));
@@ -133,11 +133,11 @@ impl Reader {
         reaches: &[Reach],
         order: Order,
     ) -> rusqlite::Result<Cover> {
-        let (mut cover, fresh) = (Cover::default(), self.eras()?.fresh);
+        let (mut cover, eras) = (Cover::default(), self.eras()?);
         let Some(all) = hull(reaches) else { return Ok(cover) };
         let batches = self.batches(group, all)?;
         for reach in reaches {
-            let fresh = fresh.iter().find(|fresh| fresh.era == reach.era).map(|fresh| fresh.span);
+            let fresh = eras.span_of(reach.era);
             cover.add(reach, order, &batches, fresh);
         }
         cover.takes.sort_by_key(|take| {
@@ -147,17 +147,24 @@ impl Reader {
     }
 
     /// The valid batches of a group that have to do with a stretch of time. What reaches out of it
-    /// by a bucket's length counts, too. Each row's checksum is looked at before its moments are
-    /// believed.
+    /// by a bucket's length counts, too.
     pub(crate) fn batches(&self, group: Group, (from, to): Span) -> rusqlite::Result<Vec<Batch>> {
         let (from, to) = (from.saturating_sub(LONGEST_MS), to.saturating_add(LONGEST_MS));
+        let all = self.all_batches(group)?;
+        let asked = |batch: &&Batch| batch.first_ms <= to && batch.last_ms >= from;
+        Ok(all.iter().filter(asked).cloned().collect())
+    }
+
+    /// Reads the valid batches of a group. Each row's checksum is looked at before its moments are
+    /// believed.
+    pub(crate) fn read_batches(&self, group: Group) -> rusqlite::Result<Vec<Batch>> {
         let take = |row: &Row<'_>| {
             let Some(batch) = Batch::of_row(row)? else {
                 self.note_row("batches", row.get(0)?, &"its checksum is wrong");
                 return Ok(None);
             };
-            let asked = batch.group == group && batch.first_ms <= to && batch.last_ms >= from;
-            Ok((asked && batch.state == State::Valid).then_some(batch))
+            let asked = batch.group == group && batch.state == State::Valid;
+            Ok(asked.then_some(batch))
         };
         let values: &[&dyn ToSql] = &[&group.name()];
         self.rows("batches", ("batch", BATCH_COLUMNS), ("grp = ?1", values), take)

@@ -113,6 +113,7 @@ impl Reader {
         let read = match read() {
             // What was read already comes again, and counts once.
             Err(cause) if is_corrupt(&cause) => {
+                self.note_pages("ticks", &cause);
                 let visit = |row: &Row<'_>| each(row).map(|_| ());
                 let columns = format!("{TICK_COLUMNS}, {column}");
                 walk(&self.db, "tick", &columns, visit, |hole| self.note_hole("ticks", &hole))

@@ -276,6 +276,7 @@ impl Reader {
         match read() {
             Ok(done) => done,
             Err(cause) if is_corrupt(&cause) => {
+                self.note_pages("sheets", &cause);
                 self.sheets_one_by_one(batch, metric, wanted, visit)
             }
             Err(cause) => Err(self.failed()(cause)),
@@ -354,7 +355,7 @@ fn sheet_of(row: &Row<'_>, batch: i64, wanted: &Wanted) -> rusqlite::Result<Met>
     if wanted.between(range.0, range.1).is_empty() {
         return Ok(Met::Elsewhere);
     }
-    Ok(match Heads::parse(heads) {
+    Ok(match Heads::parse_few(heads, &|metric| wanted.place_of(metric).is_some()) {
         Ok(heads) => Met::Sheet(SheetRow { id, heads }),
         Err(damage) => Met::Damaged(id, damage.to_string()),
     })

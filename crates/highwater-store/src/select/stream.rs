@@ -86,17 +86,11 @@ impl Reader {
     /// First and last moment on record, by whatever clock.
     fn recorded(&self) -> rusqlite::Result<(i64, i64)> {
         let (mut first, mut last) = (i64::MAX, i64::MIN);
-        for (table, columns) in [("tick", "id, at_ms, at_ms"), ("batch", "id, first_ms, last_ms")] {
-            let take = |row: &Row<'_>| {
-                (first, last) = (first.min(row.get(1)?), last.max(row.get(2)?));
-                Ok(None::<()>)
-            };
-            self.rows(
-                if table == "tick" { "ticks" } else { "batches" },
-                (table, columns),
-                ("1", &[]),
-                take,
-            )?;
+        let mut note = |span: (i64, i64)| (first, last) = (first.min(span.0), last.max(span.1));
+        self.eras()?.fresh.iter().for_each(|fresh| note(fresh.span));
+        for group in Group::ALL {
+            let batches = self.all_batches(group)?;
+            batches.iter().for_each(|batch| note((batch.first_ms, batch.last_ms)));
         }
         Ok((first, last))
     }

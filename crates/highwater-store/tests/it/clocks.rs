@@ -71,7 +71,8 @@ impl Machine {
         assert!(reader.caveats().is_empty(), "{:?}", reader.caveats());
         let series = found.pop().unwrap();
         assert!(found.is_empty());
-        let number = |mib: f64| (1..=self.ticks).find(|n| mib == mib_of(*n)).unwrap();
+        let number =
+            |mib: f64| (1..=self.ticks).find(|n| mib.to_bits() == mib_of(*n).to_bits()).unwrap();
         points(&series).into_iter().map(|(ms, mib)| (ms, number(mib))).collect()
     }
 }
@@ -189,7 +190,8 @@ fn a_clock_that_stands_still_refuses_nothing() {
 fn a_clock_set_at_every_tick_keeps_the_order() {
     let mut machine = Machine::new();
     for n in 0..120_i64 {
-        machine.ahead_ms = [0, HOUR, -HOUR, 3 * DAY, -10 * DAY, 1000][usize::try_from(n % 6).unwrap()];
+        machine.ahead_ms =
+            [0, HOUR, -HOUR, 3 * DAY, -10 * DAY, 1000][usize::try_from(n % 6).unwrap()];
         machine.tick(1);
     }
     let shown = machine.shown();

@@ -1,8 +1,10 @@
 //! Events: once each, and for good.
 
+use std::path::Path;
+
 use highwater_core::event::{Event, Happening};
 use highwater_core::id::Pid;
-use highwater_store::{Cursor, EventFilter, Reader, Store};
+use highwater_store::{Cursor, EventFilter, FILE_NAME, Reader, Store};
 use tempfile::tempdir;
 
 use crate::frames::{at, boot, copy, death, other_boot};
@@ -70,14 +72,56 @@ fn filters_narrow_and_a_limit_keeps_the_newest() {
     assert_eq!(keys(EventFilter { kind: Some("death"), limit: Some(2), ..any() }), ["b", "c"]);
 }
 
+/// Turns the first event into one of a kind that this version does not know, checksum and all
+/// (docs/formats/store.md).
+fn eclipse(dir: &Path) {
+    let db = rusqlite::Connection::open(dir.join(FILE_NAME)).unwrap();
+    let body = r#"{"kind":"eclipse"}"#;
+    let (at_ms, row, boot_us, pid, comm, cgroup): (i64, i64, i64, i64, String, String) = db
+        .query_row(
+            "SELECT at_ms, boot, boot_us, pid, comm, cgroup FROM event WHERE key = 'a'",
+            [],
+            |row| {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?))
+            },
+        )
+        .unwrap();
+    let mut crc = crc32fast::Hasher::new();
+    let int = |crc: &mut crc32fast::Hasher, number: i64| {
+        crc.update(b"i");
+        crc.update(&number.to_le_bytes());
+    };
+    let text = |crc: &mut crc32fast::Hasher, text: &str| {
+        crc.update(b"b");
+        crc.update(&u64::try_from(text.len()).unwrap().to_le_bytes());
+        crc.update(text.as_bytes());
+    };
+    text(&mut crc, "event");
+    for number in [at_ms, row, boot_us] {
+        int(&mut crc, number);
+    }
+    for column in ["eclipse", "a"] {
+        text(&mut crc, column);
+    }
+    int(&mut crc, pid);
+    for column in [&comm, &cgroup, body] {
+        text(&mut crc, column);
+    }
+    let crc = i64::from(crc.finalize());
+    db.execute(
+        "UPDATE event SET kind = 'eclipse', body = ?1, crc = ?2 WHERE key = 'a'",
+        rusqlite::params![body, crc],
+    )
+    .unwrap();
+}
+
 #[test]
 fn an_event_of_a_later_kind_is_a_caveat() {
     let dir = tempdir().unwrap();
     let mut store = Store::open(dir.path()).unwrap();
     store.record(&[death("a", 0, 7), death("b", 1, 7)], None).unwrap();
-    let db = rusqlite::Connection::open(store.path()).unwrap();
-    let later = r#"{"kind":"eclipse"}"#;
-    db.execute("UPDATE event SET kind = 'eclipse', body = ?1 WHERE key = 'a'", [later]).unwrap();
+    drop(store);
+    eclipse(dir.path());
     let reader = Reader::open(dir.path()).unwrap();
     assert_eq!(reader.events(&EventFilter::default()).unwrap().len(), 1);
     assert!(reader.caveats()[0].contains("1 events are of a kind"), "{:?}", reader.caveats());

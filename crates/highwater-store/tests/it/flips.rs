@@ -24,7 +24,7 @@ const PAGE: usize = 4096;
 
 /// How many may be missed in a hundred: an entry of an index that flips to another value leads
 /// nowhere, and nothing tells. (`highwater store check` finds it.)
-const UNSAID_PERCENT: usize = 5;
+const UNSAID_PERCENT: usize = 2;
 
 /// What a history says, by metric and series.
 type Said = BTreeMap<String, BTreeSet<(i64, u64)>>;
@@ -260,24 +260,24 @@ fn a_file_that_ends_too_soon_never_tells_what_was_not_recorded() {
 #[test]
 fn no_flip_in_an_event_tells_another_event() {
     let (whole, mut ward) = (Whole::new(), Ward::new());
-    let mut flips = 0;
-    for mark in [&b"recorder:0"[..], b"kmsg:77"] {
-        let found = whole.bytes.windows(mark.len()).position(|bytes| bytes == mark).unwrap();
-        // The rows of one table stand on one page.
-        let page = found / PAGE * PAGE;
-        for place in page..page + PAGE {
-            let mut bytes = whole.bytes.clone();
-            bytes[place] ^= 1 << (place % 8);
-            ward.lay(&bytes);
-            flips += 1;
-            let Ok(reader) = Reader::open(ward.dir.path()) else { continue };
-            let Ok(told) = events(&reader) else { continue };
-            for event in &told {
-                assert!(whole.events.contains(event), "byte {place}: another event: {event:?}");
-            }
-            if told.len() < whole.events.len() && reader.caveats().is_empty() {
-                *ward.counts.entry("an event less, unsaid").or_default() += 1;
-            }
+    let mut flips = 0_usize;
+    // The rows of a table that is so small stand on one page.
+    let mark = b"Killed process 20";
+    let found = whole.bytes.windows(mark.len()).position(|bytes| bytes == mark).unwrap();
+    let page = found / PAGE * PAGE;
+    let mut bytes = whole.bytes.clone();
+    for place in page..page + PAGE {
+        bytes[place] ^= 1 << (place % 8);
+        ward.lay(&bytes);
+        bytes[place] = whole.bytes[place];
+        flips += 1;
+        let Ok(reader) = Reader::open(ward.dir.path()) else { continue };
+        let Ok(told) = events(&reader) else { continue };
+        for event in &told {
+            assert!(whole.events.contains(event), "byte {place}: another event: {event:?}");
+        }
+        if told.len() < whole.events.len() && reader.caveats().is_empty() {
+            *ward.counts.entry("an event less, unsaid").or_default() += 1;
         }
     }
     eprintln!("{flips} flips in events: {:?}", ward.counts);
@@ -286,8 +286,11 @@ fn no_flip_in_an_event_tells_another_event() {
 #[test]
 fn what_is_set_aside_is_kept_and_named() {
     let dir = tempdir().unwrap();
-    fs::write(dir.path().join(FILE_NAME), "SQLite format 3\0 and then nothing of the kind".repeat(99))
-        .unwrap();
+    fs::write(
+        dir.path().join(FILE_NAME),
+        "SQLite format 3\0 and then nothing of the kind".repeat(99),
+    )
+    .unwrap();
     let before = fs::read(dir.path().join(FILE_NAME)).unwrap();
     let now = WallTime::from_millis(1_714_000_000_000);
     let (mut store, aside) = Store::open_or_set_aside(dir.path(), now).unwrap();

@@ -47,7 +47,9 @@ fn told(dir: &Path) -> String {
         writeln!(told, "by {step:?} s").unwrap();
         for metric in levels::METRICS {
             let all = levels::all(&reader, metric, step.map(Duration::from_secs));
-            all.iter().for_each(|series| line(&mut told, series));
+            for series in &all {
+                line(&mut told, series);
+            }
         }
     }
     for kept in reader.events(&EventFilter::default()).unwrap() {
@@ -103,7 +105,9 @@ fn every_version_ever_written_reads_and_takes_more() {
         let mut store = Store::open(kept.path()).unwrap();
         let before = store_entities(kept.path());
         store.append(&frame(100 * levels::HOUR), boot()).unwrap();
-        store.settle(crate::frames::stamp(101 * levels::HOUR), &levels::keep(), &mut |_| ()).unwrap();
+        store
+            .settle(crate::frames::stamp(101 * levels::HOUR), &levels::keep(), &mut |_| ())
+            .unwrap();
         let after = Reader::open(kept.path()).unwrap();
         assert!(after.caveats().is_empty(), "{:?}", after.caveats());
         assert!(before > 0 && after.last_tick().unwrap().is_some());
@@ -126,7 +130,10 @@ fn this_version_has_its_golden_file() {
 fn this_version_writes_what_its_golden_file_says() {
     let fresh = tempdir().unwrap();
     levels::write(fresh.path());
-    assert_eq!(told(fresh.path()), fs::read_to_string(golden(SCHEMA_VERSION).join("told.txt")).unwrap());
+    assert_eq!(
+        told(fresh.path()),
+        fs::read_to_string(golden(SCHEMA_VERSION).join("told.txt")).unwrap()
+    );
 }
 
 #[test]
@@ -138,7 +145,8 @@ fn the_golden_file_has_every_level() {
             if group == highwater_store::Group::Process && tier == 600 {
                 continue;
             }
-            let is = |l: &highwater_store::Level| (l.tier, l.level, l.group) == (tier, level, group);
+            let is =
+                |l: &highwater_store::Level| (l.tier, l.level, l.group) == (tier, level, group);
             assert!(info.levels.iter().any(is), "no {group:?} in tier {tier}, level {level:?}");
         }
     }

@@ -103,7 +103,9 @@ pub(crate) fn write(dir: &Path) {
             store.append(&near, boot).unwrap();
         }
         // What comes last stays as it was recorded.
-        while ms <= 17 * HOUR + 40 * MINUTE && store.maintain(stamp(ms, ahead), &keep()).unwrap().more {}
+        while ms <= 17 * HOUR + 40 * MINUTE
+            && store.maintain(stamp(ms, ahead), &keep()).unwrap().more
+        {}
     };
     for ms in (2 * HOUR..16 * HOUR).step_by(600_000) {
         add(ms, 0, boot());
@@ -129,7 +131,8 @@ pub(crate) fn try_all(
     metric: &str,
     step: Option<Duration>,
 ) -> Result<Vec<Series>, SourceError> {
-    let (from, to) = (WallTime::from_millis(T0 - 100 * HOUR), WallTime::from_millis(T0 + 100 * HOUR));
+    let (from, to) =
+        (WallTime::from_millis(T0 - 100 * HOUR), WallTime::from_millis(T0 + 100 * HOUR));
     let matchers = vec![Matcher::is(NAME, metric)];
     reader.select(&Selection { matchers, from, to, step, ends: false })
 }

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use anyhow::bail;
 use highwater_store::FILE_NAME;
 use rusqlite::{Connection, OpenFlags};
 
@@ -55,4 +56,17 @@ impl Pages {
     pub(super) fn all(&self) -> u64 {
         self.sealed + self.entities + self.ticks + self.rest + self.free
     }
+}
+
+/// Checks a database that nobody writes, and that all of it is in the one file: its log is empty.
+pub(super) fn check(dir: &Path) -> anyhow::Result<()> {
+    let file = dir.join(FILE_NAME);
+    let log = std::fs::metadata(file.with_extension("db-wal")).map_or(0, |data| data.len());
+    let db = Connection::open(&file)?;
+    let said: String = db.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+    if said != "ok" {
+        bail!("{} with a log of {log} bytes: {said}", file.display());
+    }
+    db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+    Ok(())
 }

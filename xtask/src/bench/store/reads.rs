@@ -9,15 +9,17 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use highwater_core::metric;
 use highwater_core::series::{Matcher, NAME, Selection, SeriesSource, Want};
 use highwater_core::time::{BootId, WallTime};
 use highwater_core::units::Bytes;
-use highwater_store::{Bound, FILE_NAME, Keep, Reader, SCHEMA_VERSION, Store};
+use highwater_store::{Bound, FILE_NAME, Keep, Reader, SCHEMA_VERSION, Store, StoreError};
 use rustix::fs::{Advice, fadvise};
 
 use super::cost;
 use super::figures::{met, per, print_levels};
 use super::months::BOOT;
+use super::pages;
 use super::synth::{EVERY_MS, FIRST_MS, Machine};
 use crate::clock;
 use crate::repo;
@@ -115,7 +117,10 @@ impl Question {
             Self::Latest => Ok(reader.latest(&[], None)?.len()),
             Self::Extremes => {
                 let bound = Bound::Above(Bytes::from_mib(1100).as_f64());
-                Ok(reader.extremes(&all, bound)?.len())
+                match reader.extremes(&all, bound) {
+                    Err(StoreError::Unbounded) => metric_by_metric(reader, &all, bound),
+                    found => Ok(found?.len()),
+                }
             }
             Self::LastHour => {
                 let last = Selection { from: to.before(Duration::from_hours(1)), ..all };
@@ -127,6 +132,20 @@ impl Question {
             }
         }
     }
+}
+
+/// For a reader that wants a metric named in each question.
+fn metric_by_metric(reader: &Reader, all: &Selection, bound: Bound) -> anyhow::Result<usize> {
+    let machine = metric::machine();
+    let names = (machine.iter().map(|column| column.name))
+        .chain(metric::CGROUP.iter().map(|column| column.name))
+        .chain(metric::PROCESS.iter().map(|column| column.name));
+    let mut found = 0;
+    for name in names {
+        let matchers = vec![Matcher::is(NAME, name)];
+        found += reader.extremes(&Selection { matchers, ..all.clone() }, bound)?.len();
+    }
+    Ok(found)
 }
 
 /// Makes the history, if it is not there, and asks.
@@ -173,6 +192,7 @@ fn history(options: &Options) -> anyhow::Result<PathBuf> {
     let begun = clock::now();
     build(desk.path(), options)?;
     println!("made in {:.0} s", begun.elapsed().as_secs_f64());
+    pages::check(desk.path())?;
     if dir.exists() {
         fs::remove_dir_all(&dir)?;
     }

@@ -19,7 +19,6 @@ use highwater_core::units::Bytes;
 use highwater_store::{EventFilter, Keep, Reader, Store};
 
 use super::Scratch;
-use crate::clock;
 use crate::e2e::dice::Dice;
 use crate::e2e::sound;
 
@@ -52,7 +51,7 @@ const ALL_EVERY: usize = 20;
 const KILL_AFTER: (Duration, Duration) = (Duration::ZERO, Duration::from_millis(1500));
 
 /// How long a writer may take to say its first word.
-const GIVE_UP: Duration = Duration::from_secs(60);
+const GIVE_UP: Duration = Duration::from_mins(1);
 
 /// A gauge that follows from the number of the tick.
 const WITNESS: &str = "node_memory_MemFree_bytes";
@@ -232,14 +231,16 @@ impl Work {
         let after = self.dice.span(least, most);
         let said = writer.killed_after(after)?;
         ensure!(!said.is_empty(), "the writer said nothing");
-        said.iter().for_each(|line| self.said.take(line));
+        for line in &said {
+            self.said.take(line);
+        }
         self.said.unsure.insert(self.said.ticks.last().map_or(0, |last| last + 1));
         sound::integrity(&self.data, &self.scratch)?;
         if (round + 1).is_multiple_of(ALL_EVERY) {
             return self.all();
         }
-        let last = self.said.ticks.last().copied().unwrap_or_default();
-        self.since(last.saturating_sub(RECENT))
+        let newest = self.said.ticks.last().copied().unwrap_or_default();
+        self.since(newest.saturating_sub(RECENT))
     }
 
     /// Everything that has to be there still.
@@ -321,8 +322,7 @@ impl Writer {
             }
         })?;
         let spoke = begun.recv_timeout(GIVE_UP).is_ok();
-        let began = clock::now();
-        thread::sleep(after.saturating_sub(began.elapsed()));
+        thread::sleep(after);
         let ended = self.process.try_wait()?;
         self.process.kill()?;
         self.process.wait()?;

@@ -230,17 +230,17 @@ impl Judged<'_> {
         let buckets = self.buckets();
         let corrected = self.is_corrected(points);
         for (at, value) in points {
-            let sampled = samples.get(at).copied();
+            let sample = samples.get(at).copied();
             let mut of_buckets = buckets.get(at).into_iter().flatten();
             let is = |wanted: f64| corrected || wanted.to_bits() == value.to_bits();
-            if !sampled.is_some_and(is) && !of_buckets.any(|last| is(*last)) {
+            if !sample.is_some_and(is) && !of_buckets.any(|last| is(*last)) {
                 let bucket = buckets.get(at);
                 return Err(format!(
-                    "({at}, {value}) is no sample ({sampled:?}) and no bucket's last ({bucket:?})"
+                    "({at}, {value}) is no sample ({sample:?}) and no bucket's last ({bucket:?})"
                 ));
             }
         }
-        if corrected { self.never_falls(points, &buckets) } else { Ok(()) }
+        if corrected { never_falls(points) } else { Ok(()) }
     }
 
     /// Whether what resets took away was added: a counter of which buckets are told.
@@ -250,13 +250,6 @@ impl Judged<'_> {
             samples.get(at).is_some_and(|sample| sample.to_bits() == value.to_bits())
         };
         self.kept.counter && !points.iter().all(plain)
-    }
-
-    fn never_falls(&self, points: &[(i64, f64)], _: &BTreeMap<i64, Vec<f64>>) -> Outcome {
-        match points.windows(2).find(|pair| pair[1].1 < pair[0].1) {
-            Some(pair) => Err(format!("a counter falls: {pair:?}")),
-            None => Ok(()),
-        }
     }
 
     /// The last values of all buckets that may be told, by the moments under which they are shown.
@@ -287,7 +280,10 @@ impl Judged<'_> {
             _ => [(MINUTE, self.gone.minute), (TEN_MINUTES, self.gone.ten_minutes)],
         };
         let regular = self.shown.iter().filter(|s| s.visible && s.from != From::CloseUp);
-        for sample in regular.filter(|sample| sample.recorded < self.gone.raw) {
+        // Where samples end and buckets begin, close-ups of one seal may outlive the whole readings
+        // between them.
+        let end_of_raw = self.gone.raw.saturating_sub(TEN_MINUTES);
+        for sample in regular.filter(|sample| sample.recorded < end_of_raw) {
             let Some((length, _)) = lengths.iter().find(|(_, gone)| sample.recorded >= *gone)
             else {
                 continue;
@@ -309,6 +305,14 @@ impl Judged<'_> {
             }
         }
         Ok(())
+    }
+}
+
+/// A counter of buckets has what resets took away added.
+fn never_falls(points: &[(i64, f64)]) -> Outcome {
+    match points.windows(2).find(|pair| pair[1].1 < pair[0].1) {
+        Some(pair) => Err(format!("a counter falls: {pair:?}")),
+        None => Ok(()),
     }
 }
 

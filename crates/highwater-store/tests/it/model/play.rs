@@ -216,12 +216,12 @@ fn files(dir: &Path) -> (Vec<u8>, Vec<u8>) {
     (fs::read(dir.join(FILE_NAME)).unwrap(), wal)
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "what map_err wants")]
 pub(super) fn told(error: impl std::error::Error) -> String {
     let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
     format!("{error}{cause}")
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "both are made for the call")]
 pub(super) fn same<T: PartialEq + std::fmt::Debug>(what: &str, is: T, wanted: T) -> Outcome {
     if is == wanted {
         return Ok(());
