@@ -137,6 +137,10 @@ pub struct Counts {
     pub kmsg_ok: AtomicBool,
     /// The last write to the store went well.
     pub store_ok: AtomicBool,
+    /// Part of what was seen is not in the database of this name: it was replaced or written over.
+    pub incomplete: AtomicBool,
+    /// Between two whole readings, in milliseconds.
+    pub every_ms: AtomicU64,
     /// A thread ended that should not have.
     pub failed: AtomicBool,
 }
@@ -147,6 +151,16 @@ impl Board {
         &self.counts
     }
 
+    /// The span between two whole readings, as it is now.
+    pub fn every(&self) -> std::time::Duration {
+        std::time::Duration::from_millis(self.counts.every_ms.load(Ordering::Relaxed))
+    }
+
+    pub(crate) fn set_every(&self, every: std::time::Duration) {
+        let ms = u64::try_from(every.as_millis()).unwrap_or(u64::MAX);
+        self.counts.every_ms.store(ms, Ordering::Relaxed);
+    }
+
     /// Whether a thread of the agent failed.
     pub fn has_failed(&self) -> bool {
         self.counts.failed.load(Ordering::Relaxed)
@@ -155,6 +169,31 @@ impl Board {
     /// Whether the store takes what is seen.
     pub fn is_stored(&self) -> bool {
         self.counts.store_ok.load(Ordering::Relaxed)
+    }
+
+    /// Whether all that was seen is in the database, none of it lost, waiting, or left in another
+    /// file.
+    pub fn is_complete(&self) -> bool {
+        let Counts { incomplete, dropped_frames, thinned, lost_events, .. } = &self.counts;
+        let (readings, events) = self.waiting();
+        let lost = [dropped_frames, thinned, lost_events];
+        self.is_stored()
+            && !incomplete.load(Ordering::Relaxed)
+            && lost.iter().all(|count| count.load(Ordering::Relaxed) == 0)
+            && readings == 0
+            && events == 0
+    }
+
+    /// Whether the store takes everything, and nothing waits or is gone without.
+    pub(crate) fn is_well(&self) -> bool {
+        let tight = self.counts.tight.load(Ordering::Relaxed);
+        self.is_stored() && self.waiting() == (0, 0) && self.step() == Step::None && tight == 0
+    }
+
+    /// How many readings and events wait for the store.
+    pub fn waiting(&self) -> (u64, u64) {
+        let Counts { backlog, waiting_events, .. } = &self.counts;
+        (backlog.load(Ordering::Relaxed), waiting_events.load(Ordering::Relaxed))
     }
 
     /// Shows `frame` if it is whole and nobody is looking.

@@ -41,6 +41,8 @@ pub struct Config {
     pub agent: Own,
     /// The kernel's messages.
     pub kmsg: Kmsg,
+    /// The file that it was read from; `None`: from none.
+    pub file: Option<PathBuf>,
 }
 
 /// `[sample]`: how often what is read.
@@ -210,13 +212,19 @@ impl Config {
         if u64::try_from(text.len()).is_ok_and(|length| length > MAX_FILE_BYTES) {
             return Err(ConfigError::TooLarge { path: path.to_owned(), most: MAX_FILE_BYTES });
         }
-        Self::parse(&text, &path.to_string_lossy())
+        let config = Self::parse(&text, &path.to_string_lossy())?;
+        Ok(Self { file: Some(std::path::absolute(path).map_err(unreadable)?), ..config })
     }
 
     /// Reads `text`, which errors call `file_name`. Tells all that is wrong with it, not only the
     /// first thing.
     pub fn parse(text: &str, file_name: &str) -> Result<Self, ConfigError> {
         key::read(text, file_name)
+    }
+
+    /// The keys in which this configuration differs from `other`.
+    pub fn changes<'c>(&'c self, other: &'c Self) -> impl Iterator<Item = &'static Key> + 'c {
+        key::changes(self, other)
     }
 
     /// A file with every key, what it means, what it may be and its default, ready to be edited.

@@ -6,7 +6,8 @@
 //!   event ──► waiting ──► store   the same, but never thinned out: bounded in number
 //! ```
 //!
-//! Before each write it is checked that the database is still the file that was opened. A database
+//! Before each write it is checked that the database is still the file that was opened, and that
+//! nobody wrote over it. A database
 //! that fails is opened anew now and then: one that was opened on a file system that was read-only
 //! for a while stays read-only itself.
 
@@ -23,7 +24,8 @@ use highwater_core::frame::Frame;
 use highwater_core::thing::Survey;
 use highwater_core::time::{BootId, BootTime, Stamp};
 use highwater_core::units::Bytes;
-use highwater_store::{Appended, Cursor, Keep, SetAside, Store, StoreError, Work};
+use highwater_store::{Appended, Cursor, FILE_NAME, Keep, SetAside, Store, StoreError, Work};
+use rustix::fs::statvfs;
 
 use crate::backlog::{Backlog, Reading};
 use crate::board::{Board, Counts};
@@ -61,6 +63,10 @@ pub(crate) struct Keeper {
     /// Events that were given up since the last that could be written.
     given_up: usize,
     health: Health,
+    /// The last failure, if pages of the database were damaged; and whether it was opened anew for
+    /// one before, in vain so far.
+    damage: Option<StoreError>,
+    opened_in_vain: bool,
     tried_at: Option<BootTime>,
     opened_at: Option<BootTime>,
     more_chores: bool,
@@ -94,6 +100,8 @@ impl Keeper {
             cursor: None,
             given_up: 0,
             health: Health::default(),
+            damage: None,
+            opened_in_vain: false,
             tried_at: None,
             opened_at: None,
             more_chores: false,
@@ -104,6 +112,7 @@ impl Keeper {
             Err(error) => keeper.note::<()>("anything", Err(error)),
             Ok(()) => {}
         }
+        keeper.weigh();
         Ok(keeper)
     }
 
@@ -161,7 +170,9 @@ impl Keeper {
             count(&self.board.counts().waiting_events, self.events.len());
             return Vec::new();
         };
-        let told = match open.store.record(&self.events, self.cursor.as_ref()) {
+        let recorded = open.store.record(&self.events, self.cursor.as_ref());
+        open.mark.wrote();
+        let told = match recorded {
             Ok(new) => {
                 self.cursor = None;
                 let written = self.events.drain(..).zip(new);
@@ -191,7 +202,9 @@ impl Keeper {
             return !self.health.is_ill();
         }
         let Some(open) = &mut self.shelf else { return false };
-        match open.store.maintain(now, &self.keep) {
+        let done = open.store.maintain(now, &self.keep);
+        open.mark.wrote();
+        match done {
             Ok(done) => {
                 let counts = self.board.counts();
                 tally(counts, done.work, now);
@@ -208,16 +221,17 @@ impl Keeper {
         self.more_chores
     }
 
-    /// Shows how large the database is, and how much room there is.
+    /// Shows how large the database is, and how much room there is. Takes some microseconds.
     pub(crate) fn weigh(&self) {
+        if let Ok(disk) = statvfs(&self.dir) {
+            let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+            self.board.counts().free_bytes.store(free, Ordering::Relaxed);
+        }
         let Some(open) = &self.shelf else { return };
         let Ok(size) = open.store.size() else { return };
         let counts = self.board.counts();
         counts.database_bytes.store(size.database.get(), Ordering::Relaxed);
         counts.log_bytes.store(size.wal.get(), Ordering::Relaxed);
-        if let Some(free) = size.disk_free {
-            counts.free_bytes.store(free.get(), Ordering::Relaxed);
-        }
     }
 
     /// Writes a reading if nothing that is older waits, and all is well.
@@ -232,6 +246,7 @@ impl Keeper {
         }
         let Some(open) = &mut self.shelf else { return false };
         let appended = append(&mut open.store);
+        open.mark.wrote();
         self.appended(appended)
     }
 
@@ -251,11 +266,27 @@ impl Keeper {
         if self.health.is_ill() && reopen && !(self.health.is_full() && self.shelf.is_some()) {
             // The old one first: two writers would wait for each other.
             self.shelf = None;
+            self.part_from_damaged(now);
             if let Err(error) = self.reopen(now) {
                 self.note::<()>("anything", Err(error));
             }
         }
         self.drain(now);
+    }
+
+    /// A database in which damage is met again after it was opened anew is set aside: recording does
+    /// not wait for repair.
+    fn part_from_damaged(&mut self, now: Stamp) {
+        let Some(error) = self.damage.take() else { return };
+        if !self.opened_in_vain {
+            self.opened_in_vain = true;
+            return;
+        }
+        self.opened_in_vain = false;
+        match SetAside::of(&self.dir, now.wall, &error) {
+            Ok(aside) => self.tell_set_aside(&aside, now),
+            Err(error) => self.note::<()>("anything", Err(error)),
+        }
     }
 
     /// Writes what waits, the oldest first, a bounded number.
@@ -272,6 +303,7 @@ impl Keeper {
                 Reading::Frame(frame) => open.store.append(frame, self.boot),
                 Reading::Survey(survey) => open.store.append_survey(survey, self.boot),
             };
+            open.mark.wrote();
             if !self.appended(appended) {
                 break;
             }
@@ -305,26 +337,76 @@ impl Keeper {
     /// old file holds stays in it; nothing more is written there.
     fn check_file(&mut self, now: Stamp) {
         let Some(open) = &mut self.shelf else { return };
-        let what = match open.mark.look() {
-            Found::Same => return,
-            Found::Other => "replaced by another file",
-            Found::Nothing => "taken away",
-        };
-        bump(&self.board.counts().replaced);
-        let path = open.store.path().display().to_string();
-        let Some(Shelf { store, mark }) = self.shelf.take() else { return };
-        drop(store);
-        let kept = match mark.part_from(now.wall) {
-            Ok(Some(log)) => format!("; its log is now {}", log.display()),
-            Ok(None) => String::new(),
-            Err(error) => format!("; its log is in the way: {error}"),
-        };
-        let note = format!("{path} was {what} while it was recorded into{kept}; recording goes on");
-        log::say(&note);
-        self.events.push(lifecycle(now, self.boot, "replaced", &note));
+        let found = open.mark.look();
+        if found == Found::Same {
+            return;
+        }
+        self.board.counts().incomplete.store(true, Ordering::Relaxed);
+        let Some(old) = self.shelf.take() else { return };
+        match found {
+            Found::Overwritten => self.part_from_ruin(old, now),
+            Found::Other => self.part_from(old, "replaced by another file", now),
+            Found::Nothing | Found::Same => self.part_from(old, "taken away", now),
+        }
         if let Err(error) = self.reopen(now) {
             self.note::<()>("anything", Err(error));
         }
+    }
+
+    /// Leaves the old file to itself.
+    fn part_from(&mut self, old: Shelf, what: &str, now: Stamp) {
+        bump(&self.board.counts().replaced);
+        let Shelf { store, mark } = old;
+        let path = store.path().display().to_string();
+        drop(store);
+        let kept = match mark.part_from(now.wall) {
+            Ok(Some(log)) => format!(
+                "; to read the old one, put it into a directory as {FILE_NAME}, with its log, now \
+                 {}, beside it as {FILE_NAME}-wal, and name that directory with --data-dir",
+                log.display()
+            ),
+            Ok(None) => String::new(),
+            Err(error) => format!("; its log is in the way: {error}"),
+        };
+        let note = format!("{path} was {what} while it was recorded into; recording goes on{kept}");
+        log::say(&note);
+        self.events.push(lifecycle(now, self.boot, "replaced", &note));
+    }
+
+    /// Sets a file aside that somebody wrote over. Where that is refused, opening it anew tells why.
+    fn part_from_ruin(&mut self, old: Shelf, now: Stamp) {
+        let why = "something else was written over it while it was recorded into".to_owned();
+        let Shelf { store, mark } = old;
+        match mark.set_aside(now.wall) {
+            Ok(path) => self.tell_set_aside(&SetAside { path, why }, now),
+            Err(error) => log::say(&format!(
+                "{}: {why}, and it cannot be renamed: {error}",
+                store.path().display()
+            )),
+        }
+        // Before its mark, whose descriptor must not be closed first.
+        drop(store);
+    }
+
+    /// Nothing more will come: what waits is written as far as the store takes it, and the file is
+    /// looked at once more.
+    pub(crate) fn finish(&mut self, now: Stamp) {
+        while !self.health.is_ill() {
+            let before = self.backlog.len();
+            self.drain(now);
+            if self.backlog.len() == before {
+                break;
+            }
+        }
+        self.check_file(now);
+        if !self.health.is_ill() && self.shelf.is_some() && self.backlog.len() == 0 {
+            self.board.set_trouble(None);
+        }
+    }
+
+    /// Whether the event of this key waits for the store.
+    pub(crate) fn holds(&self, key: &str) -> bool {
+        self.events.iter().any(|event| event.key == key)
     }
 
     fn reopen(&mut self, now: Stamp) -> Result<(), StoreError> {
@@ -342,9 +424,10 @@ impl Keeper {
     fn tell_set_aside(&mut self, aside: &SetAside, now: Stamp) {
         bump(&self.board.counts().set_aside);
         let note = format!(
-            "the history could not be used and was set aside as {}: {}; a new one is begun",
-            aside.path.display(),
-            aside.why
+            "{} was damaged ({}) and set aside as {}; a new one is begun",
+            self.dir.join(FILE_NAME).display(),
+            aside.why,
+            aside.path.display()
         );
         log::say(&note);
         self.events.push(lifecycle(now, self.boot, "set-aside", &note));
@@ -376,9 +459,11 @@ impl Keeper {
                     log::say(&format!("cannot write {what}: {why}; going on in memory"));
                 }
                 self.board.set_trouble(Some(why));
+                self.damage = error.is_damage().then_some(error);
             }
             Ok(_) => {
                 if self.health.works() {
+                    self.opened_in_vain = false;
                     self.board.set_trouble(None);
                     log::say("the store takes writes again");
                 }

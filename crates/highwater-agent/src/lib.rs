@@ -22,6 +22,7 @@ mod census;
 mod feed;
 #[cfg(test)]
 mod fixture;
+mod herald;
 mod keeper;
 mod known;
 mod log;

@@ -10,18 +10,21 @@
 //! …                           <- line feeds up to 2048 bytes
 //! ```
 
+use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::os::unix::fs::FileExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use highwater_core::text::escape;
 use highwater_core::time::{Stamp, WallTime};
 use highwater_core::units::Bytes;
+use highwater_store::Keep;
 
 use crate::board::Board;
+use crate::recorder::Terms;
 
 /// The file that one agent locks.
 pub(crate) const LOCK_FILE: &str = "agent.lock";
@@ -33,6 +36,9 @@ const HEAD: &str = "highwater-agent 1";
 
 /// The most of a reason that is told.
 const WHY_CHARS: usize = 300;
+
+/// A longer path of the configuration is left out: the notice has its size.
+const PATH_BYTES: usize = 512;
 
 /// How the recorder was when it last said so.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -51,6 +57,11 @@ pub struct Status {
     pub events: u64,
     /// What the database and its log may take.
     pub budget: Option<Bytes>,
+    /// All the limits that it keeps to: what its configuration says, and the floor of free space
+    /// as it is for the size of this file system. `None` where not all of them are told.
+    pub keep: Option<Keep>,
+    /// The file that its configuration is from; `None` where it goes by the defaults alone.
+    pub config: Option<PathBuf>,
     /// Parts that are slowed down, because the agent used too much of a processor.
     pub slowed: Vec<String>,
     /// The agent keeps less, because it has too much memory.
@@ -69,6 +80,21 @@ impl Status {
         Some(Self { is_running, ..Self::parse(&text) })
     }
 
+    /// What an agent that is gone could not write any more, in a sentence; `None` if nothing. To be
+    /// asked before the next one leaves its own notice.
+    pub(crate) fn unwritten(&self) -> Option<String> {
+        if self.backlog == 0 && self.events == 0 {
+            return None;
+        }
+        let waited = waiting(self.backlog, self.events);
+        let at = self.at.map(|at| format!(" at {at}")).unwrap_or_default();
+        let why = self.trouble.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
+        Some(format!(
+            "{waited} of the recorder before this one were not written, when it last \
+             told{at}{why}"
+        ))
+    }
+
     fn parse(text: &[u8]) -> Self {
         let mut status = Self::default();
         let text = String::from_utf8_lossy(text);
@@ -76,6 +102,7 @@ impl Status {
         if lines.next() != Some(HEAD) {
             return status;
         }
+        let mut limits = Limits::default();
         for (name, value) in lines.filter_map(|line| line.split_once(' ')) {
             let number = value.parse::<u64>().unwrap_or_default();
             match name {
@@ -85,16 +112,55 @@ impl Status {
                 "backlog" => status.backlog = number,
                 "backlog-age-s" => status.backlog_age = Duration::from_secs(number),
                 "events" => status.events = number,
-                "budget" => status.budget = Some(Bytes::new(number)),
+                "budget" => status.budget = value.parse().ok().map(Bytes::new),
+                "config" => status.config = Some(PathBuf::from(value)),
                 "slowed" => {
                     let parts = value.split_whitespace().map(|part| escape(part.as_bytes()));
                     status.slowed = parts.map(std::borrow::Cow::into_owned).collect();
                 }
                 "tight" => status.is_tight = number > 0,
-                _ => {}
+                _ => limits.take(name, value),
             }
         }
+        status.keep = status.budget.and_then(|budget| limits.with(budget));
         status
+    }
+}
+
+/// What waits for the store, in words.
+pub fn waiting(readings: u64, events: u64) -> String {
+    let many = |count: u64, what: &str| match count {
+        1 => format!("1 {what}"),
+        _ => format!("{count} {what}s"),
+    };
+    format!("{} and {}", many(readings, "reading"), many(events, "event"))
+}
+
+/// The limits as far as they are read.
+#[derive(Debug, Default)]
+struct Limits {
+    raw: Option<Duration>,
+    minute: Option<Duration>,
+    ten_minutes: Option<Duration>,
+    free_floor: Option<Bytes>,
+}
+
+impl Limits {
+    fn take(&mut self, name: &str, value: &str) {
+        let Ok(number) = value.parse::<u64>() else { return };
+        match name {
+            "keep-ms" => self.raw = Some(Duration::from_millis(number)),
+            "keep-minutes-ms" => self.minute = Some(Duration::from_millis(number)),
+            "keep-ten-minutes-ms" => self.ten_minutes = Some(Duration::from_millis(number)),
+            "free-floor" => self.free_floor = Some(Bytes::new(number)),
+            _ => {}
+        }
+    }
+
+    /// All of them, or nothing: half of the limits are none to go by.
+    fn with(&self, budget: Bytes) -> Option<Keep> {
+        let (raw, minute, ten_minutes) = (self.raw?, self.minute?, self.ten_minutes?);
+        Some(Keep { raw, minute, ten_minutes, budget, free_floor: self.free_floor? })
     }
 }
 
@@ -112,9 +178,10 @@ impl Notice {
         notice
     }
 
-    /// Leaves it how the recorder is at `now`. Where it cannot be written, the old one stays.
-    pub(crate) fn leave(&self, state: &str, now: Stamp, board: &Board) {
-        let _disk_is_ill = self.write(&text(state, now, board));
+    /// Leaves it how the recorder is at `now`, and what it goes by. Where it cannot be written, the
+    /// old one stays.
+    pub(crate) fn leave(&self, state: &str, now: Stamp, board: &Board, terms: &Terms) {
+        let _disk_is_ill = self.write(&text(state, now, board, terms));
     }
 
     fn write(&self, text: &str) -> io::Result<()> {
@@ -124,18 +191,21 @@ impl Notice {
     }
 }
 
-fn text(state: &str, now: Stamp, board: &Board) -> String {
+fn text(state: &str, now: Stamp, board: &Board, terms: &Terms) -> String {
     let counts = board.counts();
     let count = |slot: &std::sync::atomic::AtomicU64| slot.load(Ordering::Relaxed);
     let mut text = format!(
-        "{HEAD}\nstate {state}\nat {}\nbacklog {}\nbacklog-age-s {}\nevents {}\nbudget {}\ntight {}\n",
+        "{HEAD}\nstate {state}\nat {}\nbacklog {}\nbacklog-age-s {}\nevents {}\ntight {}\n",
         now.wall.millis(),
         count(&counts.backlog),
         count(&counts.backlog_age_us) / 1_000_000,
         count(&counts.waiting_events),
-        count(&counts.budget_bytes),
         count(&counts.tight),
     );
+    add_limits(&mut text, &terms.keep);
+    if let Some(path) = terms.config.as_deref().and_then(one_line) {
+        text.extend(["config ", path, "\n"]);
+    }
     let slowed: Vec<_> = board.slowed_parts().collect();
     if !slowed.is_empty() {
         text.extend(["slowed ", &slowed.join(" "), "\n"]);
@@ -145,6 +215,26 @@ fn text(state: &str, now: Stamp, board: &Board) -> String {
         text.extend(["trouble ", &why, "\n"]);
     }
     text
+}
+
+fn add_limits(text: &mut String, keep: &Keep) {
+    let ms = |span: Duration| u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
+    for (name, number) in [
+        ("budget", keep.budget.get()),
+        ("free-floor", keep.free_floor.get()),
+        ("keep-ms", ms(keep.raw)),
+        ("keep-minutes-ms", ms(keep.minute)),
+        ("keep-ten-minutes-ms", ms(keep.ten_minutes)),
+    ] {
+        // Writing to a String cannot fail.
+        writeln!(text, "{name} {number}").unwrap_or_default();
+    }
+}
+
+/// A path that a line can hold as it is.
+fn one_line(path: &Path) -> Option<&str> {
+    let text = path.to_str()?;
+    (text.len() <= PATH_BYTES && escape(text.as_bytes()) == text).then_some(text)
 }
 
 #[cfg(test)]
@@ -170,19 +260,28 @@ mod tests {
         board.set_step(Step::CloseUps);
         board.counts().backlog.store(12, Ordering::Relaxed);
         board.counts().backlog_age_us.store(61_500_000, Ordering::Relaxed);
-        board.counts().budget_bytes.store(1 << 31, Ordering::Relaxed);
-        notice.leave("running", now(), &board);
+        let mut terms = crate::plan::terms(&crate::config::Config::default(), dir.path());
+        terms.config = Some(PathBuf::from("/etc/highwater/config.toml"));
+        notice.leave("running", now(), &board, &terms);
         let status = Status::read(dir.path()).unwrap();
         assert!(status.is_running);
         assert_eq!((status.at, status.backlog), (Some(now().wall), 12));
         assert_eq!(status.backlog_age, Duration::from_secs(61));
         assert_eq!(status.budget, Some(Bytes::new(1 << 31)));
+        assert_eq!((status.keep, &status.config), (Some(terms.keep), &terms.config));
         assert_eq!(status.slowed, ["survey", "close-ups"]);
-        assert!(status.trouble.unwrap().starts_with("disk"));
+        assert!(status.trouble.as_ref().unwrap().starts_with("disk"));
+        let unwritten = status.unwritten().unwrap();
+        assert!(unwritten.starts_with("12 readings and 0 events of the recorder before this one"));
+        assert!(unwritten.contains("at 2024-04-27T08:47:12.250Z: disk"), "{unwritten}");
         board.set_trouble(None);
-        notice.leave("stopped", now(), &board);
+        board.counts().backlog.store(0, Ordering::Relaxed);
+        assert_eq!(Status::default().unwritten(), None);
+        terms.config = Some(PathBuf::from("/two\nlines"));
+        notice.leave("stopped", now(), &board, &terms);
         assert_eq!(std::fs::metadata(&path).unwrap().len(), 2048);
-        assert_eq!(Status::read(dir.path()).unwrap().trouble, None);
+        let status = Status::read(dir.path()).unwrap();
+        assert_eq!((status.trouble, status.config), (None, None));
         drop((notice, lock));
         assert!(!Status::read(dir.path()).unwrap().is_running);
     }
@@ -194,6 +293,8 @@ mod tests {
         {
             assert_eq!(Status::parse(text), Status::default());
         }
+        let half = Status::parse(b"highwater-agent 1\nbudget 7\nkeep-ms 9\nkeep-minutes-ms x\n");
+        assert_eq!((half.budget, half.keep), (Some(Bytes::new(7)), None));
         let hostile = Status::parse(b"highwater-agent 1\ntrouble \x1b[2J\nbacklog -1\n");
         assert_eq!(hostile.trouble.as_deref(), Some(r"\x1b[2J"));
         assert_eq!(hostile.backlog, 0);

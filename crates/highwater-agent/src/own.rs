@@ -105,7 +105,7 @@ static OWN: &[Own] = &[
     gauge("highwater_agent_database_bytes", "Size of the database.", Unit::Known, |c| &c.database_bytes),
     gauge("highwater_agent_database_log_bytes", "Size of its write-ahead log.", Unit::One, |c| &c.log_bytes),
     gauge("highwater_agent_database_budget_bytes", "What both may take (store.budget).", Unit::Known, |c| &c.budget_bytes),
-    gauge("highwater_agent_disk_free_bytes", "What is free on their file system.", Unit::Known, |c| &c.free_bytes),
+    gauge("highwater_agent_disk_free_bytes", "What is free on their file system.", Unit::One, |c| &c.free_bytes),
     counter("highwater_agent_database_replaced_total", "Times that the database was found replaced or gone.", Unit::One, |c| &c.replaced),
     counter("highwater_agent_database_set_aside_total", "Databases that were set aside because they could not be used.", Unit::One, |c| &c.set_aside),
     counter("highwater_agent_survey_cpu_seconds_total", "Processor time of the survey.", Unit::Micros, |c| &c.survey_cpu_us),
@@ -237,13 +237,19 @@ impl Mirror {
     /// Processor time of each thread.
     pub(crate) fn threads(&mut self) -> &[ThreadUse] {
         self.threads.clear();
+        let own = std::process::id().to_string();
         let Ok(tasks) = std::fs::read_dir(self.root.path("proc/self/task")) else {
             return &self.threads;
         };
         for task in tasks.flatten() {
             let path = task.path().join("stat");
             let Ok(text) = std::fs::read(path) else { continue };
-            self.threads.extend(thread_use(&text, self.ticks_per_second));
+            let Some(mut used) = thread_use(&text, self.ticks_per_second) else { continue };
+            // The first thread has the program's name, whatever that file is called.
+            if task.file_name().to_str() == Some(own.as_str()) {
+                used.name = Comm::new(b"main");
+            }
+            self.threads.push(used);
         }
         &self.threads
     }
@@ -314,7 +320,7 @@ mod tests {
         let weight = mirror.weight();
         assert!(weight.resident > Some(Bytes::from_kib(100)), "{weight:?}");
         assert!(weight.proportional.is_none_or(|part| Some(part) <= weight.resident.map(twice)));
-        assert!(!mirror.threads().is_empty());
+        assert!(mirror.threads().iter().any(|thread| thread.name == Comm::new(b"main")));
     }
 
     /// The two are read one after the other, while other tests allocate.

@@ -55,7 +55,8 @@ pub(crate) fn terms(config: &Config, dir: &Path) -> Terms {
         new_a_minute: store.new_processes,
         most: store.processes,
     };
-    Terms { keep, bounds, cpu: config.agent.cpu_budget, memory: config.agent.memory_budget }
+    let (cpu, memory) = (config.agent.cpu_budget, config.agent.memory_budget);
+    Terms { keep, bounds, cpu, memory, config: config.file.clone() }
 }
 
 /// A floor made for large disks would keep the recorder off a small one altogether.

@@ -97,7 +97,7 @@ pub(crate) struct Policy {
     bounds: Bounds,
     us_per_tick: u64,
     tracks: HashMap<ProcKey, Track>,
-    wanted: Vec<(Reverse<Bytes>, ProcKey, Reason)>,
+    wanted: Vec<Wish>,
     /// How many more new ones may come now.
     credit: f64,
     at: BootTime,
@@ -187,7 +187,7 @@ impl Policy {
             if track.reason.is_some() {
                 track.review(signs, &self.bounds, now);
             } else if let Some(reason) = signs.reason(&self.bounds) {
-                self.wanted.push((Reverse(signs.size), process.key, reason));
+                self.wanted.push(Wish { size: signs.size, held, key: process.key, reason });
             }
         }
         let round = self.round;
@@ -202,7 +202,8 @@ impl Policy {
             track.round = self.round;
             track.near_at = Some(now);
             if track.reason.is_none() && size >= least {
-                self.wanted.push((Reverse(size), process.key, Reason::Near));
+                let (held, key) = (held(process), process.key);
+                self.wanted.push(Wish { size, held, key, reason: Reason::Near });
             }
         }
     }
@@ -220,14 +221,15 @@ impl Policy {
 
     /// Gives series to those that want them, the largest first, as far as there are any.
     fn admit(&mut self, choice: &mut Choice) {
-        self.wanted.sort_unstable_by_key(|(size, key, _)| (*size, key.pid));
+        self.wanted.sort_unstable_by_key(|wish| (Reverse(wish.size), wish.key.pid));
         let most = self.bounds.most.checked_shr(self.tight).unwrap_or(0);
         let huge = self.bounds.min_rss.get().saturating_mul(HUGE);
         // The small ones leave half of what may come to the large ones.
         let reserve = f64::from(self.bounds.new_a_minute) * f64::from(BURST_MINUTES) / 2.0;
-        for (Reverse(size), key, reason) in &self.wanted {
+        for Wish { held, key, reason, .. } in &self.wanted {
             let price = match reason {
-                _ if size.get() >= huge => 0.0,
+                // Its own memory: what many share fits many times over.
+                _ if held.get() >= huge => 0.0,
                 Reason::Large => 1.0,
                 Reason::Growing | Reason::Near | Reason::Old => 1.0 + reserve,
             };
@@ -323,6 +325,15 @@ impl Choice {
         let parts = [self.large, self.growing, self.near, self.old];
         parts.into_iter().fold(0, u32::saturating_add)
     }
+}
+
+/// A process that wants series of its own.
+#[derive(Debug)]
+struct Wish {
+    size: Bytes,
+    held: Bytes,
+    key: ProcKey,
+    reason: Reason,
 }
 
 /// Memory in RAM and in swap.

@@ -4,12 +4,13 @@
 //! which of them are kept by themselves, and gives the rest to the keeper. In between it does the
 //! store's chores, and minds what the agent itself uses.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
-use highwater_core::event::{Death, Event, Happening};
+use highwater_core::event::{Event, Happening};
 use highwater_core::frame::{Frame, Scope};
 use highwater_core::thing::Survey;
 use highwater_core::time::{BootId, BootTime, Stamp};
@@ -21,6 +22,7 @@ use crate::board::Board;
 use crate::census::Census;
 use crate::clock;
 use crate::feed::Inbox;
+use crate::herald::{Herald, Outline};
 use crate::keeper::{Keeper, is_told_aloud};
 use crate::known::Known;
 use crate::log;
@@ -40,7 +42,7 @@ pub(crate) enum Entry {
     /// What happened, and up to where the kernel log is thereby read.
     Events(Vec<Event>, Option<Cursor>),
     /// Go on by these from now on.
-    Terms(Terms),
+    Terms(Box<Terms>),
     /// All is well, though there is no frame to show for it.
     Beat,
     /// Nothing more will come.
@@ -48,7 +50,7 @@ pub(crate) enum Entry {
 }
 
 /// What is kept, and what may be used for it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Terms {
     /// How long, and how much.
     pub(crate) keep: Keep,
@@ -58,6 +60,8 @@ pub(crate) struct Terms {
     pub(crate) cpu: Permille,
     /// How much memory.
     pub(crate) memory: Bytes,
+    /// The file that says so.
+    pub(crate) config: Option<PathBuf>,
 }
 
 impl Terms {
@@ -80,7 +84,7 @@ const JUMP_LASTS: Duration = Duration::from_hours(1);
 /// waits: a store that was not tended for long catches up without taking a processor for itself.
 const CHORES: usize = 8;
 
-/// How often the agent looks at its own memory and threads, and at its files.
+/// How often the agent looks at its own memory and threads.
 const SELF_EVERY: Duration = Duration::from_secs(30);
 
 /// How many processes the survey may choose from: it has time for a dozen.
@@ -99,8 +103,7 @@ pub(crate) struct Recorder {
     pub(crate) used: SyncSender<Box<Frame>>,
     /// How many clock ticks a second has, for when a process started.
     pub(crate) ticks_per_second: u64,
-    /// What has to be added to a command so that it reads this recording.
-    pub(crate) option: String,
+    pub(crate) herald: Herald,
     /// Where it is left for others how the recorder is.
     pub(crate) notice: Notice,
     /// What is remembered from one whole frame to the next.
@@ -115,7 +118,7 @@ pub(crate) struct Past {
     /// Until when, after a jump of the wall clock, nothing expires by age.
     keep_all_until: BootTime,
     looked_at: Option<BootTime>,
-    was_stored: bool,
+    was_well: bool,
     is_tight: bool,
     sizes: Vec<(Bytes, usize)>,
 }
@@ -154,21 +157,25 @@ impl Recorder {
                         cursor,
                     );
                 }
-                Entry::Terms(terms) => self.come_to(terms),
+                Entry::Terms(terms) => self.come_to(*terms),
                 Entry::Beat => beat(),
                 Entry::Stop => break,
             }
         }
+        self.events(Vec::new(), None);
+        self.keeper.finish(clock::now());
+        // The last look may have found something to tell.
         self.events(Vec::new(), None);
         self.leave_notice(clock::now(), "stopped");
     }
 
     /// Goes on by other terms.
     pub(crate) fn come_to(&mut self, terms: Terms) {
-        self.terms = terms;
         self.policy.rebound(terms.bounds);
-        self.bound_backlog();
         self.keeper.set_keep(terms.keep);
+        self.terms = terms;
+        self.bound_backlog();
+        self.leave_notice(clock::now(), "running");
     }
 
     fn frame(&mut self, mut frame: Box<Frame>) {
@@ -192,6 +199,9 @@ impl Recorder {
         if scope == Scope::Whole {
             self.mind_the_clock(stamp);
             self.mind_use(now);
+            if let Some(line) = self.herald.summary() {
+                log::say(&line);
+            }
         }
     }
 
@@ -205,8 +215,14 @@ impl Recorder {
     }
 
     fn events(&mut self, events: Vec<Event>, cursor: Option<Cursor>) {
-        let told = self.keeper.events(events, cursor, clock::now());
-        self.tell(&told);
+        let now = clock::now();
+        let mut fresh = Outline::of_each(&events);
+        let told = self.keeper.events(events, cursor, now);
+        fresh.retain(|death| self.keeper.holds(&death.key));
+        if let Some(line) = self.herald.waits(fresh, now) {
+            log::say(&line);
+        }
+        self.tell(&told, now);
     }
 
     /// Shows the survey which processes matter: the largest.
@@ -278,11 +294,12 @@ impl Recorder {
             self.past.looked_at = Some(now.boot);
             self.mind_memory();
             self.board.set_threads(self.mirror.threads());
-            self.keeper.weigh();
         }
-        let is_stored = self.board.is_stored();
-        if due || is_stored != self.past.was_stored {
-            self.past.was_stored = is_stored;
+        self.keeper.weigh();
+        // While something is wrong, who looks at the files sees what the page shows.
+        let is_well = self.board.is_well();
+        if due || !is_well || !self.past.was_well {
+            self.past.was_well = is_well;
             self.leave_notice(now, "running");
         }
     }
@@ -335,32 +352,23 @@ impl Recorder {
 
     /// Leaves it beside the database how the recorder is, for who looks at the files alone.
     fn leave_notice(&self, now: Stamp, state: &str) {
-        self.notice.leave(state, now, &self.board);
+        self.notice.leave(state, now, &self.board, &self.terms);
     }
 
     /// Reports events, now that they are safe on disk.
-    fn tell(&self, events: &[Event]) {
-        let (mut deaths, mut newest) = (0_usize, None);
+    fn tell(&mut self, events: &[Event], now: Stamp) {
         for event in events {
             match &event.what {
-                Happening::Death(death) => {
+                Happening::Death(_) => {
                     bump(&self.board.counts().deaths);
-                    deaths += 1;
-                    newest = Some(death);
                 }
                 Happening::Recorder { note, .. } if is_told_aloud(&event.what) => log::say(note),
                 Happening::Recorder { .. } => {}
             }
         }
-        if let Some(Death { comm, pid, .. }) = newest {
-            let others = match deaths {
-                1 => String::new(),
-                _ => format!(" (the newest of {deaths})"),
-            };
-            let option = &self.option;
-            log::say(&format!(
-                "{comm} (pid {pid}) was killed for memory{others}: highwater why {pid}{option}"
-            ));
+        let lines = self.herald.stored(Outline::of_each(events), now);
+        for line in &lines {
+            log::say(line);
         }
     }
 }
@@ -395,3 +403,6 @@ fn join(mut event: Event, known: &Known) -> Event {
     }
     event
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,8 +9,9 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{Builder, JoinHandle};
 
+use highwater_core::event::Event;
 use highwater_core::frame::Frame;
-use highwater_core::time::BootId;
+use highwater_core::time::{BootId, Stamp};
 use highwater_linux::facts::HostFacts;
 use highwater_linux::kmsg::Kmsg;
 use highwater_linux::psi::{Threshold, Trigger};
@@ -27,14 +28,16 @@ use crate::census::Census;
 use crate::clock;
 use crate::config::Config;
 use crate::feed::{Feed, feed};
+use crate::herald::Herald;
 use crate::keeper::Keeper;
+use crate::notice::Status;
 use crate::own::Mirror;
 use crate::place::{Place, PlaceError, option_for};
 use crate::plan;
 use crate::policy::Policy;
 use crate::privilege;
 use crate::pulse::{Pulse, Rhythm};
-use crate::recorder::{Entry, Past, Recorder, lifecycle};
+use crate::recorder::{Entry, Past, Recorder, Terms, lifecycle};
 use crate::rounds::{Candidates, Rounds};
 use crate::thrift::Thrift;
 use crate::watcher::{CURSOR, Watcher};
@@ -100,9 +103,10 @@ impl Agent {
         let facts = HostFacts::read(root);
         let boot = facts.boot_id.ok_or_else(|| AgentError::Proc(no_boot_id()))?;
         let board = Arc::new(Board::default());
+        board.set_every(config.sample.every);
         let terms = plan::terms(config, place.dir());
         let now = clock::now();
-        let mut keeper = Keeper::open(dir.to_owned(), boot, Arc::clone(&board), terms.keep, now)?;
+        let (place, mut keeper) = open(place, boot, &board, &terms, now)?;
         let mut findings = Findings::default();
         ask_for_privileges(root, config, &mut findings);
         let sampler = Sampler::new(root, facts.clone(), plan::sampler(config));
@@ -111,8 +115,7 @@ impl Agent {
         let (entries, inbox) = feed(ENTRIES, &board);
         let (back, used) = frames();
         let after = keeper.cursor(CURSOR).filter(|at| at.boot_id == boot).map(|at| at.seq);
-        let started = lifecycle(now, boot, "started", "the recorder started");
-        keeper.events(vec![started], None, now);
+        keeper.events(beginning(dir, boot, now), None, now);
         let mut crew = Crew { board: Arc::clone(&board), stops: Vec::new(), watchers: Vec::new() };
         if let Some(kmsg) = open_kmsg(root, config, &mut findings) {
             board.counts().kmsg_ok.store(true, Ordering::Relaxed);
@@ -151,7 +154,7 @@ impl Agent {
         let mut recorder = Recorder {
             keeper,
             board: Arc::clone(&board),
-            terms,
+            terms: terms.clone(),
             census: Census::default(),
             policy: Policy::new(terms.bounds, facts.ticks_per_second),
             thrift: Thrift::default(),
@@ -159,7 +162,7 @@ impl Agent {
             candidates,
             used: back,
             ticks_per_second: facts.ticks_per_second,
-            option: option_for(place.dir()),
+            herald: Herald::new(now, option_for(place.dir())),
             notice: place.notice().map_err(AgentError::Thread)?,
             past: Past::default(),
         };
@@ -186,9 +189,10 @@ impl Agent {
     /// Goes on by another configuration. What is opened once (the page's address, the privileges,
     /// the kernel's messages) stays until a restart.
     pub fn reload(&self, config: &Config) {
+        self.crew.board.set_every(config.sample.every);
         *self.rhythm.lock().unwrap_or_else(PoisonError::into_inner) = plan::rhythm(config);
         let dir = self.place.dir();
-        let _stopped = self.entries.send(Entry::Terms(plan::terms(config, dir)));
+        let _stopped = self.entries.send(Entry::Terms(Box::new(plan::terms(config, dir))));
         // With so many changes within one round of the survey, one of the earlier ones is as good.
         let _full = self.plans.try_send(plan::survey(config, dir));
     }
@@ -207,6 +211,34 @@ impl Agent {
         let _gone = self.entries.send(Entry::Stop);
         let _panicked = self.recorder.join();
     }
+}
+
+/// Opens the store of `place`. A directory whose database is not the recorder's is left as it was.
+fn open(
+    place: Place,
+    boot: BootId,
+    board: &Arc<Board>,
+    terms: &Terms,
+    now: Stamp,
+) -> Result<(Place, Keeper), AgentError> {
+    match Keeper::open(place.dir().to_owned(), boot, Arc::clone(board), terms.keep, now) {
+        Ok(keeper) => Ok((place, keeper)),
+        Err(error) => {
+            place.abandon();
+            Err(error.into())
+        }
+    }
+}
+
+/// The events that a recorder in `dir` begins with: what the one before it could not write, as far
+/// as that one left word of it, and the start.
+fn beginning(dir: &Path, boot: BootId, now: Stamp) -> Vec<Event> {
+    let lost = Status::read(dir).and_then(|status| status.unwritten()).map(|note| {
+        crate::log::say(&note);
+        lifecycle(now, boot, "missed", &note)
+    });
+    let started = lifecycle(now, boot, "started", "the recorder started");
+    lost.into_iter().chain([started]).collect()
 }
 
 /// The frames that go round, and the way back to the pulse.
@@ -311,7 +343,8 @@ fn see(sampler: &Sampler, config: &Config, findings: &mut Findings) {
     match sampler.blindness().refused_processes {
         0 => {}
         some => findings.blind.push(format!(
-            "the open files of {some} processes of other users: needs root or CAP_SYS_PTRACE"
+            "the open files of {some} {} of other users: needs root or CAP_SYS_PTRACE",
+            if some == 1 { "process" } else { "processes" }
         )),
     }
 }

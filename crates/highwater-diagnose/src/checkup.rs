@@ -129,6 +129,8 @@ pub struct Checkup {
     pub unlimited: Vec<Holder>,
     /// The recorder, where there is a recording.
     pub recorder: Option<Recorder>,
+    /// What was left out of the answer, and why; escaped.
+    pub notes: Vec<String>,
 }
 
 /// How many findings a tired reader gets.
@@ -170,6 +172,7 @@ pub fn judge_recorded(frame: &Frame, past: &PastDeaths, recorder: Option<Recorde
         deaths_gap: past.gap.clone(),
         unlimited,
         recorder,
+        notes: Vec::new(),
     }
 }
 

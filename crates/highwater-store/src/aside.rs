@@ -29,12 +29,19 @@ impl Store {
     ) -> Result<(Self, Option<SetAside>), StoreError> {
         match Self::open(dir) {
             Err(error) if error.is_damage() => {
-                let why = with_causes(&error);
-                let path = set_aside(&schema::file_in(dir), now)?;
-                Ok((Self::open(dir)?, Some(SetAside { path, why })))
+                let aside = SetAside::of(dir, now, &error)?;
+                Ok((Self::open(dir)?, Some(aside)))
             }
             other => other.map(|store| (store, None)),
         }
+    }
+}
+
+impl SetAside {
+    /// Renames the history in `dir`, in which `error` was met. Nobody may have it open for writing.
+    pub fn of(dir: &Path, now: WallTime, error: &StoreError) -> Result<Self, StoreError> {
+        let why = with_causes(error);
+        Ok(Self { path: set_aside(&schema::file_in(dir), now)?, why })
     }
 }
 
@@ -62,7 +69,11 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     name.into()
 }
 
+/// Without the path, which is another by then, and without advice that would contradict.
 fn with_causes(error: &StoreError) -> String {
-    let beneath = std::error::Error::source(error).map(|cause| format!(": {cause}"));
-    format!("{error}{}", beneath.unwrap_or_default())
+    match error {
+        StoreError::NotADatabase { .. } => "it is no SQLite database".to_owned(),
+        StoreError::Database { doing, cause, .. } => format!("cannot {doing} it: {cause}"),
+        other => other.to_string(),
+    }
 }

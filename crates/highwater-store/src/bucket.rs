@@ -21,6 +21,27 @@ pub(crate) struct Buckets {
 /// The numbers of a series' buckets, aspect by aspect.
 pub(crate) type Columns = Vec<(Aspect, Vec<f64>)>;
 
+/// The extremes that close-ups saw in a minute, named by its end.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Peak {
+    end_ms: i64,
+    min: f64,
+    max: f64,
+}
+
+impl Peak {
+    /// Adds a sample to those of its minute. Samples come in order of time.
+    pub(crate) fn note(peaks: &mut Vec<Self>, ms: i64, value: f64) {
+        let end_ms = end_of(ms, 60_000);
+        match peaks.last_mut() {
+            Some(last) if last.end_ms == end_ms => {
+                (last.min, last.max) = (last.min.min(value), last.max.max(value));
+            }
+            _ => peaks.push(Self { end_ms, min: value, max: value }),
+        }
+    }
+}
+
 /// What is kept of a gauge's samples in one bucket.
 #[derive(Clone, Copy, Debug)]
 struct Gauge {
@@ -48,9 +69,9 @@ impl Gauge {
         }
     }
 
-    /// With one that counts for the extremes alone.
-    fn peaking(self, value: f64) -> Self {
-        Self { min: self.min.min(value), max: self.max.max(value), ..self }
+    /// With what counts for the extremes alone.
+    fn peaking(self, peak: &Peak) -> Self {
+        Self { min: self.min.min(peak.min), max: self.max.max(peak.max), ..self }
     }
 }
 
@@ -78,13 +99,13 @@ impl Buckets {
     }
 
     /// The buckets of a counter or a gauge, of which close-ups saw `peaks`.
-    pub(crate) fn columns(&self, counter: bool, values: &[f64], peaks: &[(i64, f64)]) -> Columns {
+    pub(crate) fn columns(&self, counter: bool, values: &[f64], peaks: &[Peak]) -> Columns {
         if counter { self.counter(values) } else { self.gauge(values, peaks) }
     }
 
     /// The buckets of a gauge. Of what close-ups saw, the extremes count: they come more densely
     /// when there is trouble, and would bend the mean.
-    fn gauge(&self, values: &[f64], peaks: &[(i64, f64)]) -> Columns {
+    fn gauge(&self, values: &[f64], peaks: &[Peak]) -> Columns {
         let mut cells: Vec<Option<Gauge>> = self
             .members
             .iter()
@@ -94,11 +115,11 @@ impl Buckets {
                 })
             })
             .collect();
-        for (ms, value) in peaks {
-            if let Ok(at) = self.ends.binary_search(&end_of(*ms, self.length_ms))
+        for peak in peaks {
+            if let Ok(at) = self.ends.binary_search(&end_of(peak.end_ms, self.length_ms))
                 && let Some(Some(cell)) = cells.get_mut(at)
             {
-                *cell = cell.peaking(*value);
+                *cell = cell.peaking(peak);
             }
         }
         let column = |get: fn(Gauge) -> f64| cells.iter().map(|c| c.map_or(ABSENT, get)).collect();
@@ -160,7 +181,11 @@ mod tests {
     #[test]
     fn a_gauge_keeps_five_numbers() {
         let buckets = Buckets::of(&[10_000, 20_000, 30_000, 70_000], 60);
-        let columns = buckets.gauge(&[3.0, ABSENT, 1.0, ABSENT], &[(15_000, 9.0), (65_000, 9.0)]);
+        let mut peaks = vec![];
+        for (ms, value) in [(15_000, 9.0), (16_000, 2.0), (65_000, 9.0)] {
+            Peak::note(&mut peaks, ms, value);
+        }
+        let columns = buckets.gauge(&[3.0, ABSENT, 1.0, ABSENT], &peaks);
         let first: Vec<f64> = columns.iter().map(|(_, values)| values[0]).collect();
         assert_eq!(first, [1.0, 9.0, 1.0, 4.0, 2.0]);
         assert!(columns.iter().all(|(_, values)| is_absent(values[1])));

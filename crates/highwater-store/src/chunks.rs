@@ -78,6 +78,16 @@ impl Chunks {
         Ok(Self { batch, points: moments.len(), layout, sheet, metric: 0, entities: None })
     }
 
+    /// The last moment.
+    pub(crate) fn until(&self) -> i64 {
+        self.batch.last_ms
+    }
+
+    /// The batch counts as reaching up to here: it is forgotten together with those that do.
+    pub(crate) fn reach(&mut self, until_ms: i64) {
+        self.batch.last_ms = self.batch.last_ms.max(until_ms);
+    }
+
     /// Adds a series; keys rise.
     pub(crate) fn push(
         &mut self,

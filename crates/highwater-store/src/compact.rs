@@ -16,10 +16,11 @@ use std::collections::BTreeMap;
 use rusqlite::{Connection, params};
 
 use crate::batch::{BATCH_COLUMNS, Batch, State, Tier};
-use crate::bucket::Buckets;
+use crate::bucket::{Buckets, Peak};
 use crate::chunks::{Chunks, Layout};
 use crate::codec::{ABSENT, Aspect, Key, is_absent, times};
 use crate::entity::{Group, Scope};
+use crate::error::unless_damaged;
 use crate::source::{Roll, Source, Wanted};
 
 /// The most numbers held at once: 4 MiB of the agent's twenty, or 30 series of a day at 5 s.
@@ -27,6 +28,9 @@ const GRID: usize = 512 * 1024;
 
 /// The most moments of one compacted batch: a day at one reading a second fits. More make another.
 const MOST_POINTS: usize = 100_000;
+
+/// The most series that a batch is made of, as soon as that is known: 3 MiB of names alone.
+const MOST_SERIES: usize = 200_000;
 
 /// What is seen in so many of a day's sealed batches, from the first to the last, lived long.
 const LONG: usize = 6;
@@ -101,17 +105,23 @@ impl Compacting {
             points += source.moments.len();
             points <= MOST_POINTS
         });
-        let fit = fit.count().max(1);
+        let mut fit = fit.count().max(1);
         sources.truncate(fit);
         let close_ups = match day.group.scope() {
             Scope::Whole => load(db, day, Scope::CloseUp)?,
             _ => vec![],
         };
-        let moments: Vec<i64> = sources.iter().flat_map(|s| s.moments.iter().copied()).collect();
         let (mut roll, mut damaged) = (Roll::default(), 0);
         for (nth, source) in sources.iter_mut().enumerate() {
             source.note_series(db, nth, &mut roll, &mut damaged)?;
+            if roll.series.len() > MOST_SERIES {
+                fit = nth + 1;
+                break;
+            }
         }
+        // What is left out makes the next batch.
+        sources.truncate(fit);
+        let moments: Vec<i64> = sources.iter().flat_map(|s| s.moments.iter().copied()).collect();
         let (long, short) = parted(&roll, sources.len());
         let written = Written::begin(db, day, &moments, Layout::ByMetric)?;
         let counters = counters(db)?;
@@ -167,6 +177,8 @@ impl Compacting {
         let grid = self.gather(db, (from, to), &wanted, series.len(), points)?;
         let peaks = self.peaks(db, &wanted, series.len())?;
         let mut written = Written::begin(db, self.day, &moments, Layout::Together)?;
+        // A day goes as a whole: while some of it is there raw, nobody looks for its buckets.
+        written.reach(&self.written);
         for ((key, values), peaks) in series.iter().zip(grid.chunks(points.max(1))).zip(&peaks) {
             written.push(db, *key, &self.counters, (values, peaks))?;
         }
@@ -218,19 +230,20 @@ impl Compacting {
         Ok(grid)
     }
 
-    /// What close-ups saw of each series.
+    /// The extremes that close-ups saw of each series, minute by minute.
     fn peaks(
         &mut self,
         db: &Connection,
         wanted: &Wanted<'_>,
         count: usize,
-    ) -> rusqlite::Result<Vec<Vec<(i64, f64)>>> {
-        let mut peaks = vec![vec![]; count];
+    ) -> rusqlite::Result<Vec<Vec<Peak>>> {
+        let mut peaks: Vec<Vec<Peak>> = vec![vec![]; count];
         for source in &self.close_ups {
             source.read(db, wanted, &mut self.damaged, &mut |row, values| {
-                let seen = source.moments.iter().copied().zip(values.iter().copied());
-                if let Some(of) = peaks.get_mut(row) {
-                    of.extend(seen.filter(|(_, value)| !is_absent(*value)));
+                let Some(of) = peaks.get_mut(row) else { return };
+                let seen = source.moments.iter().zip(values);
+                for (ms, value) in seen.filter(|(_, value)| !is_absent(**value)) {
+                    Peak::note(of, *ms, *value);
                 }
             })?;
         }
@@ -266,13 +279,21 @@ impl Written {
         Ok(Self { raw: begin(Tier::Raw, moments)?, tiers })
     }
 
+    /// These batches count as reaching as far as those of the whole day.
+    fn reach(&mut self, day: &Self) {
+        self.raw.reach(day.raw.until());
+        for ((_, chunks), (_, of_day)) in self.tiers.iter_mut().zip(&day.tiers) {
+            chunks.reach(of_day.until());
+        }
+    }
+
     /// Adds a series; they rise.
     fn push(
         &mut self,
         db: &Connection,
         (metric, entity): (u32, u64),
         counters: &[u32],
-        (values, peaks): (&[f64], &[(i64, f64)]),
+        (values, peaks): (&[f64], &[Peak]),
     ) -> rusqlite::Result<()> {
         let key = |aspect| Key { metric, entity, aspect };
         self.raw.push(db, key(Aspect::Raw), values)?;
@@ -332,7 +353,8 @@ fn load(db: &Connection, day: Day, scope: Scope) -> rusqlite::Result<Vec<Source>
     let mut found = vec![];
     while let Some(row) = rows.next()? {
         let id: i64 = row.get(0)?;
-        let moments = Batch::of_row(row)?
+        let moments = unless_damaged(Batch::of_row(row))?
+            .flatten()
             .and_then(|batch| times::decode(&batch.times, crate::codec::MAX_POINTS).ok());
         found.push(Source::new(db, id, moments.unwrap_or_default())?);
     }

@@ -171,6 +171,11 @@ impl Current {
         }
     }
 
+    /// Whether it has no tick yet.
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.empty
+    }
+
     /// The moment at which a tick is kept: its own, or just after the one before it.
     pub(crate) fn next(&mut self, wall_ms: i64, boot_us: i64) -> i64 {
         let era = &mut self.era;

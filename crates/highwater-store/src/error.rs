@@ -9,9 +9,18 @@ use rusqlite::ErrorCode;
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// There is no history yet.
-    #[error("no history at {}: start the recorder with `highwater agent`", path.display())]
+    #[error("no recording at {}: start the recorder with `highwater agent`", path.display())]
     Missing {
         /// Where it was looked for.
+        path: PathBuf,
+    },
+    /// The file is there, and holds nothing at all.
+    #[error(
+        "{} is empty: nothing was recorded into it yet, or it was cut off; start the recorder, \
+         and it begins anew", path.display()
+    )]
+    Empty {
+        /// The file.
         path: PathBuf,
     },
     /// The file is not a SQLite database, or too damaged to be recognised as one.
@@ -75,7 +84,7 @@ pub enum StoreError {
         cause: rusqlite::Error,
     },
     /// A selection without a condition that names something.
-    #[error("a selection without a condition would read the whole history: name a metric")]
+    #[error("a selection without a condition would read the whole recording: name a metric")]
     Unbounded,
     /// A selection of more samples than are held in memory at once.
     #[error("more than {most} samples match: narrow the range or the labels, or give a step")]
@@ -115,6 +124,23 @@ impl StoreError {
             Some(ErrorCode::NotADatabase) => Self::NotADatabase { path: path.to_owned() },
             _ => Self::Database { doing, path: path.to_owned(), cause },
         }
+    }
+}
+
+/// What was read; `None` where a damaged page or row is in the way, which costs that row and no more.
+pub(crate) fn unless_damaged<T>(read: rusqlite::Result<T>) -> rusqlite::Result<Option<T>> {
+    use rusqlite::Error;
+    match read {
+        Ok(read) => Ok(Some(read)),
+        Err(
+            Error::InvalidColumnType(..)
+            | Error::IntegralValueOutOfRange(..)
+            | Error::FromSqlConversionFailure(..)
+            | Error::Utf8Error(..)
+            | Error::QueryReturnedNoRows,
+        ) => Ok(None),
+        Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseCorrupt) => Ok(None),
+        Err(error) => Err(error),
     }
 }
 

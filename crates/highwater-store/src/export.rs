@@ -84,7 +84,7 @@ impl Reader {
     ) -> Result<(), StoreError> {
         let mut copy = create(to)?;
         let copied = self.try_copy(&mut copy, progress);
-        let copied = copied.map_err(StoreError::database(to, "copy the history to"));
+        let copied = copied.map_err(StoreError::database(to, "copy the recording to"));
         finish(copy, to, copied)
     }
 

@@ -14,7 +14,7 @@ use crate::batch::Batch;
 use crate::compact::{Compacting, Day};
 use crate::era;
 use crate::error::StoreError;
-use crate::retain::{Look, is_short};
+use crate::retain::{Look, Room, is_over_budget, is_squeezed};
 use crate::schema;
 use crate::seal::{SEAL_MOST, Sealing, WINDOW_MS, window_of};
 use crate::store::Store;
@@ -24,6 +24,13 @@ const DAY_MS: i64 = 24 * 3_600_000;
 
 /// How often it is looked for what is too old or too much.
 const LOOK_EVERY: Duration = Duration::from_mins(1);
+
+/// How long too little must have been free before history is given up for it.
+const SQUEEZE_LASTS: Duration = Duration::from_mins(5);
+
+/// An era this long, by the boot clock, has a wall clock that can be believed when it says that
+/// something is too old: one that was wrong at boot is set right sooner.
+const SETTLED_US: i64 = 3_600_000_000;
 
 /// How often entities are looked through for those of which nothing is left.
 const CENSUS_EVERY: Duration = Duration::from_hours(1);
@@ -113,6 +120,8 @@ pub(crate) struct Chores {
     counted: Option<BootTime>,
     /// There may be more to forget than the last look did.
     forgetting: bool,
+    /// Since when too little has been free on the file system.
+    squeezed_since: Option<BootTime>,
 }
 
 #[derive(Debug)]
@@ -139,6 +148,15 @@ impl Chores {
             waiting.over |= (begun && waiting.ticks > 0) || window_of(at_ms) > window;
             waiting.ticks += 1;
         }
+    }
+
+    /// Judges whether there is too little room. A disk that somebody fills for a moment, as a core
+    /// dump does, takes no history.
+    fn is_short(&mut self, now: BootTime, keep: &Keep, size: &Size) -> bool {
+        let since = self.squeezed_since.or(Some(now));
+        self.squeezed_since = since.filter(|_| is_squeezed(keep, size));
+        let lasts = self.squeezed_since.is_some_and(|since| now.since(since) >= SQUEEZE_LASTS);
+        lasts || is_over_budget(keep, size)
     }
 
     /// A transaction failed: what was planned is planned anew.
@@ -209,8 +227,14 @@ impl Store {
     fn step(&mut self, now: Stamp, keep: &Keep, urgency: Urgency) -> rusqlite::Result<Maintained> {
         self.bound_log(keep)?;
         let size = size(&self.db, &self.path)?;
-        if is_short(keep, &size) {
-            let forgot = self.forget(now, keep, &size, urgency)?;
+        let room = match urgency {
+            _ if self.chores.is_short(now.boot, keep, &size) => Room::Short,
+            Urgency::All => Room::AllWanted,
+            Urgency::Due => Room::Enough,
+        };
+        let look = Look { now: now.wall, keep, size: &size, room, ages: false, census: false };
+        if room == Room::Short {
+            let forgot = self.forget(now, &look, urgency)?;
             if forgot.more {
                 return Ok(forgot);
             }
@@ -228,18 +252,16 @@ impl Store {
             return Ok(Maintained { work: Work::Idle, more: false, damaged: 0, early: false });
         }
         self.chores.looked = Some(now.boot);
-        let forgot = self.forget(now, keep, &size, urgency)?;
+        let forgot = self.forget(now, &look, urgency)?;
         self.chores.forgetting = forgot.more;
         Ok(forgot)
     }
 
-    /// The log may take a sixteenth of a small budget.
     fn bound_log(&mut self, keep: &Keep) -> rusqlite::Result<()> {
         if self.chores.budget == Some(keep.budget) {
             return Ok(());
         }
-        let pages = keep.budget.get() / 16 / 4096;
-        schema::bound_log(&self.db, pages)?;
+        schema::bound_log(&self.db, keep.budget)?;
         self.chores.budget = Some(keep.budget);
         Ok(())
     }
@@ -305,25 +327,28 @@ impl Store {
         Ok(Some((present.id, oldest.unwrap_or(present.last_ms.saturating_add(1)))))
     }
 
+    /// Whether the present setting of the clock has stood for a while.
+    fn clock_is_settled(&self) -> bool {
+        let era = self.era.as_ref().map(|now| now.era);
+        era.is_some_and(|era| era.last_us.saturating_sub(era.first_us) >= SETTLED_US)
+    }
+
     fn forget(
         &mut self,
         now: Stamp,
-        keep: &Keep,
-        size: &Size,
+        look: &Look<'_>,
         urgency: Urgency,
     ) -> rusqlite::Result<Maintained> {
         let counted = self.chores.counted;
         let look = Look {
-            now: now.wall,
-            keep,
-            size,
-            entities: counted.is_none_or(|counted| now.boot.since(counted) >= CENSUS_EVERY),
-            all_room: urgency == Urgency::All,
+            ages: urgency == Urgency::All || self.clock_is_settled(),
+            census: counted.is_none_or(|counted| now.boot.since(counted) >= CENSUS_EVERY),
+            ..*look
         };
         let forgot = look.step(&self.db)?;
         match forgot.entities_before {
             Some(before) => self.registry.drop_written_before(before),
-            None if look.entities && !forgot.done.more => self.chores.counted = Some(now.boot),
+            None if look.census && !forgot.done.more => self.chores.counted = Some(now.boot),
             None => {}
         }
         Ok(forgot.done)

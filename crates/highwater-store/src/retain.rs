@@ -14,6 +14,13 @@ use crate::schema;
 /// wait of a reader grows.
 const BATCH_ROWS: i64 = 64;
 
+/// The most sheets deleted in one transaction: a quarter of a megabyte each.
+const SHEETS: i64 = 8;
+
+/// Of the budget, events may take one part in so many. They are what a recorder is for, and a cgroup
+/// that dies once a second must not fill a disk.
+const EVENTS: u64 = 4;
+
 /// Free pages are kept for what comes next, up to this or a sixteenth of the file, whichever is
 /// more: a day of sealed batches goes at once and comes again within the next day.
 const SPARE_PAGES: i64 = 1024;
@@ -51,15 +58,28 @@ impl Forgot {
 }
 
 /// What forgetting goes by.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Look<'a> {
     pub(crate) now: WallTime,
     pub(crate) keep: &'a Keep,
     pub(crate) size: &'a Size,
-    /// Entities are to be looked through, too.
-    pub(crate) entities: bool,
-    /// All free room is to be given back.
-    pub(crate) all_room: bool,
+    /// Whether there is room enough.
+    pub(crate) room: Room,
+    /// The clock is to be believed, so that what is too old may go.
+    pub(crate) ages: bool,
+    /// Entities and events are to be looked through, too.
+    pub(crate) census: bool,
+}
+
+/// Whether there is room enough.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Room {
+    /// There is.
+    Enough,
+    /// There is; but all that is free is to be given back.
+    AllWanted,
+    /// There is not.
+    Short,
 }
 
 impl Look<'_> {
@@ -68,8 +88,7 @@ impl Look<'_> {
         if delete_doomed(db)? {
             return Ok(Forgot::of(Work::Forgot, true));
         }
-        let short = is_short(self.keep, self.size);
-        if short {
+        if self.room == Room::Short {
             if self.size.free_inside > CRUMBS && give_back(db, true)? {
                 return Ok(Forgot::of(Work::GaveBack, true));
             }
@@ -79,25 +98,35 @@ impl Look<'_> {
                 return Ok(forgot);
             }
         }
-        if doom_old(db, self.now, self.keep)? {
+        if self.ages && doom_old(db, self.now, self.keep)? {
             return Ok(Forgot::of(Work::Forgot, true));
         }
-        if self.entities
+        if self.census && delete_events(db, self.keep.budget)? {
+            return Ok(Forgot::of(Work::Forgot, true));
+        }
+        if self.census
             && let Some(before) = delete_entities(db)?
         {
             return Ok(Forgot { entities_before: Some(before), ..Forgot::of(Work::Forgot, true) });
         }
-        let more = give_back(db, short || self.all_room)?;
+        let more = give_back(db, self.room != Room::Enough)?;
         Ok(Forgot::of(if more { Work::GaveBack } else { Work::Idle }, more))
     }
 }
 
-/// Whether there is too little room for what there is.
-pub(crate) fn is_short(keep: &Keep, size: &Size) -> bool {
-    let used = size.database.saturating_add(size.wal);
-    let budget = keep.budget.get().saturating_sub(keep.budget.get() / HEADROOM);
-    let squeezed = size.disk_free.is_some_and(|free| free < keep.free_floor && used > LEAST);
-    used.get() > budget || squeezed
+/// Whether the history is larger than its budget. A log that a reader keeps from being emptied grows
+/// whatever is given up, and counts for no more than it usually has: a long copy must not cost history.
+pub(crate) fn is_over_budget(keep: &Keep, size: &Size) -> bool {
+    let log = size.wal.min(schema::longest_log(keep.budget));
+    let used = size.database.saturating_add(log).get();
+    used > keep.budget.get().saturating_sub(keep.budget.get() / HEADROOM)
+}
+
+/// Whether less is free on the file system than should be, and there is something to give up for it.
+pub(crate) fn is_squeezed(keep: &Keep, size: &Size) -> bool {
+    let pinned = size.wal > schema::longest_log(keep.budget);
+    let low = size.disk_free.is_some_and(|free| free < keep.free_floor);
+    low && !pinned && size.database > LEAST
 }
 
 /// Deletes some rows of a batch that does not count any more; whether there was one.
@@ -111,16 +140,16 @@ fn delete_doomed(db: &Connection) -> rusqlite::Result<bool> {
         .prepare_cached(
             "DELETE FROM sheet WHERE id IN (SELECT id FROM sheet WHERE batch = ?1 LIMIT ?2)",
         )?
-        .execute([id, BATCH_ROWS])?;
-    if i64::try_from(sheets) != Ok(BATCH_ROWS) {
+        .execute([id, SHEETS])?;
+    if i64::try_from(sheets) != Ok(SHEETS) {
         all.prepare_cached("DELETE FROM batch WHERE id = ?1")?.execute([id])?;
     }
     all.commit()?;
     Ok(true)
 }
 
-/// Gives up the oldest batch of the tier that takes most of its share; whether there was one to
-/// spare. The newest batch of a tier always stays.
+/// Gives up the oldest day of a group, of the tier that takes most of its share; whether there was
+/// one to spare. The newest batch of a tier always stays.
 fn give_up_oldest(db: &Connection) -> rusqlite::Result<bool> {
     let mut select = db.prepare_cached(
         "SELECT tier, sum(bytes), count(*) FROM batch WHERE state = 1 GROUP BY tier",
@@ -139,13 +168,19 @@ fn give_up_oldest(db: &Connection) -> rusqlite::Result<bool> {
         }
     }
     let Some((_, tier)) = fullest else { return Ok(false) };
-    let oldest: Option<i64> = db
-        .prepare_cached(
-            "SELECT id FROM batch WHERE state = 1 AND tier = ?1 ORDER BY era, first_ms LIMIT 1",
-        )?
-        .query_row([tier], |row| row.get(0))
-        .optional()?;
-    oldest.map_or(Ok(false), |id| Batch::doom(db, id).map(|()| true))
+    // What reaches equally far is one day of a group: it goes as a whole.
+    let mut day = db.prepare_cached(
+        "SELECT batch.id FROM batch,
+           (SELECT grp, scope, era, level, last_ms FROM batch WHERE state = 1 AND tier = ?1
+            ORDER BY era, last_ms, first_ms LIMIT 1) AS oldest
+         WHERE state = 1 AND tier = ?1 AND batch.grp = oldest.grp AND batch.scope = oldest.scope
+           AND batch.era = oldest.era AND batch.level = oldest.level
+           AND batch.last_ms = oldest.last_ms",
+    )?;
+    let ids = day.query_map([tier], |row| row.get(0))?.collect::<rusqlite::Result<Vec<i64>>>()?;
+    let any = !ids.is_empty();
+    ids.into_iter().try_for_each(|id| Batch::doom(db, id))?;
+    Ok(any)
 }
 
 /// Marks batches that are too old; whether there were any.
@@ -164,6 +199,19 @@ fn doom_old(db: &Connection, now: WallTime, keep: &Keep) -> rusqlite::Result<boo
         }
     }
     Ok(any)
+}
+
+/// Deletes the oldest events where they take more than their part of the budget; whether they did.
+fn delete_events(db: &Connection, budget: Bytes) -> rusqlite::Result<bool> {
+    let mut size = db.prepare_cached("SELECT coalesce(sum(length(body)), 0) FROM event")?;
+    let bytes: i64 = size.query_row([], |row| row.get(0))?;
+    if schema::unsigned(bytes) <= budget.get() / EVENTS {
+        return Ok(false);
+    }
+    let mut delete = db.prepare_cached(
+        "DELETE FROM event WHERE id IN (SELECT id FROM event ORDER BY id LIMIT ?1)",
+    )?;
+    Ok(delete.execute([BATCH_ROWS])? > 0)
 }
 
 /// Deletes entities of which no sample is left; the moment before which they were last seen, if

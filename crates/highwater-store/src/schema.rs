@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use highwater_core::units::Bytes;
 use rusqlite::{Connection, OpenFlags};
 
 use crate::error::StoreError;
@@ -23,7 +24,7 @@ const APPLICATION_ID: i64 = 0x6877_7472;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Prepared statements kept: all of them, with room.
-const STATEMENTS: usize = 32;
+const STATEMENTS: usize = 64;
 
 /// Settings of every connection. The page cache is 1 MiB, because the agent promises to stay
 /// below 20 MiB; a tick touches a dozen pages. No mmap: an I/O error on a mapped page is a signal
@@ -104,6 +105,9 @@ fn is_fresh(db: &Connection) -> rusqlite::Result<bool> {
 /// Refuses another program's database, and one of a newer version.
 pub(crate) fn check(db: &Connection, path: &Path) -> Result<(), StoreError> {
     let failed = || StoreError::database(path, "read");
+    if is_fresh(db).map_err(failed())? {
+        return Err(StoreError::Empty { path: path.to_owned() });
+    }
     if number(db, "application_id").map_err(failed())? != APPLICATION_ID {
         return Err(StoreError::Foreign { path: path.to_owned() });
     }
@@ -130,10 +134,20 @@ pub(crate) fn checkpoint(db: &Connection) -> rusqlite::Result<()> {
     db.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
 }
 
+/// The longest that the log gets unless a reader is in the way.
+pub(crate) fn longest_log(budget: Bytes) -> Bytes {
+    Bytes::new(unsigned(log_pages(budget).saturating_mul(2 * 4096)))
+}
+
+/// The log may take a sixteenth of a small budget.
+fn log_pages(budget: Bytes) -> i64 {
+    signed(budget.get() / 16 / 4096).clamp(LEAST_LOG_PAGES, MOST_LOG_PAGES)
+}
+
 /// Bounds the log: it is moved into the file at so many pages at the latest, and cut back to twice
 /// as many after a reader or a large transaction let it grow.
-pub(crate) fn bound_log(db: &Connection, pages: u64) -> rusqlite::Result<()> {
-    let pages = signed(pages).clamp(LEAST_LOG_PAGES, MOST_LOG_PAGES);
+pub(crate) fn bound_log(db: &Connection, budget: Bytes) -> rusqlite::Result<()> {
+    let pages = log_pages(budget);
     db.query_row(&format!("PRAGMA wal_autocheckpoint = {pages}"), [], |_| Ok(()))?;
     let limit = pages.saturating_mul(2 * 4096);
     db.query_row(&format!("PRAGMA journal_size_limit = {limit}"), [], |_| Ok(()))

@@ -13,7 +13,7 @@ use rusqlite::{Connection, params};
 use crate::batch::{Batch, Sheet, State, Tier, next_batch};
 use crate::codec::{ABSENT, Aspect, Form, Key, SheetWriter, times};
 use crate::entity::{Group, Scope};
-use crate::error::wrapped;
+use crate::error::{unless_damaged, wrapped};
 use crate::store::Tick;
 use crate::tick::{Damage, Unpacker};
 
@@ -71,10 +71,12 @@ impl Sealing {
         let (mut ticks, mut of): (Option<Pair>, Option<Pair>) = (None, None);
         let (mut count, mut damaged) = (0, 0);
         while let Some(row) = rows.next()? {
-            let scope = Scope::of_number(row.get(4)?);
-            let (id, at_ms, era, boot_us) = (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?);
-            let crc = scope.map(|scope| Tick { id, at_ms, era, boot_us, scope }.crc());
-            if crc != Some(row.get(5)?) {
+            let id = row.get(0)?;
+            let [at_ms, era, boot_us, scope, crc] =
+                [1, 2, 3, 4, 5].map(|at| row.get::<_, i64>(at).unwrap_or(i64::MIN));
+            let scope = Scope::of_number(scope);
+            let wanted = scope.map(|scope| Tick { id, at_ms, era, boot_us, scope }.crc());
+            if wanted != Some(crc) {
                 // It goes with its neighbours; nothing of it can be believed.
                 damaged += 1;
             } else if of.is_some_and(|of| of != (era, window_of(at_ms))) || count == SEAL_MOST {
@@ -100,7 +102,7 @@ impl Sealing {
     /// Does one step; whether that was the last one.
     pub(crate) fn step(&mut self, db: &Connection) -> rusqlite::Result<bool> {
         if let Some(mut part) = self.part.take() {
-            if part.step(db, &mut self.damaged)? {
+            if part.step(db)? {
                 self.done.push(part.batch);
             } else {
                 self.part = Some(part);
@@ -146,8 +148,11 @@ impl Part {
                 Ok(tick) => {
                     moments.push((id, at_ms));
                     note(&mut entities, tick.ids());
-                    for column in tick.columns().map_while(Result::ok) {
-                        note(&mut metrics, &[column.metric]);
+                    for column in tick.columns() {
+                        match column {
+                            Ok(column) => note(&mut metrics, &[column.metric]),
+                            Err(_) => *damaged += 1,
+                        }
                     }
                 }
                 Err(_) => *damaged += 1,
@@ -180,7 +185,7 @@ impl Part {
     }
 
     /// Writes one sheet; whether that was the last one.
-    fn step(&mut self, db: &Connection, damaged: &mut usize) -> rusqlite::Result<bool> {
+    fn step(&mut self, db: &Connection) -> rusqlite::Result<bool> {
         let (metric, entity) = self.next;
         let room = (GRID / self.moments.len().max(1)).max(1);
         let of_entities = self.entities.len().saturating_sub(entity).min(room);
@@ -194,7 +199,7 @@ impl Part {
             return Ok(true);
         }
         let piece = Piece { metrics: &metrics, entities: &entities };
-        let grid = self.fill(db, &piece, damaged)?;
+        let grid = self.fill(db, &piece)?;
         self.write(db, &piece, &grid)?;
         self.next = if entity + of_entities < self.entities.len() {
             (metric, entity + of_entities)
@@ -205,12 +210,7 @@ impl Part {
     }
 
     /// The numbers of a piece: series by series, a place for each moment.
-    fn fill(
-        &self,
-        db: &Connection,
-        piece: &Piece<'_>,
-        damaged: &mut usize,
-    ) -> rusqlite::Result<Vec<f64>> {
+    fn fill(&self, db: &Connection, piece: &Piece<'_>) -> rusqlite::Result<Vec<f64>> {
         let points = self.moments.len();
         let mut grid = vec![ABSENT; piece.metrics.len() * piece.entities.len() * points];
         let (mut unpacker, mut point) = (Unpacker::default(), 0);
@@ -223,10 +223,9 @@ impl Part {
             while self.moments.get(point).is_some_and(|(at, _)| *at < id) {
                 point += 1;
             }
-            if self.moments.get(point).is_some_and(|(at, _)| *at == id)
-                && piece.take(&mut unpacker, blob, points, point, &mut grid).is_err()
-            {
-                *damaged += 1;
+            if self.moments.get(point).is_some_and(|(at, _)| *at == id) {
+                // A column that cannot be read was counted when the ticks were looked through.
+                let _rest_is_lost = piece.take(&mut unpacker, blob, points, point, &mut grid);
             }
             Ok(())
         })?;
@@ -338,9 +337,13 @@ fn each_blob(
          WHERE id BETWEEN ?1 AND ?2 AND scope = ?3 AND era = ?4 AND {column} IS NOT NULL ORDER BY id"
     ))?;
     let mut rows = select.query(params![first, last, scope.number(), era])?;
-    while let Some(row) = rows.next()? {
+    // Behind a damaged page nothing more of this group is found.
+    while let Some(Some(row)) = unless_damaged(rows.next())? {
         let blob = row.get_ref(2)?.as_blob().unwrap_or_default();
-        visit(row.get(0)?, row.get(1)?, blob)?;
+        if let Some((id, at_ms)) = unless_damaged(row.get(0).and_then(|id| Ok((id, row.get(1)?))))?
+        {
+            visit(id, at_ms, blob)?;
+        }
     }
     Ok(())
 }

@@ -6,6 +6,7 @@ use rusqlite::{Connection, MAIN_DB};
 
 use crate::batch::sheet_crc;
 use crate::codec::{Aspect, BlockReader, Heads, Key};
+use crate::error::unless_damaged;
 
 /// A sealed batch and its sheets.
 #[derive(Debug)]
@@ -72,6 +73,7 @@ impl Source {
         known: &mut Roll,
         damaged: &mut usize,
     ) -> rusqlite::Result<()> {
+        let sorted = known.series.len();
         for place in &mut self.sheets {
             let Some(heads) = heads(db, place.row)? else {
                 *damaged += 1;
@@ -80,15 +82,19 @@ impl Source {
             let keys = || heads.entries.iter().map(|entry| (entry.key.metric, entry.key.entity));
             let (Some(first), Some(last)) = (keys().next(), keys().next_back()) else { continue };
             (place.first, place.last) = (first, last);
-            if keys().any(|key| known.series.binary_search(&key).is_err()) {
-                known.series.extend(keys());
-                known.series.sort_unstable();
-                known.series.dedup();
-            }
+            // What is new stands behind what is known until the whole batch is noted.
+            let known_before = known.series.get(..sorted).unwrap_or_default();
+            let new: Vec<_> =
+                keys().filter(|key| known_before.binary_search(key).is_err()).collect();
+            known.series.extend(new);
             for entity in keys().map(|(_, entity)| entity) {
                 let life = known.lives.entry(entity).or_insert((nth, nth));
                 life.1 = life.1.max(nth);
             }
+        }
+        if known.series.len() > sorted {
+            known.series.sort_unstable();
+            known.series.dedup();
         }
         Ok(())
     }
@@ -114,7 +120,11 @@ impl Source {
             if rows.is_empty() {
                 continue;
             }
-            let body = db.blob_open(MAIN_DB, "sheet", "body", place.row, true)?;
+            let body = db.blob_open(MAIN_DB, "sheet", "body", place.row, true);
+            let Some(body) = unless_damaged(body)? else {
+                *damaged += 1;
+                continue;
+            };
             for of_block in rows.chunk_by(|a, b| a.0 == b.0) {
                 let Some((block, _, _)) = of_block.first() else { continue };
                 let at = heads.blocks.get(usize::try_from(*block).unwrap_or(usize::MAX));
@@ -141,11 +151,12 @@ fn heads(db: &Connection, row: i64) -> rusqlite::Result<Option<Heads>> {
     let mut select = db.prepare_cached(
         "SELECT batch, metric, first_entity, last_entity, crc, heads FROM sheet WHERE id = ?1",
     )?;
-    select.query_row([row], |row| {
+    let heads = select.query_row([row], |row| {
         let heads = row.get_ref(5)?.as_blob().unwrap_or_default();
         let entities = (row.get(2)?, row.get(3)?);
         let crc = sheet_crc(row.get(0)?, row.get(1)?, entities, heads);
         let intact = crc == row.get::<_, i64>(4)?;
         Ok(if intact { Heads::parse(heads).ok() } else { None })
-    })
+    });
+    Ok(unless_damaged(heads)?.flatten())
 }

@@ -148,6 +148,7 @@ impl Store {
         }
         let row = self.boot.map_or(0, |(_, row)| row);
         let mut era = Current::of(&all, self.era, row, (wall_ms, boot_us))?;
+        let begun = era.is_empty();
         let at_ms = era.next(wall_ms, boot_us);
         self.registry.sweep(at_ms);
         self.registry.made = 0;
@@ -161,7 +162,6 @@ impl Store {
             Tick { id: self.next_tick, at_ms, era: era.era.id, boot_us, scope: reading.scope() };
         tick.insert(&all, &self.scratch.blobs)?;
         all.commit()?;
-        let begun = self.era.is_none_or(|before| before.era.id != era.era.id);
         self.chores.added(at_ms, begun);
         self.era = Some(era);
         self.next_tick += 1;

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::builder::{PathBufValueParser, TypedValueParser as _};
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 use highwater_agent::config::{Config, ConfigError, Wrong};
@@ -188,8 +189,9 @@ pub(crate) struct CheckArgs {}
 /// Seal, compact, forget what is past its time, and give the room back now.
 ///
 /// The agent does all this by itself, a little at a time; this is for a recording that no agent
-/// looks after, or to make room at once with narrower limits. Limits are those of the configuration
-/// unless they are given here. Deaths are kept for good.
+/// looks after, or to make room at once with narrower limits. Limits are those of --config, else
+/// those of the agent that recorded last, unless they are given here; they are printed. Deaths are
+/// kept for good.
 ///
 /// Exit status: 0 done; 1 an agent is recording into it, or it cannot be written; 64 usage.
 #[derive(Debug, Default, clap::Args)]
@@ -221,6 +223,7 @@ pub(crate) struct CompactArgs {
 #[derive(Debug, clap::Args)]
 pub(crate) struct ExportArgs {
     /// Write this file; none is overwritten
+    #[arg(value_parser = PathBufValueParser::new().try_map(new_file))]
     pub(crate) file: PathBuf,
     /// Unroll samples into ordinary SQL rows
     #[arg(long)]
@@ -231,6 +234,14 @@ pub(crate) struct ExportArgs {
     /// Only samples and events until then
     #[arg(long, value_name = "TIME", value_parser = since, requires = "plain")]
     pub(crate) until: Option<Since>,
+}
+
+/// A database is written here and there, so it cannot go to standard output.
+fn new_file(path: PathBuf) -> Result<PathBuf, &'static str> {
+    match path.as_os_str().as_encoded_bytes() {
+        b"-" => Err("a database cannot be written to standard output: name a file"),
+        _ => Ok(path),
+    }
 }
 
 /// Print a completion script for a shell.

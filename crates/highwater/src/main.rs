@@ -55,7 +55,10 @@ fn usage(error: &clap::Error) -> ExitCode {
     match (error.exit_code(), printed) {
         (0, Ok(())) => ExitCode::SUCCESS,
         (0, Err(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
-        (0, Err(_)) => ExitCode::FAILURE,
+        (0, Err(error)) => {
+            complain(&anyhow::Error::new(error).context("cannot write to standard output"));
+            ExitCode::FAILURE
+        }
         _ => ExitCode::from(USAGE),
     }
 }
@@ -68,5 +71,5 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 
 /// Nothing can be done about a standard error that is closed.
 pub(crate) fn complain(error: &anyhow::Error) {
-    let _unheard = writeln!(anstream::stderr(), "highwater: {error:#}");
+    let _unheard = writeln!(anstream::stderr(), "highwater: {}", cmd::refusal::said(error));
 }

@@ -266,13 +266,11 @@ fn watch(
 
 /// Waits, with processes that come and go meanwhile if there is to be churn.
 fn wait(span: Duration, churn: Option<&mut Churn>) -> anyhow::Result<()> {
-    match churn {
-        Some(churn) => churn.run(span),
-        None => {
-            thread::sleep(span);
-            Ok(())
-        }
+    if let Some(churn) = churn {
+        return churn.run(span);
     }
+    thread::sleep(span);
+    Ok(())
 }
 
 fn costs(monitors: &[Monitor]) -> anyhow::Result<Vec<Cost>> {

@@ -76,6 +76,27 @@ impl Key {
         }
     }
 
+    /// Whether two configurations differ in it.
+    fn differs(&self, one: &Config, other: &Config) -> bool {
+        let (mut one, mut other) = (one.clone(), other.clone());
+        let (one, other) = (&mut one, &mut other);
+        match &self.kind {
+            Kind::Span(_, slot) => slot(one) != slot(other),
+            Kind::Size(_, slot) => slot(one) != slot(other),
+            Kind::Share(_, slot) => slot(one) != slot(other),
+            Kind::Number(_, slot) => slot(one) != slot(other),
+            Kind::Count(_, slot) => slot(one) != slot(other),
+            Kind::Folders(slot) => slot(one) != slot(other),
+            Kind::Switch(slot) => slot(one) != slot(other),
+            Kind::Address(slot) => slot(one) != slot(other),
+        }
+    }
+
+    /// Whether a change of it waits for the next start: what it says is opened or asked for once.
+    pub fn needs_restart(&self) -> bool {
+        matches!(self.place(), ("web" | "kmsg", _) | ("agent", "lock_memory" | "oom_score_adj"))
+    }
+
     /// Puts `value` where it belongs, or says why it cannot be.
     fn set(&self, config: &mut Config, value: &DeValue<'_>) -> Result<(), String> {
         match &self.kind {
@@ -147,6 +168,14 @@ pub(super) fn read(text: &str, file: &str) -> Result<Config, ConfigError> {
         reading.document(document.get_ref());
     }
     reading.finish()
+}
+
+/// The keys in which two configurations differ.
+pub(super) fn changes<'c>(
+    one: &'c Config,
+    other: &'c Config,
+) -> impl Iterator<Item = &'static Key> + 'c {
+    KEYS.iter().filter(|key| key.differs(one, other))
 }
 
 struct Reading<'t> {

@@ -105,7 +105,18 @@ fn everything_else() -> Config {
             memory_budget: Bytes::from_mib(20),
         },
         kmsg: Kmsg { enabled: false },
+        file: None,
     }
+}
+
+#[test]
+fn what_changed_is_told_key_by_key() {
+    let (usual, other) = (Config::default(), everything_else());
+    assert_eq!(usual.changes(&other).count(), KEYS.len());
+    assert_eq!(other.changes(&other).count(), 0);
+    let late: Vec<_> =
+        usual.changes(&other).filter(|key| key.needs_restart()).map(|key| key.path).collect();
+    assert_eq!(late.len(), 6, "{late:?}");
 }
 
 #[test]
@@ -222,7 +233,9 @@ fn files_are_read_and_what_cannot_be_is_named() {
     let path = dir.path().join("agent.toml");
     assert!(Config::load(&path).unwrap_err().to_string().contains("agent.toml"));
     std::fs::write(&path, "[web]\nenabled = false\n").unwrap();
-    assert!(!Config::load(&path).unwrap().web.enabled);
+    let loaded = Config::load(&path).unwrap();
+    assert!(!loaded.web.enabled);
+    assert_eq!(loaded.file.as_ref(), Some(&path));
     std::fs::write(&path, "[web]\nenabled = 0\n").unwrap();
     let error = Config::load(&path).unwrap_err().to_string();
     assert!(error.contains(&format!("{} line 2", path.display())), "{error}");

@@ -46,19 +46,10 @@ impl Health {
     }
 }
 
-/// An error and what is beneath it, in one line.
+/// An error and its cause, in one line. What is beneath that says the same in other words.
 pub(super) fn reasons(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut beneath = error.source();
-    while let Some(cause) = beneath {
-        // Some errors already say what is beneath them.
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text = format!("{text}: {cause_text}");
-        }
-        beneath = cause.source();
-    }
-    text
+    let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
+    format!("{error}{cause}")
 }
 
 #[cfg(test)]

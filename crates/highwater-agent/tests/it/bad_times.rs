@@ -170,6 +170,7 @@ fn a_full_disk_is_waited_out_in_memory_and_nothing_is_lost() {
     let number = |name: &str| own.iter().find(|thing| thing.metric.name == name).unwrap().value;
     assert!(number("highwater_agent_backlog_readings") >= 5.0);
     assert!(number("highwater_agent_store_errors_total") >= 1.0);
+    assert!(number("highwater_agent_disk_free_bytes") < 1e6, "told, though it may be nothing");
     assert!(number("highwater_agent_store_ok") < 0.5);
 
     fs::remove_file(&filler).unwrap();
@@ -182,6 +183,48 @@ fn a_full_disk_is_waited_out_in_memory_and_nothing_is_lost() {
     assert_complete(&disk.at, taken);
     let status = Status::read(&disk.at).unwrap();
     assert!(!status.is_running && status.trouble.is_none(), "{status:?}");
+}
+
+#[test]
+fn what_could_not_be_written_before_the_end_is_an_event_at_the_next_start() {
+    let Some(disk) = Mounted::tmpfs() else {
+        eprintln!("skipped: nothing can be mounted here; it takes root");
+        return;
+    };
+    let agent = start(&disk.at);
+    let board = agent.board();
+    more(&board, 2);
+    fill(&disk.at.join("filler"));
+    until("the store is full", || {
+        fill(&disk.at.join("more"));
+        !board.is_stored()
+    });
+    more(&board, 3);
+    until("the notice tells all that the page does", || {
+        let waits = backlog(&board);
+        Status::read(&disk.at).is_some_and(|status| status.backlog == waits && waits > 0)
+    });
+    agent.stop();
+    assert!(!board.is_complete());
+    let left = Status::read(&disk.at).unwrap();
+    assert!(left.backlog >= 3 && left.events >= 1, "{left:?}");
+
+    fs::remove_file(disk.at.join("filler")).unwrap();
+    fs::remove_file(disk.at.join("more")).unwrap();
+    let agent = start(&disk.at);
+    more(&agent.board(), 1);
+    agent.stop();
+    assert!(agent_is_complete(&disk.at));
+    let told = told(&disk.at);
+    let (_, note) = told.iter().find(|(what, _)| what == "missed").unwrap();
+    let (readings, events) = (left.backlog, left.events);
+    assert!(note.starts_with(&format!("{readings} readings and {events} event")), "{note}");
+}
+
+/// Nothing waited when the last agent of `dir` ended.
+fn agent_is_complete(dir: &Path) -> bool {
+    let left = Status::read(dir).unwrap();
+    (left.backlog, left.events, left.is_running) == (0, 0, false)
 }
 
 #[test]
@@ -256,6 +299,14 @@ fn a_database_that_is_replaced_or_taken_away_is_noticed_and_recording_goes_on() 
     assert!(path.exists() && board.is_stored());
     assert!(moments(dir.path()).len() >= 3, "at most one reading went with the old file");
 
+    // The old one is read as the message says.
+    let files = fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().path());
+    let log = files.into_iter().find(|path| path.to_string_lossy().contains(".replaced-")).unwrap();
+    let past = tempfile::tempdir().unwrap();
+    fs::copy(old.path().join(FILE_NAME), past.path().join(FILE_NAME)).unwrap();
+    fs::copy(log, past.path().join(format!("{FILE_NAME}-wal"))).unwrap();
+    assert!(moments(past.path()).len() >= 3);
+
     // A backup is put back while the agent runs.
     let backup = old.path().join(FILE_NAME);
     fs::rename(&backup, &path).unwrap();
@@ -268,6 +319,35 @@ fn a_database_that_is_replaced_or_taken_away_is_noticed_and_recording_goes_on() 
     assert!(moments(dir.path()).len() >= 3);
     let integrity = Reader::open(dir.path()).unwrap().caveats();
     assert!(integrity.is_empty(), "{integrity:?}");
+}
+
+#[test]
+fn a_database_that_is_written_over_is_set_aside_and_recording_goes_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join(FILE_NAME);
+    let agent = start(dir.path());
+    let board = agent.board();
+    more(&board, 3);
+    assert!(board.is_complete());
+    // As the shell does it: the file stays the same one.
+    fs::write(&path, "hello\n").unwrap();
+    more(&board, 4);
+    assert_eq!(board.counts().set_aside.load(Ordering::Relaxed), 1);
+    assert!(board.is_stored());
+    agent.stop();
+    assert!(!board.is_complete(), "part of what was seen went with the file");
+    let told = told(dir.path());
+    let (_, note) = told.iter().find(|(what, _)| what == "set-aside").unwrap();
+    let begin = format!("{} was damaged (something else was written over it", path.display());
+    assert!(note.starts_with(&begin), "{note}");
+    let names = fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name());
+    let aside = names
+        .map(|name| name.into_string().unwrap())
+        .find(|name| name.contains(".damaged-") && !name.ends_with("-wal"));
+    let aside = aside.unwrap();
+    assert!(note.contains(&aside), "{note} {aside}");
+    assert_eq!(fs::read(dir.path().join(aside)).unwrap(), b"hello\n", "left as it was found");
+    assert!(moments(dir.path()).len() >= 3);
 }
 
 #[test]
@@ -289,5 +369,7 @@ fn a_damaged_database_is_set_aside_at_the_start_and_the_event_says_so() {
     let names: Vec<_> = names.map(|name| name.into_string().unwrap()).collect();
     let aside = names.iter().find(|name| name.contains(".damaged-")).unwrap();
     assert!(note.contains(aside.as_str()), "{note} {names:?}");
+    let begin = format!("{} was damaged (it is no SQLite database) and set aside", path.display());
+    assert!(note.starts_with(&begin), "{note}");
     assert!(moments(dir.path()).len() >= 2);
 }

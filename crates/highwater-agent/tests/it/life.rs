@@ -52,6 +52,26 @@ fn what_is_recorded_is_private_readable_and_has_a_beginning_and_an_end() {
     }
 }
 
+#[test]
+fn another_programs_database_is_left_alone_and_so_is_its_directory() {
+    let dir = tempfile::tempdir().unwrap();
+    // One page with the header of a database (sqlite.org/fileformat.html) that has an application
+    // id, and no tables.
+    let mut page = b"SQLite format 3\0\x10\x00\x01\x01\x00\x40\x20\x20".to_vec();
+    page.resize(4096, 0);
+    for at in [27, 31, 47, 59, 71, 95] {
+        page[at] = 1;
+    }
+    page[100] = 0x0d;
+    page[105] = 0x10;
+    let path = dir.path().join(highwater_store::FILE_NAME);
+    std::fs::write(&path, &page).unwrap();
+    let refused = start(dir.path()).unwrap_err();
+    assert!(refused.to_string().contains("another program's database"), "{refused}");
+    assert!(!dir.path().join("agent.lock").exists());
+    assert_eq!(std::fs::read(&path).unwrap(), page);
+}
+
 /// The largest number of this name on record.
 fn largest(reader: &Reader, name: &str) -> f64 {
     let matchers = vec![Matcher::is(NAME, name)];

@@ -5,9 +5,10 @@ use std::time::Duration;
 use highwater_core::evidence::{Claim, Evidence};
 use highwater_core::frame::{Frame, MachineSample};
 use highwater_core::limit::Limit;
-use highwater_core::time::{Span, WallTime};
+use highwater_core::time::WallTime;
 use highwater_core::units::{Bytes, Permille};
 
+use super::recorder::ago;
 use super::{Finding, Holder, Memory, PastDeaths, Severity};
 use crate::words;
 
@@ -162,10 +163,10 @@ fn recent_deaths(frame: &Frame, machine: &MachineSample, past: &PastDeaths) -> O
             None => String::new(),
         };
         let text = format!(
-            "{} killed for memory in the last 24 h; the last was {}{whose}, {} ago: highwater why",
+            "{} killed for memory in the last 24 h; the last was {}{whose}, {}: highwater why",
             words::count(recent.len(), "process"),
             last.victim,
-            Span(frame.stamp.wall.since(at))
+            ago(frame.stamp.wall.since(at))
         );
         return Some(finding(Severity::Warning, text, &past.source, at.to_string()));
     }

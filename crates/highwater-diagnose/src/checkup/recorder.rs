@@ -33,6 +33,8 @@ pub struct Recorder {
     pub ten_minutes_from: Option<WallTime>,
     /// Why it cannot write; escaped.
     pub trouble: Option<String>,
+    /// When it left word of itself.
+    pub told: Option<WallTime>,
     /// Readings that wait in its memory.
     pub backlog: u64,
     /// How old the oldest of them is.
@@ -56,8 +58,13 @@ impl Recorder {
         let mut found = Vec::new();
         match (&self.trouble, silent) {
             (Some(why), _) if runs => {
-                let waiting = format!("{} readings wait in memory", self.backlog);
-                let text = format!("the recorder cannot write ({waiting}): {why}");
+                let waiting = match self.backlog {
+                    1 => "1 reading waits in memory".to_owned(),
+                    count => format!("{count} readings wait in memory"),
+                };
+                let age = self.told.map(|told| format!(", as of {}", ago(now.since(told))));
+                let age = age.unwrap_or_default();
+                let text = format!("the recorder runs, but cannot store ({waiting}{age}): {why}");
                 found.push(finding(Severity::Warning, text));
             }
             (_, Some(age)) if runs => {
@@ -90,8 +97,12 @@ impl Recorder {
             None => self.used.to_string(),
         };
         let state = match (self.is_running, &self.trouble) {
-            (Some(true), Some(_)) => format!("cannot write, {} wait", self.backlog),
+            (Some(true), Some(_)) => match self.backlog {
+                1 => "cannot store, 1 waits".to_owned(),
+                count => format!("cannot store, {count} wait"),
+            },
             (Some(false), _) => "not running".to_owned(),
+            (None, _) => "no recorder has left word here".to_owned(),
             _ => String::new(),
         };
         let reach = |name: &str, from: Option<WallTime>| {
@@ -105,6 +116,14 @@ impl Recorder {
             reach("ten minutes", self.ten_minutes_from),
         ];
         parts.into_iter().flatten().collect::<Vec<_>>().join(" · ")
+    }
+}
+
+/// `3 s ago`, `just now`.
+pub(super) fn ago(age: Duration) -> String {
+    match age.as_secs() {
+        0 => "just now".to_owned(),
+        _ => format!("{} ago", Span(age)),
     }
 }
 
@@ -158,10 +177,20 @@ mod tests {
     fn one_that_cannot_write_is_a_warning() {
         let trouble = Some("database or disk is full".to_owned());
         let ill = Recorder { trouble, backlog: 12, ..well() };
-        let text =
-            "the recorder cannot write (12 readings wait in memory): database or disk is full";
+        let text = "the recorder runs, but cannot store (12 readings wait in memory): database or \
+                    disk is full";
         assert_eq!(said(&ill), [(Severity::Warning, text.to_owned())]);
-        assert!(ill.state(NOW).starts_with("cannot write, 12 wait · 23 MiB of 2 GiB"));
+        assert!(ill.state(NOW).starts_with("cannot store, 12 wait · 23 MiB of 2 GiB"));
+        let one = Recorder { backlog: 1, told: Some(ago(Duration::from_secs(3))), ..ill };
+        assert!(said(&one)[0].1.contains("(1 reading waits in memory, as of 3 s ago)"));
+        assert!(one.state(NOW).starts_with("cannot store, 1 waits · "));
+        assert_eq!(super::ago(Duration::from_millis(400)), "just now");
+    }
+
+    #[test]
+    fn a_copy_has_no_recorder() {
+        let copy = Recorder { is_running: None, ..well() };
+        assert!(copy.state(NOW).starts_with("no recorder has left word here · 23 MiB"));
     }
 
     #[test]

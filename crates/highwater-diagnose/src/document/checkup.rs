@@ -25,6 +25,7 @@ pub struct CheckupDocument {
     deaths_gap: Option<String>,
     unlimited: Vec<String>,
     recorder: Option<RecorderDocument>,
+    notes: Vec<String>,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -127,6 +128,7 @@ impl From<&Checkup> for CheckupDocument {
             deaths_gap: checkup.deaths_gap.clone(),
             unlimited: checkup.unlimited.iter().map(|holder| holder.owner.clone()).collect(),
             recorder: checkup.recorder.as_ref().map(recorder),
+            notes: checkup.notes.clone(),
         }
     }
 }

@@ -12,7 +12,7 @@ use highwater_core::thing::names;
 use rustix::fs::{RawDir, SeekFrom};
 
 use super::part::Candidate;
-use super::process::{Held, Missed};
+use super::process::{Held, Missed, refusal};
 use super::reading::{Sight, float, of_process};
 use crate::parse::{number, text};
 
@@ -129,10 +129,7 @@ pub(super) fn read(sight: &mut Sight<'_>, candidates: &[Candidate]) {
         }
     }
     if refused > 0 {
-        let why = format!(
-            "the descriptors of {refused} processes are refused: ptrace rights are missing"
-        );
-        sight.reading.blind(why);
+        sight.reading.blind(refusal("open files", refused.into(), candidates.len()));
     }
 }
 

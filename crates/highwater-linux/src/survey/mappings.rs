@@ -15,7 +15,7 @@ use highwater_core::units::Bytes;
 
 use super::allowance::{Afford, Allowance};
 use super::part::Candidate;
-use super::process::{Held, Missed};
+use super::process::{Held, Missed, refusal};
 use super::reading::{Sight, label, of_process};
 use crate::parse::{number, text};
 
@@ -133,7 +133,7 @@ impl Mappings {
         for candidate in candidates {
             self.tell(sight, candidate, now);
         }
-        self.tell_skipped(sight);
+        self.tell_skipped(sight, candidates.len());
     }
 
     fn turn(
@@ -191,7 +191,7 @@ impl Mappings {
         sight.reading.note(&names::PROCESS_MAPPINGS_AGE, &labels, age);
     }
 
-    fn tell_skipped(&self, sight: &mut Sight<'_>) {
+    fn tell_skipped(&self, sight: &mut Sight<'_>, candidates: usize) {
         let Skipped { budget, too_large, gone, stuck, refused } = self.skipped;
         let all = [
             ("budget", budget),
@@ -205,10 +205,7 @@ impl Mappings {
             sight.reading.count(&names::SURVEY_SKIPPED, &labels, count.into());
         }
         if refused > 0 {
-            let why = format!(
-                "the mappings of {refused} processes are refused: ptrace rights are missing"
-            );
-            sight.reading.blind(why);
+            sight.reading.blind(refusal("mappings", refused.into(), candidates));
         }
     }
 }

@@ -75,9 +75,29 @@ fn refused(error: &io::Error) -> Missed {
     }
 }
 
+/// That the kernel refused `what` of some of the processes that were to be looked into. The others
+/// may have been read, or have ended.
+pub(super) fn refusal(what: &str, refused: u64, of: usize) -> String {
+    let processes = if of == 1 { "process" } else { "processes" };
+    format!("the {what} of {refused} of {of} {processes} are refused: ptrace rights are missing")
+}
+
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
+
+    #[test]
+    fn a_refusal_counts_one_and_many_aright() {
+        assert_eq!(
+            refusal("mappings", 1, 24),
+            "the mappings of 1 of 24 processes are refused: ptrace rights are missing"
+        );
+        assert_eq!(
+            refusal("open files", 1, 1),
+            "the open files of 1 of 1 process are refused: ptrace rights are missing"
+        );
+    }
+
     use highwater_core::id::{Pid, StartTicks};
 
     /// The key of a process that is there.

@@ -348,8 +348,23 @@ impl<'a> Rows<'a> {
             cgroup: maybe(8)?,
             body: text(9)?,
         };
-        Ok(wrong(event.crc() == row.get::<_, i64>(10)?, || "an event".to_owned()))
+        if event.crc() == row.get::<_, i64>(10)? {
+            return Ok(vec![]);
+        }
+        let when = Some((event.at_ms, event.at_ms));
+        Ok(vec![(CHECKSUM.to_owned(), when, lost_event(&event))])
     }
+}
+
+/// Which event a damaged row was, as far as its other columns tell: one of them may be what is
+/// damaged.
+fn lost_event(event: &EventRow<'_>) -> String {
+    if event.kind != "death" {
+        return "an event".to_owned();
+    }
+    let comm = event.comm.unwrap_or("an unnamed process");
+    let pid = event.pid.map(|pid| format!(" (pid {pid})")).unwrap_or_default();
+    format!("a death, by what can be read that of {comm}{pid}")
 }
 
 /// The finding of a wrong checksum.

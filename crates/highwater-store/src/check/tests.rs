@@ -62,7 +62,7 @@ fn damaged_rows_are_listed_with_what_is_lost() {
     let found = reader.select(&ask(RSS, (0, 2 * DAY))).unwrap();
     assert!(!found.is_empty());
     let said = reader.caveats().join("\n");
-    for word in ["sheets", "entities", "eras"] {
+    for word in ["sheets", "entity", "era"] {
         assert!(said.contains(&format!("damaged {word}")), "{said}");
     }
     let twice = reader.caveats();

@@ -53,11 +53,22 @@ impl Damaged {
 
     /// One sentence for each table.
     pub(crate) fn said(&self) -> Vec<String> {
-        let said = |(name, rows): (&&str, &Rows)| {
-            let count = rows.known.len().saturating_add(rows.more);
-            format!("{count} damaged {name} were left out, such as {}", rows.last)
+        let said = |(name, rows): (&&str, &Rows)| match rows.known.len().saturating_add(rows.more) {
+            1 => {
+                format!("1 damaged {} was left out: {}", one_of(name), rows.last)
+            }
+            count => format!("{count} damaged {name} were left out, such as {}", rows.last),
         };
         self.by_table.iter().map(said).collect()
+    }
+}
+
+/// The singular of what a table has.
+fn one_of(rows: &str) -> String {
+    match (rows.strip_suffix("ies"), rows.strip_suffix("ches")) {
+        (Some(stem), _) => format!("{stem}y"),
+        (None, Some(stem)) => format!("{stem}ch"),
+        (None, None) => rows.strip_suffix('s').unwrap_or(rows).to_owned(),
     }
 }
 
@@ -87,6 +98,13 @@ mod tests {
             damaged.note("ticks", id, 0, || format!("number {id}"));
         }
         assert_eq!(damaged.said(), ["2 damaged ticks were left out, such as number 2"]);
+    }
+
+    #[test]
+    fn one_is_said_to_be_one() {
+        let mut damaged = Damaged::default();
+        damaged.note("events", 7, 0, || "number 7".to_owned());
+        assert_eq!(damaged.said(), ["1 damaged event was left out: number 7"]);
     }
 
     #[test]

@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 use rusqlite::{Row, ToSql};
 
 use crate::batch::{BATCH_COLUMNS, Batch, State, Tier};
-use crate::entity::Group;
+use crate::entity::{Group, Scope};
 use crate::era::{self, Window};
 use crate::reader::Reader;
 
@@ -196,7 +196,8 @@ impl Cover {
             let of_tier = batches.iter().filter(|b| b.era == reach.era && b.tier == tier);
             let mut spans_told: Vec<Span> = vec![];
             for batch in of_tier {
-                spans_told.push(told(batch));
+                // A close-up tells of some only, and may be there longer than the rest.
+                spans_told.extend((batch.scope != Scope::CloseUp).then(|| told(batch)));
                 let spans = moments(&open, tier, (batch.first_ms, batch.last_ms), reach);
                 if !spans.is_empty() {
                     let Reach { shift, till, .. } = *reach;

@@ -79,7 +79,10 @@ fn a_log_that_was_cut_short_costs_only_its_end() {
 fn no_history_and_no_permission_say_so() {
     let dir = tempdir().unwrap();
     let missing = Reader::open(dir.path()).unwrap_err().to_string();
-    assert!(missing.contains("no history at") && missing.contains("highwater agent"), "{missing}");
+    assert!(
+        missing.contains("no recording at") && missing.contains("highwater agent"),
+        "{missing}"
+    );
 }
 
 /// In a directory that the reading user may not write, under one of these conditions.

@@ -52,7 +52,7 @@ fn another_programs_database_is_left_alone() {
 fn an_empty_file_becomes_a_history() {
     let dir = tempdir().unwrap();
     fs::write(dir.path().join(FILE_NAME), "").unwrap();
-    assert!(matches!(Reader::open(dir.path()).unwrap_err(), StoreError::Foreign { .. }));
+    assert!(matches!(Reader::open(dir.path()).unwrap_err(), StoreError::Empty { .. }));
     let mut store = Store::open(dir.path()).unwrap();
     store.append(&frame(0), boot()).unwrap();
     let db = Connection::open(store.path()).unwrap();
@@ -83,7 +83,7 @@ fn a_damaged_tick_costs_that_tick_only() {
         let moments: Vec<_> = points(&batch[0]).into_iter().map(|(ms, _)| ms).collect();
         assert_eq!(moments, [0, 2000, 3000], "byte {place}");
         let caveats = reader.caveats();
-        assert!(caveats[0].contains("1 damaged ticks"), "{caveats:?}");
+        assert!(caveats[0].contains("1 damaged tick"), "{caveats:?}");
         let process = select(&reader, "process_threads", &[("pid", "10")], (0, 3000), None);
         assert_eq!(points(&process[0]).len(), 4, "other groups of the tick are whole");
     }

@@ -193,7 +193,7 @@ fn read(dir: &Path, whole: &Whole, what: &str) -> Outcome {
         assert!(whole.events.contains(event), "{what}: another event: {event:?}");
     }
     // Without its era, a sample stands where the clock of then put it, and that is said.
-    if !caveats.iter().any(|caveat| caveat.contains("eras")) {
+    if !caveats.iter().any(|caveat| caveat.contains("damaged era")) {
         for (series, points) in &said {
             let known = whole.points.get(series);
             let Some(known) = known else { panic!("{what}: a series that never was: {series}") };

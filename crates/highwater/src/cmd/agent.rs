@@ -11,7 +11,9 @@ use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};
 
 use anyhow::Context as _;
-use highwater_agent::config::Config;
+use highwater_agent::board::Board;
+use highwater_agent::config::{Config, Key};
+use highwater_agent::notice::waiting;
 use highwater_agent::{Agent, Findings, place};
 use highwater_linux::root::Root;
 use highwater_web::{Detail, Stopper, serve, stopper};
@@ -29,7 +31,7 @@ const STACK_BYTES: usize = 512 * 1024;
 /// Records until SIGTERM or SIGINT.
 pub(crate) fn run(args: &AgentArgs) -> anyhow::Result<ExitCode> {
     if args.print_config {
-        anstream::stdout().write_all(Config::commented_default().as_bytes())?;
+        super::out::page(&Config::commented_default())?;
         return Ok(ExitCode::SUCCESS);
     }
     let config = Source::of(args).load()?;
@@ -40,6 +42,7 @@ pub(crate) fn run(args: &AgentArgs) -> anyhow::Result<ExitCode> {
     // Before any thread starts, so that no signal finds the process unready.
     let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP]).context("cannot wait for signals")?;
     let agent = Agent::start(&Root::live(), &dir, &config)?;
+    let mut current = config.clone();
     let page = open_page(&agent, &config);
     // A closed terminal must not end the recording.
     let _unheard = anstream::stdout().write_all(greeting(&agent, page.as_ref()).as_bytes());
@@ -48,7 +51,7 @@ pub(crate) fn run(args: &AgentArgs) -> anyhow::Result<ExitCode> {
         if signal != SIGHUP {
             break;
         }
-        reload(&agent, args, &config);
+        reload(&agent, args, &config, &mut current);
     }
     let _no_systemd = sd_notify::notify(&[NotifyState::Stopping]);
     if let Ok(page) = page {
@@ -56,16 +59,27 @@ pub(crate) fn run(args: &AgentArgs) -> anyhow::Result<ExitCode> {
     }
     let board = agent.board();
     agent.stop();
-    say(if board.is_stored() {
-        "ended; everything seen is on disk"
-    } else {
-        "ended; the last of what was seen could not be written"
-    });
+    say(&ending(&board));
     anyhow::ensure!(
         !board.has_failed(),
         "a part of the recorder failed; the lines above say which"
     );
     Ok(ExitCode::SUCCESS)
+}
+
+/// What became of what was seen.
+fn ending(board: &Board) -> String {
+    let (readings, events) = board.waiting();
+    if board.is_complete() {
+        "ended; everything seen is on disk".to_owned()
+    } else if readings > 0 || events > 0 {
+        format!("ended; {} could not be written", waiting(readings, events))
+    } else if !board.is_stored() {
+        "ended; the last of what was seen could not be written".to_owned()
+    } else {
+        "ended; what was seen is on disk, except for what the lines above and /metrics told"
+            .to_owned()
+    }
 }
 
 /// Where the configuration comes from, and what the command line puts over it.
@@ -104,21 +118,34 @@ fn load(file: &Path) -> anyhow::Result<Config> {
     Config::load(file).map_err(|error| anyhow::anyhow!("{error}"))
 }
 
-/// Goes on by the configuration as it is now; what was opened at the start stays as it is.
-fn reload(agent: &Agent, args: &AgentArgs, opened: &Config) {
+/// Goes on by the configuration as it is now; what was `opened` at the start stays as it is.
+fn reload(agent: &Agent, args: &AgentArgs, opened: &Config, current: &mut Config) {
     match Source::of(args).load() {
         Ok(config) => {
             agent.reload(&config);
-            let (new, old) = (&config.agent, &opened.agent);
-            let privileges =
-                new.lock_memory != old.lock_memory || new.oom_score_adj != old.oom_score_adj;
-            let later = config.web != opened.web || config.kmsg != opened.kmsg || privileges;
-            let rest = "; [web], [kmsg], agent.lock_memory and agent.oom_score_adj change at the \
-                        next start";
-            say(&format!("configuration read again{}", if later { rest } else { "" }));
+            say(&reloaded(opened, current, &config));
+            *current = config;
         }
         Err(error) => say(&format!("the old configuration stays: {error:#}")),
     }
+}
+
+/// Which keys are different now, and which of them wait for the next start.
+fn reloaded(opened: &Config, before: &Config, now: &Config) -> String {
+    let changed: Vec<_> = now.changes(before).filter(|key| !key.needs_restart()).collect();
+    let later: Vec<_> = now.changes(opened).filter(|key| key.needs_restart()).collect();
+    let list = |keys: &[&Key]| keys.iter().map(|key| key.path).collect::<Vec<_>>().join(", ");
+    let mut text = "configuration read again: ".to_owned();
+    match (changed.as_slice(), later.as_slice()) {
+        ([], []) => text.push_str("nothing changed"),
+        ([], _) => {}
+        (keys, _) => text.extend([&list(keys), " changed"]),
+    }
+    if !later.is_empty() {
+        let between = if changed.is_empty() { "" } else { "; " };
+        text.extend([between, &list(&later), " will change at the next start"]);
+    }
+    text
 }
 
 /// One line of the agent's log; nothing can be done about a standard error that is closed.
@@ -190,4 +217,32 @@ fn greeting(agent: &Agent, page: Result<&Server, &String>) -> String {
     line("type", &format!("highwater checkup{option}   this machine on one screen"));
     line("", &format!("highwater why{option}       the newest death, explained"));
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_of_the_configuration_is_told_key_by_key() {
+        let opened = Config::default();
+        assert_eq!(
+            reloaded(&opened, &opened, &opened),
+            "configuration read again: nothing changed"
+        );
+        let mut now = Config::default();
+        now.store.keep *= 2;
+        assert_eq!(
+            reloaded(&opened, &opened, &now),
+            "configuration read again: store.keep changed"
+        );
+        let before = now.clone();
+        now.sample.every *= 2;
+        now.web.per_process = true;
+        now.agent.lock_memory = false;
+        let text = reloaded(&opened, &before, &now);
+        let later = "web.per_process, agent.lock_memory will change at the next start";
+        assert_eq!(text, format!("configuration read again: sample.every changed; {later}"));
+        assert_eq!(reloaded(&opened, &now, &now), format!("configuration read again: {later}"));
+    }
 }

@@ -1,6 +1,5 @@
 //! `highwater checkup`: one reading of this machine, judged.
 
-use std::io::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -19,7 +18,7 @@ use highwater_linux::root::Root;
 use highwater_linux::sampler::{Sampler, SamplerConfig};
 use highwater_store::Reader;
 
-use super::{history, why};
+use super::{history, out, refusal, why};
 use crate::args::{CheckupArgs, Since, WhyArgs};
 use crate::complain;
 use crate::view::{self, Page};
@@ -57,24 +56,22 @@ fn check(args: &CheckupArgs) -> anyhow::Result<Checkup> {
     let past = past_deaths(&history, &frame);
     let recorder = history.reader.as_ref().and_then(recorder);
     let mut checkup = judge_recorded(&frame, &past, recorder);
+    if let Some(reader) = &history.reader {
+        checkup.notes = history::left_out(reader, &[]);
+    }
     if let Some(dir) = &args.data_dir {
         name_recording(&mut checkup, dir);
     }
     Ok(checkup)
 }
 
-/// `highwater why` must look where the check-up looked.
+/// The commands that are named must look where the check-up looked.
 fn name_recording(checkup: &mut Checkup, dir: &Path) {
-    let dir = escape(dir.as_os_str().as_encoded_bytes());
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "_./+,:@%-".contains(c);
-    let dir = if dir.chars().all(is_plain) {
-        dir.into_owned()
-    } else {
-        format!("'{}'", dir.replace('\'', r"'\''"))
-    };
+    let dir = refusal::quoted(dir);
     for finding in &mut checkup.urgent {
-        if finding.claim.text.ends_with(": highwater why") {
-            finding.claim.text.extend([" --data-dir ", &dir]);
+        let text = &mut finding.claim.text;
+        if text.ends_with(": highwater why") || text.ends_with(": highwater agent") {
+            text.extend([" --data-dir ", &dir]);
         }
     }
 }
@@ -120,7 +117,8 @@ fn recorder(reader: &Reader) -> Option<Recorder> {
     let Some(status) = status else { return Some(base) };
     Some(Recorder {
         budget: status.budget.filter(|budget| *budget > Bytes::ZERO),
-        trouble: status.trouble,
+        trouble: status.trouble.map(|told| refusal::trouble(&told)),
+        told: status.at,
         backlog: status.backlog,
         backlog_age: status.backlog_age,
         slowed: status.slowed,
@@ -147,13 +145,9 @@ fn show(args: &CheckupArgs, checkup: &Checkup) -> anyhow::Result<()> {
     if args.json {
         let mut text = serde_json::to_string_pretty(&CheckupDocument::from(checkup))?;
         text.push('\n');
-        std::io::stdout().write_all(text.as_bytes())?;
-        return Ok(());
+        return out::bytes(text.as_bytes());
     }
-    let mut out = anstream::stdout().lock();
-    out.write_all(view::checkup::page(Page::of_terminal(), checkup).as_bytes())?;
-    out.flush()?;
-    Ok(())
+    out::page(&view::checkup::page(Page::of_terminal(), checkup))
 }
 
 #[cfg(test)]
@@ -162,6 +156,21 @@ mod tests {
     use highwater_diagnose::checkup::judge;
 
     use super::*;
+
+    #[test]
+    fn a_recorder_that_ended_is_started_where_it_was() {
+        let recorder = Recorder {
+            is_running: Some(false),
+            newest: Some(WallTime::from_millis(0)),
+            ..Recorder::default()
+        };
+        let mut frame = Frame::default();
+        frame.stamp.wall = WallTime::from_millis(1_714_207_632_000);
+        let mut checkup = judge_recorded(&frame, &PastDeaths::default(), Some(recorder));
+        name_recording(&mut checkup, Path::new("/srv/x"));
+        let end = ": highwater agent --data-dir /srv/x";
+        assert!(checkup.urgent.iter().any(|finding| finding.claim.text.ends_with(end)));
+    }
 
     #[test]
     fn the_command_names_the_recording_that_was_looked_at() {

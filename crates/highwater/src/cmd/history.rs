@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
 use highwater_agent::place;
 use highwater_store::Reader;
+
+use super::refusal;
 
 /// The recording, if there is one, and what is to be said about it.
 #[derive(Debug, Default)]
@@ -18,8 +19,7 @@ pub(crate) struct History {
 /// Opens the recording: where `chosen` says, else the user's own, else the machine's.
 pub(crate) fn open(chosen: Option<&Path>) -> anyhow::Result<History> {
     if let Some(dir) = chosen {
-        let reader = Reader::open(dir)
-            .with_context(|| format!("cannot read the recording in {}", dir.display()))?;
+        let reader = Reader::open(dir).map_err(|error| refusal::of(dir, error))?;
         return Ok(with(reader, None));
     }
     let own = place::default_dir().ok();
@@ -41,14 +41,20 @@ pub(crate) fn open(chosen: Option<&Path>) -> anyhow::Result<History> {
         match Reader::open(dir) {
             Ok(reader) => return Ok(with(reader, foreign.then_some(dir.as_path()))),
             Err(error) => {
-                let error = anyhow::Error::new(error);
-                let remark =
-                    format!("the recording in {} cannot be read: {error:#}", dir.display());
+                let error = refusal::said(&refusal::of(dir, error));
+                let remark = format!("the recording in {} cannot be read: {error}", dir.display());
                 return Ok(History { reader: None, remarks: vec![remark] });
             }
         }
     }
     Ok(History { reader: None, remarks })
+}
+
+/// What the reader left out since the recording was opened, such as damaged events.
+pub(crate) fn left_out(reader: &Reader, known: &[String]) -> Vec<String> {
+    let dir = reader.path().parent().unwrap_or(reader.path());
+    let new = reader.caveats().into_iter().filter(|caveat| !known.contains(caveat));
+    new.map(|caveat| refusal::explained(caveat, dir)).collect()
 }
 
 fn with(reader: Reader, foreign: Option<&Path>) -> History {

@@ -1,18 +1,18 @@
 //! `highwater completions` and `highwater man`: the command line describes itself.
 
-use std::io::Write as _;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::CommandFactory as _;
 
+use super::out;
 use crate::args::{Args, CompletionsArgs, ManArgs};
 
 /// Prints a completion script.
 pub(crate) fn completions(args: &CompletionsArgs) -> anyhow::Result<ExitCode> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut Args::command(), "highwater", &mut script);
-    std::io::stdout().write_all(&script)?;
+    out::bytes(&script)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -22,7 +22,7 @@ pub(crate) fn man(args: &ManArgs) -> anyhow::Result<ExitCode> {
         None => {
             let mut page = Vec::new();
             clap_mangen::Man::new(described(&args.command)?).render(&mut page)?;
-            std::io::stdout().write_all(&page)?;
+            out::bytes(&page)?;
         }
         Some(dir) => {
             std::fs::create_dir_all(dir)

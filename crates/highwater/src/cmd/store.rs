@@ -8,14 +8,13 @@ mod info;
 mod place;
 mod recorder;
 
-use std::io::{self, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
 
-use highwater_core::text::escape;
-use highwater_store::{Reader, StoreError};
+use highwater_store::Reader;
 use serde::Serialize;
 
+use super::{out, refusal};
 use crate::args::{StoreArgs, StoreCommand};
 use crate::view::Page;
 use crate::view::store as view;
@@ -40,12 +39,7 @@ pub(crate) fn run(args: &StoreArgs) -> anyhow::Result<ExitCode> {
 
 /// The recording in `dir`, open for reading.
 fn opened(dir: &Path) -> anyhow::Result<Reader> {
-    Reader::open(dir).map_err(|error| match &error {
-        StoreError::Io { cause, .. } if cause.kind() == io::ErrorKind::PermissionDenied => {
-            anyhow::Error::new(error).context("only who records and root may read this recording")
-        }
-        _ => anyhow::Error::new(error),
-    })
+    Reader::open(dir).map_err(|error| refusal::of(dir, error))
 }
 
 /// Prints an answer as a page or as a document.
@@ -57,33 +51,7 @@ fn show<T: Serialize>(
     if args.json {
         let mut text = serde_json::to_string_pretty(answer)?;
         text.push('\n');
-        io::stdout().write_all(text.as_bytes())?;
-        return Ok(());
+        return out::bytes(text.as_bytes());
     }
-    let mut out = anstream::stdout().lock();
-    out.write_all(page(Page::of_terminal(), answer).as_bytes())?;
-    out.flush()?;
-    Ok(())
-}
-
-/// A path as one word of a shell's command, to be copied.
-fn quoted(path: &Path) -> String {
-    let path = escape(path.as_os_str().as_encoded_bytes());
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "_./+,:@%-".contains(c);
-    if !path.is_empty() && path.chars().all(is_plain) {
-        return path.into_owned();
-    }
-    format!("'{}'", path.replace('\'', r"'\''"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn paths_are_words_of_a_command() {
-        assert_eq!(quoted(Path::new("/tmp/x.db")), "/tmp/x.db");
-        assert_eq!(quoted(Path::new("my copy.db")), "'my copy.db'");
-        assert_eq!(quoted(Path::new("it's")), r"'it'\''s'");
-    }
+    out::page(&page(Page::of_terminal(), answer))
 }

@@ -69,7 +69,9 @@ fn point(page: Page, finding: &Finding) -> String {
     let mark = Page::paint(style(finding.severity), "■");
     let room = page.width.saturating_sub(4);
     let text = finding.claim.text.as_str();
-    let at = text.find(": highwater why --data-dir ").map_or(text.len(), |at| at + 1);
+    let command = [": highwater why --data-dir ", ": highwater agent --data-dir "];
+    let at = command.iter().find_map(|command| text.find(command));
+    let at = at.map_or(text.len(), |at| at + 1);
     let (said, command) = text.split_at_checked(at).unwrap_or((text, ""));
     let mut lines = wrap::within(said, room, LINES);
     if lines.len() > LINES {
@@ -139,6 +141,9 @@ fn memory(page: Page, checkup: &Checkup) -> String {
     if let Some(recorder) = &checkup.recorder {
         out += &fact(page, "recorder", &recorder.state(checkup.at));
     }
+    if !checkup.notes.is_empty() {
+        out += &fact(page, "left out", &checkup.notes.join(" · "));
+    }
     out
 }
 
@@ -194,8 +199,10 @@ fn deaths(checkup: &Checkup) -> String {
 /// Owners at the left, processes at the right.
 fn holders(page: Page, checkup: &Checkup) -> String {
     let half = page.width.saturating_sub(5) / 2;
-    // The line about the recorder takes the place of one of these.
-    let rows = ROWS.saturating_sub(usize::from(checkup.recorder.is_some()));
+    // The lines about the recorder and what was left out take the places of some of these.
+    let rows = ROWS
+        .saturating_sub(usize::from(checkup.recorder.is_some()))
+        .saturating_sub(usize::from(!checkup.notes.is_empty()));
     let owners = column(
         half,
         "owners: anonymous, limit",
@@ -346,7 +353,9 @@ mod tests {
             limit_owner: Some(format!("/{}", "长".repeat(60))),
         };
         let past = PastDeaths { deaths: vec![death], ..PastDeaths::default() };
-        judge_recorded(&frame, &past, Some(worst_recorder()))
+        let mut checkup = judge_recorded(&frame, &past, Some(worst_recorder()));
+        checkup.notes = vec!["内存".repeat(60), "x".repeat(300)];
+        checkup
     }
 
     fn worst_recorder() -> Recorder {
@@ -505,6 +514,15 @@ mod tests {
     #[test]
     fn the_worst_machine_fits_80_by_24() {
         assert_fits(&page(Page { width: 80 }, &worst()));
+    }
+
+    #[test]
+    fn what_was_left_out_is_said() {
+        let mut checkup = usual();
+        checkup.notes = vec!["1 damaged event was left out: number 7".to_owned()];
+        let text = anstream::adapter::strip_str(&page(Page { width: 80 }, &checkup)).to_string();
+        assert!(text.contains("\n  left out   1 damaged event was left out: number 7\n"), "{text}");
+        assert_fits(&text);
     }
 
     #[test]

@@ -5,11 +5,12 @@ pub(crate) mod compact;
 pub(crate) mod export;
 mod figure;
 pub(crate) mod info;
+pub(crate) mod overview;
 
 use highwater_core::time::WallTime;
 use serde::{Serialize, Serializer};
 
-pub(crate) use figure::grouped;
+pub(crate) use figure::{ago, grouped};
 
 use super::paint::Page;
 use super::wrap;

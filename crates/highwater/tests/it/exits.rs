@@ -174,3 +174,25 @@ fn manual_pages_and_completions_describe_every_command() {
         assert!(String::from_utf8_lossy(&script).contains("checkup"), "{shell}");
     }
 }
+
+#[test]
+fn a_standard_output_that_takes_nothing_is_named() {
+    let log = fixture("v2.log");
+    for args in [
+        &["why", &log][..],
+        &["why", &log, "--json"],
+        &["checkup"],
+        &["agent", "--print-config"],
+        &["man"],
+        &["completions", "bash"],
+    ] {
+        let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+        let done = highwater(args).stdout(full).output().unwrap();
+        let said = String::from_utf8_lossy(&done.stderr).into_owned();
+        assert_eq!(done.status.code(), Some(1), "{args:?}: {said}");
+        assert!(
+            said.starts_with("highwater: cannot write to standard output: "),
+            "{args:?}: {said}"
+        );
+    }
+}

@@ -2,12 +2,12 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-use std::os::unix::process::CommandExt as _;
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::Path;
 use std::process::Output;
 
 use highwater_agent::place::Place;
-use highwater_core::event::{Event, Happening};
+use highwater_core::event::{Death, Event, Happening};
 use highwater_core::frame::{Frame, MachineSample, MemInfo, ProcSample, SlowReadings};
 use highwater_core::id::{Comm, Pid, ProcKey, StartTicks};
 use highwater_core::time::{BootId, BootTime, Stamp, WallTime};
@@ -416,4 +416,143 @@ fn what_was_compacted_is_still_shown_after_the_next_boot() {
     let rebooted = "00000000000000000000000000000002".parse().unwrap();
     store.append(&frame(later, 100), rebooted).unwrap();
     assert!(samples("rebooted.db") > recorded);
+}
+
+/// A death on record whose row has a flipped byte in its name.
+fn damaged_death(dir: &Path) {
+    let mut store = record(dir);
+    let at = stamp(7_200_000, -3_600_000);
+    let (pid, comm) = (Pid::new(28_827), "zzvictim".to_owned());
+    let what = Happening::Death(Death { pid, comm, lines: vec![], kill_line: 0, known: None });
+    let (wall, boot_at) = (at.wall, Some(at.boot));
+    let event = Event { wall, boot: boot_at, boot_id: boot(), key: "kmsg:9".to_owned(), what };
+    store.record(&[event], None).unwrap();
+    store.settle(at, &Keep::default(), &mut |_| {}).unwrap();
+    drop(store);
+    let path = dir.join(FILE_NAME);
+    let mut bytes = fs::read(&path).unwrap();
+    let places = bytes.windows(8).enumerate().filter(|(_, window)| *window == b"zzvictim");
+    let places: Vec<usize> = places.map(|(place, _)| place).collect();
+    // The name stands in a column and in the body; the row's checksum is over both.
+    bytes[*places.last().unwrap() + 2] ^= 1;
+    fs::write(&path, &bytes).unwrap();
+}
+
+#[test]
+fn a_damaged_death_is_spoken_of_wherever_it_is_missed() {
+    let (dir, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    damaged_death(dir.path());
+    let option = format!("(highwater store check --data-dir {})", dir.path().display());
+    let left_out = "1 damaged event was left out";
+    let shown = dir.path().to_str().unwrap();
+    for typed in [&["why", "28827", "--json"][..], &["checkup", "--json"]] {
+        let done = highwater(typed).args(["--data-dir", shown]).output().unwrap();
+        let answer: Value = serde_json::from_slice(&done.stdout).unwrap();
+        let notes = answer["notes"].to_string();
+        assert!(notes.contains(left_out) && notes.contains(&option), "{notes}");
+    }
+    for typed in ["why", "checkup"] {
+        let done = highwater(&[typed, "--data-dir", shown]).output().unwrap();
+        assert!(texts(&done).0.contains(left_out), "{}", texts(&done).0);
+    }
+    let masked = highwater(&["why", "--anonymize", "--data-dir", shown]).output().unwrap();
+    let text = texts(&masked).0;
+    assert!(text.contains(left_out) && !text.contains(shown), "{text}");
+    let (_, checked) = json(dir.path(), &["check"]);
+    let damages = checked["damages"].to_string();
+    assert!(damages.contains("a death, by what can be read that of"), "{damages}");
+    assert!(
+        damages.contains("(pid 28827)") && damages.contains("2024-04-25T00:06:40"),
+        "{damages}"
+    );
+    let file = other.path().join("copy.db");
+    let (code, done) = json(dir.path(), &["export-db", file.to_str().unwrap()]);
+    let notes = done["notes"].to_string();
+    assert_eq!(code, 0);
+    assert!(notes.contains("the recording is damaged in 1 place, and so is the copy"), "{notes}");
+}
+
+#[test]
+fn an_empty_file_and_a_directory_in_its_place_are_called_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join(FILE_NAME);
+    let out = dir.path().join("out.db");
+    let all = [&["info"][..], &["check"], &["compact"], &["export-db", out.to_str().unwrap()]];
+    fs::write(&path, b"").unwrap();
+    for args in all {
+        let (_, said) = texts(&run(dir.path(), args));
+        assert!(said.contains("is empty: nothing was recorded into it yet"), "{args:?}: {said}");
+        let command = format!("`highwater agent --data-dir {}`", dir.path().display());
+        assert!(said.contains(&command), "{args:?}: {said}");
+    }
+    assert_eq!(fs::metadata(&path).unwrap().len(), 0, "nothing is made");
+    fs::remove_file(&path).unwrap();
+    fs::create_dir(&path).unwrap();
+    for args in all {
+        let (_, said) = texts(&run(dir.path(), args));
+        assert!(said.contains("is a directory, where a file should be"), "{args:?}: {said}");
+    }
+    for args in all {
+        let (_, said) = texts(&run(&dir.path().join("none"), args));
+        assert!(said.starts_with("highwater: no such directory: "), "{args:?}: {said}");
+    }
+}
+
+#[test]
+fn compact_names_its_limits_and_what_it_made() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(record(dir.path()));
+    let before = fs::metadata(dir.path().join(FILE_NAME)).unwrap().len();
+    let config = dir.path().join("own.toml");
+    fs::write(&config, "[store]\nkeep = \"400d\"\nkeep_minutes = \"3660d\"\n").unwrap();
+    let typed = ["compact", "--config", config.to_str().unwrap()];
+    let (code, done) = json(dir.path(), &typed);
+    assert_eq!((code, &done["before"]["database_bytes"]), (0, &before.into()), "{done:#}");
+    assert_eq!(done["limits"]["keep_seconds"], 400 * 86_400);
+    let from = done["limits"]["from"].as_str().unwrap();
+    assert_eq!(from, format!("--config {}", config.display()));
+    let tiers = done["tiers"].as_array().unwrap();
+    let made = |tier: &Value| tier["tier"] == "1 min" && tier["before_bytes"] == 0;
+    assert!(tiers.iter().any(made), "{done:#}");
+    let (text, _) = texts(&run(dir.path(), &typed));
+    for words in ["nothing was due", "raw 400 d · 1 min 3660 d", "these are of"] {
+        assert!(text.contains(words), "{words}: {text}");
+    }
+}
+
+#[test]
+fn an_export_of_nothing_says_so_and_one_to_standard_output_is_refused() {
+    let (dir, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    drop(record(dir.path()));
+    let file = other.path().join("none.db");
+    let typed = ["export-db", "--plain", file.to_str().unwrap(), "--since", "1h"];
+    let (code, done) = json(dir.path(), &typed);
+    let note = done["notes"][0].as_str().unwrap();
+    assert_eq!(code, 0);
+    assert!(note.starts_with("nothing on record lies in that range; the recording co"), "{note}");
+    let refused = run(dir.path(), &["export-db", "-"]);
+    let (text, said) = texts(&refused);
+    assert_eq!((refused.status.code(), text.as_str()), (Some(64), ""));
+    assert!(said.contains("cannot be written to standard output"), "{said}");
+}
+
+#[test]
+fn an_export_that_is_interrupted_leaves_no_half_of_a_file() {
+    /// What a terminal sends, and what a service manager does.
+    const SIGNALS: [(&str, i32); 2] = [("-INT", 2), ("-TERM", 15)];
+    let (dir, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    drop(record(dir.path()));
+    for (option, signal) in SIGNALS {
+        let file = other.path().join(format!("{signal}.db"));
+        let mut command = highwater(&["store", "export-db", "--plain"]);
+        let mut child = command.arg(&file).arg("--data-dir").arg(dir.path()).spawn().unwrap();
+        while !file.exists() && child.try_wait().unwrap().is_none() {
+            std::thread::yield_now();
+        }
+        let pid = child.id().to_string();
+        std::process::Command::new("kill").args([option, &pid]).status().unwrap();
+        let ended = child.wait().unwrap();
+        assert!(ended.success() || ended.signal() == Some(signal), "{ended:?}");
+        assert_eq!(file.exists(), ended.success(), "a whole file or none: {ended:?}");
+    }
 }

@@ -48,6 +48,9 @@ pub(crate) struct Options {
     /// Leave the other stores out.
     #[arg(long)]
     alone: bool,
+    /// Keep all samples as they were taken, not only those of the last week as an agent does.
+    #[arg(long)]
+    all_raw: bool,
 }
 
 /// Measures, and prints the tables.
@@ -64,10 +67,14 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     }
     if options.days > 0 {
         let days = Duration::from_hours(24 * u64::from(options.days + 1));
-        let all =
-            Keep { raw: days, minute: days, budget: Bytes::from_mib(1 << 20), ..Keep::default() };
-        let name = format!("{} days, every sample kept", options.days);
-        months::live(&mut replay, &desk.path().join("all"), options.days, &all, &name)?;
+        let usual = Keep { budget: Bytes::from_mib(1 << 20), ..Keep::default() };
+        let (keep, how) = if options.all_raw {
+            (Keep { raw: days, minute: days, ..usual }, "every sample kept")
+        } else {
+            (usual, "kept as an agent keeps them by itself")
+        };
+        let name = format!("{} days, {how}", options.days);
+        months::live(&mut replay, &desk.path().join("all"), options.days, &keep, &name)?;
     }
     Ok(())
 }

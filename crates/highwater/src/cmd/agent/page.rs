@@ -14,13 +14,12 @@ use highwater_web::{Condition, Health, Readings};
 /// The agent's board as the page's source.
 pub(super) struct Page {
     board: Arc<Board>,
-    cadence: Duration,
     kmsg_wanted: bool,
 }
 
 impl Page {
     pub(super) fn new(board: Arc<Board>, config: &Config) -> Self {
-        Self { board, cadence: config.sample.every, kmsg_wanted: config.kmsg.enabled }
+        Self { board, kmsg_wanted: config.kmsg.enabled }
     }
 }
 
@@ -49,7 +48,7 @@ impl Readings for Page {
         let age = Duration::from_micros(counts.backlog_age_us.load(Ordering::Relaxed));
         Health {
             sample_age: self.board.age(clock::now()),
-            cadence: self.cadence,
+            cadence: self.board.every(),
             store: self.board.trouble().map_or(Condition::Ok, Condition::Failing),
             backlog: (backlog > 0).then_some((backlog, age)),
             slowed: self.board.slowed_parts().map(ToOwned::to_owned).collect(),

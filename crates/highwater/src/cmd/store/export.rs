@@ -1,6 +1,10 @@
 //! `highwater store export-db`: a copy, or plain rows.
 
+use std::fs;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::Builder;
 
 use anyhow::Context as _;
 use highwater_agent::clock;
@@ -8,12 +12,15 @@ use highwater_core::series::Selection;
 use highwater_core::text::escape;
 use highwater_core::time::WallTime;
 use highwater_core::units::Bytes;
-use highwater_store::{FILE_NAME, Info, Reader};
+use highwater_store::{FILE_NAME, Reader};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::{Handle, Signals};
 
 use super::bar::Bar;
-use super::info::history;
-use super::quoted;
+use super::info::covered;
 use crate::args::{ExportArgs, Since};
+use crate::cmd::history;
+use crate::cmd::refusal::{self, quoted};
 use crate::view::store::export::Exported;
 use crate::view::store::{DOCUMENT, Stretch, grouped};
 
@@ -39,22 +46,60 @@ pub(super) fn run(args: &ExportArgs, dir: &Path) -> anyhow::Result<Exported> {
         "{} exists, and nothing is overwritten: choose another name",
         escape(file.as_os_str().as_encoded_bytes())
     );
-    let mut exported =
-        if args.plain { plain(&reader, args)? } else { copy(&reader, file, &reader.info()?)? };
+    let part = Part::new(file)?;
+    let exported = if args.plain { plain(&reader, args) } else { copy(&reader, file, dir) };
+    part.settle();
+    let mut exported = exported?;
     exported.bytes = Bytes::new(file.metadata().map_or(0, |data| data.len()));
-    exported.notes = reader.caveats().iter().map(|note| said(note)).collect();
+    let caveats = history::left_out(&reader, &[]);
+    exported.notes.extend(caveats.iter().map(|note| said(note)));
     Ok(exported)
+}
+
+/// A file that is being written: who interrupts that finds no half of it.
+struct Part {
+    begun: Arc<AtomicBool>,
+    signals: Handle,
+}
+
+impl Part {
+    fn new(file: &Path) -> anyhow::Result<Self> {
+        let mut signals = Signals::new([SIGTERM, SIGINT]).context("cannot wait for signals")?;
+        let (begun, handle) = (Arc::new(AtomicBool::new(true)), signals.handle());
+        let (is_begun, file) = (Arc::clone(&begun), file.to_owned());
+        let wait = move || {
+            for signal in &mut signals {
+                if is_begun.load(Ordering::SeqCst) {
+                    // Nothing can be done about a directory that is not to be written any more.
+                    drop(fs::remove_file(&file));
+                }
+                // Ends the process as the signal would have.
+                drop(signal_hook::low_level::emulate_default_handler(signal));
+            }
+        };
+        let builder = Builder::new().name("interrupted".to_owned());
+        builder.spawn(wait).context("cannot wait for signals")?;
+        Ok(Self { begun, signals: handle })
+    }
+
+    /// It is whole, or was removed.
+    fn settle(self) {
+        self.begun.store(false, Ordering::SeqCst);
+        self.signals.close();
+    }
 }
 
 fn said(text: &str) -> String {
     escape(text.as_bytes()).into_owned()
 }
 
-fn copy(reader: &Reader, file: &Path, info: &Info) -> anyhow::Result<Exported> {
+fn copy(reader: &Reader, file: &Path, from: &Path) -> anyhow::Result<Exported> {
+    let info = reader.info()?;
     let mut bar = Bar::new();
     let copied = reader.copy_to(file, &mut |at| bar.at("copying", at.done, at.all));
-    bar.end();
     copied?;
+    let damage = damage(reader, &mut bar, from);
+    bar.end();
     let word = quoted(file);
     let read = match (file.file_name(), file.parent()) {
         (Some(name), Some(dir)) if name == FILE_NAME => {
@@ -67,10 +112,31 @@ fn copy(reader: &Reader, file: &Path, info: &Info) -> anyhow::Result<Exported> {
         samples: None,
         series: None,
         events: None,
-        stretch: history(info),
+        stretch: covered(&info),
+        notes: damage.into_iter().collect(),
         next: vec![format!("sqlite3 {word} \"{DEATHS}\""), read],
         ..begun(reader, file, false)
     })
+}
+
+/// That the copy is damaged as the recording is: pages are copied as they stand.
+fn damage(reader: &Reader, bar: &mut Bar, dir: &Path) -> Option<String> {
+    let checked =
+        reader.check(&mut |at| bar.at(&format!("checking {}", at.doing), at.done, at.all));
+    let check = format!("highwater store check{}", refusal::option(dir));
+    let Ok(report) = checked else {
+        return Some(format!("whether the copy is whole could not be told: {check}"));
+    };
+    let listed = report.structure.len().saturating_add(report.damaged.len());
+    let places = u64::try_from(listed).unwrap_or(u64::MAX).saturating_add(report.more_damaged);
+    let counted = match places {
+        0 => return None,
+        1 => "1 place".to_owned(),
+        _ => format!("{} places", grouped(places)),
+    };
+    Some(format!(
+        "the recording is damaged in {counted}, and so is the copy; what is lost, tells {check}"
+    ))
 }
 
 fn plain(reader: &Reader, args: &ExportArgs) -> anyhow::Result<Exported> {
@@ -94,7 +160,14 @@ fn plain(reader: &Reader, args: &ExportArgs) -> anyhow::Result<Exported> {
     let exported = reader.export_to(&args.file, &selection, BUDGET, tell);
     bar.end();
     let exported = exported.context("nothing is left of what was begun")?;
+    let covered = covered(&reader.info()?).map(|Stretch { from, to }| {
+        format!("; the recording covers {} to {} (UTC)", from.second(), to.second())
+    });
+    let is_empty = exported.samples == 0 && exported.events == 0;
+    let empty = is_empty
+        .then(|| format!("nothing on record lies in that range{}", covered.unwrap_or_default()));
     Ok(Exported {
+        notes: empty.into_iter().collect(),
         samples: Some(exported.samples),
         series: Some(exported.series),
         events: Some(exported.events),

@@ -9,20 +9,20 @@ use highwater_core::text::escape;
 use highwater_core::units::Bytes;
 use highwater_linux::facts::HostFacts;
 use highwater_linux::root::Root;
-use highwater_store::{Info, Level, Reader};
+use highwater_store::{Info, Keep, Level, Reader};
 
 use super::{place, recorder};
 use crate::args::InfoArgs;
-use crate::view::store::info::{Boot, Events, Group, Overview, Size, Step, Tier};
+use crate::cmd::{history, refusal};
+use crate::view::store::overview::{Boot, Events, Group, Overview, Size, Step, Tier};
 use crate::view::store::{DOCUMENT, Moment, Stretch};
 
 /// Everything that is told of the recording in `dir`.
 pub(super) fn gather(args: &InfoArgs, dir: &Path) -> anyhow::Result<Overview> {
-    let kept = place::kept_or_usual(args.config.as_deref())?;
-    let reader = super::opened(dir)?;
-    let last = reader.last_tick()?;
     let status = Status::read(dir);
-    let running = status.as_ref().filter(|status| status.is_running);
+    let reader = super::opened(dir)?;
+    let kept = place::kept_or_usual(dir, args.config.as_deref(), status.as_ref())?;
+    let last = reader.last_tick()?;
     let info = reader.info()?;
     let clock = reader.clock_steps()?.into_iter().map(|step| Step {
         at: Moment(step.at),
@@ -42,28 +42,30 @@ pub(super) fn gather(args: &InfoArgs, dir: &Path) -> anyhow::Result<Overview> {
         path: escape(info.path.as_os_str().as_encoded_bytes()).into_owned(),
         store_schema: info.schema,
         now: Moment(clock::now().wall),
-        history: history(&info),
+        history: covered(&info),
         recorder: recorder::of(dir, status.as_ref(), last, kept.every),
         size: Size {
             database: Bytes::new(info.database_bytes),
             wal: Bytes::new(info.wal_bytes),
             free_inside: Bytes::new(info.free_bytes),
-            budget: Some(running.and_then(|status| status.budget).unwrap_or(kept.store.budget)),
+            budget: Some(kept.keep.budget),
             disk_free: disk_free(dir),
-            disk_floor: Some(kept.store.free_floor),
+            disk_floor: Some(kept.keep.free_floor),
         },
-        tiers: tiers(&info, &kept.store),
+        tiers: tiers(&info, &kept.keep),
+        limits_from: kept.from,
         groups,
         boots,
         clock,
         events,
-        notes: reader.caveats().into_iter().chain(kept.note).collect(),
+        notes: history::left_out(&reader, &[]).into_iter().chain(kept.note).collect(),
+        option: refusal::option(dir),
     })
 }
 
 /// From the oldest moment to the newest reading. A bucket's moment is its end, which may be still
 /// to come, so buckets count only where there are no readings.
-pub(super) fn history(info: &Info) -> Option<Stretch> {
+pub(super) fn covered(info: &Info) -> Option<Stretch> {
     let raw = info.levels.iter().filter(|level| level.tier == 0);
     let newest = raw.map(|level| level.newest).max().or(info.newest);
     info.oldest.zip(newest).map(|(from, to)| Stretch::new(from.min(to), to))
@@ -92,7 +94,7 @@ const fn names(level: &Level) -> (&'static str, &'static str) {
 }
 
 /// All groups of a level together; raw first, newest form first.
-fn tiers(info: &Info, kept: &highwater_agent::config::Store) -> Vec<Tier> {
+pub(super) fn tiers(info: &Info, kept: &Keep) -> Vec<Tier> {
     let mut tiers: Vec<Tier> = Vec::new();
     for level in &info.levels {
         let (tier, form) = names(level);
@@ -109,9 +111,9 @@ fn tiers(info: &Info, kept: &highwater_agent::config::Store) -> Vec<Tier> {
             continue;
         }
         let keep = match level.tier {
-            0 => Some(kept.keep),
-            60 => Some(kept.keep_minutes),
-            600 => Some(kept.keep_ten_minutes),
+            0 => Some(kept.raw),
+            60 => Some(kept.minute),
+            600 => Some(kept.ten_minutes),
             _ => None,
         };
         tiers.push(Tier {

@@ -11,8 +11,9 @@ use highwater_linux::facts::HostFacts;
 use highwater_linux::root::Root;
 use highwater_store::LastTick;
 
+use crate::cmd::refusal;
 use crate::view::store::Moment;
-use crate::view::store::info::{Recorder, State};
+use crate::view::store::overview::{Recorder, State};
 
 /// The lock of a data directory, as [`highwater_agent::place::Place`] takes it.
 const LOCK: &str = "agent.lock";
@@ -34,9 +35,10 @@ pub(super) fn of(
     let status = status.cloned().unwrap_or_default();
     // The kernel does not show locks of another pid namespace, but it keeps them.
     let is_held = pid.is_some() || status.is_running;
+    let cannot_store = status.trouble.is_some();
     let is_late = age.is_none_or(|age| age > every.saturating_mul(MISSED).saturating_add(GRACE));
     Recorder {
-        state: match (is_held, is_late) {
+        state: match (is_held, is_late || cannot_store) {
             (false, _) => State::Stopped,
             (true, true) => State::Stalled,
             (true, false) => State::Recording,
@@ -44,7 +46,8 @@ pub(super) fn of(
         pid,
         last_reading: last.map(|last| Moment(last.wall)),
         age_seconds: age.map(|age| age.as_secs()),
-        trouble: status.trouble.filter(|_| is_held),
+        trouble: status.trouble.filter(|_| is_held).map(|told| refusal::trouble(&told)),
+        told: status.at.map(Moment),
         waiting: status.backlog,
         slowed: if is_held { status.slowed } else { vec![] },
     }
@@ -116,6 +119,20 @@ mod tests {
     fn large_device_numbers_are_taken_apart() {
         assert_eq!(numbers(0x0000_0000_0000_fe01), (0xfe, 1));
         assert_eq!(numbers(0x0000_1000_0010_0100), (0x1001, 0x100));
+    }
+
+    #[test]
+    fn who_cannot_store_does_not_record() {
+        let dir = tempfile::tempdir().unwrap();
+        let now = clock::now();
+        let boot_id = HostFacts::read(&Root::live()).boot_id.unwrap();
+        let last = Some(LastTick { wall: now.wall, boot: now.boot, boot_id });
+        let well = Status { is_running: true, at: Some(now.wall), ..Status::default() };
+        assert_eq!(of(dir.path(), Some(&well), last, GRACE).state, State::Recording);
+        let trouble = Some("disk is full: Error code 13: disk is full".to_owned());
+        let ill = of(dir.path(), Some(&Status { trouble, ..well }), last, GRACE);
+        assert_eq!((ill.state, ill.told), (State::Stalled, Some(Moment(now.wall))));
+        assert!(!ill.trouble.unwrap().contains("Error code"));
     }
 
     #[test]

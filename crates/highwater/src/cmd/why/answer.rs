@@ -1,7 +1,5 @@
 //! The answer: which deaths are wanted, and how they are given, as a page or as JSON.
 
-use std::io::Write as _;
-
 use highwater_core::evidence::Claim;
 use highwater_core::series::SeriesSource;
 use highwater_core::time::WallTime;
@@ -13,7 +11,7 @@ use serde::{Serialize, Serializer};
 use super::episode::{Episode, Found, Rankings, Subject, named, outlines};
 use super::split;
 use crate::args::{Since, WhyArgs};
-use crate::cmd::{mask, target};
+use crate::cmd::{mask, out, target};
 use crate::view::{self, Page};
 
 /// What is to be told.
@@ -77,7 +75,7 @@ impl<'a> Answer<'a> {
         let mut text = view::why::remarks(page, &self.remarks);
         text += &self.text(page);
         text += &written.map(|files| view::written::list(page, &files)).unwrap_or_default();
-        print(&text)
+        out::page(&text)
     }
 
     fn text(&self, page: Page) -> String {
@@ -119,12 +117,10 @@ impl<'a> Answer<'a> {
         notes.extend(repeats);
         notes.extend(rest.iter().cloned().map(bare));
         let document = WhyDocument::with(Deaths(&self), Episodes(&self), notes);
-        let mut out = std::io::BufWriter::new(std::io::stdout().lock());
-        let done = serde_json::to_writer_pretty(&mut out, &Whole { document, written });
-        done.map_err(std::io::Error::from)?;
-        out.write_all(b"\n")?;
-        out.flush()?;
-        Ok(())
+        out::writing(|out| {
+            serde_json::to_writer_pretty(&mut *out, &Whole { document, written })?;
+            out.write_all(b"\n")
+        })
     }
 
     fn explained(&self, subject: &Subject<'a>, rankings: &Rankings<'a>) -> Diagnosis {
@@ -181,14 +177,6 @@ fn table(page: Page, subjects: &[Subject<'_>]) -> String {
     let newest = subjects.iter().rev().take(view::why::ROWS);
     let rows: Vec<Outline<'_>> = newest.map(Subject::outline).collect();
     view::why::table(page, &rows, subjects.len())
-}
-
-/// Prints, with colours only where they are seen.
-fn print(text: &str) -> anyhow::Result<()> {
-    let mut out = anstream::stdout().lock();
-    out.write_all(text.as_bytes())?;
-    out.flush()?;
-    Ok(())
 }
 
 /// The deaths that are wanted.

@@ -16,7 +16,8 @@ use super::absence;
 use super::answer::{Answer, chosen, moment, newest_before};
 use super::episode::{Episode, Found, Recorded, named, outlines, tell_dying};
 use crate::args::WhyArgs;
-use crate::cmd::{history, kernel, target};
+use crate::cmd::history::{self, left_out};
+use crate::cmd::{kernel, refusal, target};
 use crate::view;
 
 /// So many deaths of a recording are looked at, the newest: an answer for a person. Each carries
@@ -27,17 +28,25 @@ pub(crate) fn explained(args: &WhyArgs, name: Option<&str>) -> anyhow::Result<Ex
     let history = history::open(args.data_dir.as_deref())?;
     let mut found = gather(history.reader.as_ref(), args)?;
     found.sight.unreadable = history.reader.is_none() && !history.remarks.is_empty();
+    let left_out = history.reader.iter().flat_map(|reader| left_out(reader, &history.remarks));
+    let left_out: Vec<String> = left_out.collect();
     found.remarks.splice(0..0, history.remarks);
     let choice = chosen(&found, args, name);
     let also = choice.also(args);
     let mut subjects = choice.subjects;
     subjects.retain(|subject| subject.kill.is_some() || name.is_some());
-    let absent = if subjects.is_empty() { absent(&found, args, name)? } else { Vec::new() };
+    let mut absent = if subjects.is_empty() { absent(&found, args, name)? } else { Vec::new() };
+    if !absent.is_empty() && !args.anonymize {
+        absent.extend(history.reader.as_ref().and_then(unstored));
+    }
     let mut remarks = found.remarks.clone();
     if args.anonymize {
         // They name directories.
         remarks.clear();
     }
+    remarks.extend(left_out.into_iter().filter_map(|said| {
+        if args.anonymize { refusal::nameless(&said).map(str::to_owned) } else { Some(said) }
+    }));
     if !subjects.is_empty() {
         let only = |why: &String| format!("only deaths on record are shown: {why}");
         remarks.extend(found.sight.blind.as_ref().map(only));
@@ -68,6 +77,13 @@ fn absent(found: &Found, args: &WhyArgs, name: Option<&str>) -> anyhow::Result<V
     let blind = found.sight.blind.as_ref();
     said.extend(blind.map(|why| format!("Whether it was killed is unknown, because {why}.")));
     Ok(said)
+}
+
+/// That what is not on record yet may be in the memory of its recorder, which cannot store it.
+fn unstored(reader: &Reader) -> Option<String> {
+    let dir = reader.path().parent()?;
+    let why = refusal::unstored(dir, highwater_agent::clock::now().wall)?;
+    Some(format!("The newest deaths may not be on record yet: {why}."))
 }
 
 /// A recording names processes and cgroups in each of its series.
@@ -116,6 +132,7 @@ pub(crate) fn gather(reader: Option<&Reader>, args: &WhyArgs) -> anyhow::Result<
     let mut fresh: Vec<Episode> = fresh.collect();
     tell_dying(&mut fresh);
     found.episodes.extend(fresh);
+    in_order(&mut found.episodes);
     if let Some(since) = args.since {
         let since = moment(since, now.wall);
         let last = newest_before(&found, args).map(|(_, last)| last);
@@ -128,6 +145,14 @@ pub(crate) fn gather(reader: Option<&Reader>, args: &WhyArgs) -> anyhow::Result<
         found.sight.since = Some((since, last));
     }
     Ok(found)
+}
+
+/// Oldest first: what the recording lacks may be older than what it has.
+fn in_order(episodes: &mut [Episode]) {
+    episodes.sort_by_key(|episode| {
+        let recorded = episode.recorded.as_ref().map(|recorded| recorded.wall);
+        recorded.or_else(|| episode.wall())
+    });
 }
 
 /// The newest death on record, whenever it was.
@@ -179,4 +204,28 @@ fn unread(death: &Death, line: u64) -> OomReport {
         ..Kill::default()
     };
     OomReport { kills: vec![kill], ..OomReport::default() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn killed(pid: u32, second: u32) -> Episode {
+        let log = format!(
+            "2026-03-02T04:11:{second:02}.000000+00:00 box kernel: Out of memory: Killed process \
+             {pid} (java) total-vm:8kB, anon-rss:4kB, file-rss:0kB, shmem-rss:0kB\n"
+        );
+        let reports = highwater_oom::read(highwater_log::Stream::new(log.as_bytes()));
+        Episode::of(reports.into_iter().next().unwrap(), "x".to_owned())
+    }
+
+    #[test]
+    fn what_the_recording_lacks_takes_its_place_in_time() {
+        let mut found = Found::default();
+        // Three on record, and then the one that the kernel's log still has.
+        found.episodes.extend([killed(1, 10), killed(3, 30), killed(4, 40), killed(2, 20)]);
+        in_order(&mut found.episodes);
+        let pids = outlines(&found).filter_map(|death| death.victim?.pid);
+        assert_eq!(pids.map(highwater_core::id::Pid::get).collect::<Vec<_>>(), [1, 2, 3, 4]);
+    }
 }

@@ -45,6 +45,14 @@ pub(super) fn counted(count: u64, what: &str) -> String {
     }
 }
 
+/// `3 s ago`, `just now`.
+pub(crate) fn ago(age: Duration) -> String {
+    match age.as_secs() {
+        0 => "just now".to_owned(),
+        seconds => format!("{} ago", Span(Duration::from_secs(seconds))),
+    }
+}
+
 /// What a sample takes: `0.58`; a dash where there is none.
 pub(super) fn per_sample(bytes: Bytes, samples: u64) -> String {
     if samples == 0 {

@@ -9,182 +9,19 @@
 //! Notes                       what stands in the way of complete answers
 //! ```
 
+use std::time::Duration;
+
 use anstyle::Style;
 use highwater_core::time::Span;
 use highwater_core::units::Bytes;
-use serde::Serialize;
 
 use crate::view::draw;
 use crate::view::paint::{BOLD, DIM, GREEN, Page, RED, YELLOW, put};
 use crate::view::wrap;
 
-use super::figure::{count, counted, per_sample, span};
-use super::{Moment, Stretch, fact};
-
-/// Everything that is told. Texts that others chose are escaped already.
-#[derive(Debug, Serialize)]
-pub(crate) struct Overview {
-    /// [`super::DOCUMENT`].
-    pub(crate) schema: u32,
-    /// The file.
-    pub(crate) path: String,
-    /// The version of its tables.
-    pub(crate) store_schema: i64,
-    /// When this was found out.
-    pub(crate) now: Moment,
-    /// From the oldest to the newest moment on record.
-    pub(crate) history: Option<Stretch>,
-    /// Who records.
-    pub(crate) recorder: Recorder,
-    /// What it takes.
-    pub(crate) size: Size,
-    /// One for each level of each tier.
-    pub(crate) tiers: Vec<Tier>,
-    /// One for each kind of thing.
-    pub(crate) groups: Vec<Group>,
-    /// The boots, oldest first.
-    pub(crate) boots: Vec<Boot>,
-    /// Where the wall clock was set, oldest first.
-    pub(crate) clock: Vec<Step>,
-    /// One for each kind of event.
-    pub(crate) events: Vec<Events>,
-    /// What stands in the way of complete answers.
-    pub(crate) notes: Vec<String>,
-}
-
-/// Who records into it.
-#[derive(Debug, Serialize)]
-pub(crate) struct Recorder {
-    /// Whether.
-    pub(crate) state: State,
-    /// The process, if it is known.
-    pub(crate) pid: Option<u32>,
-    /// The newest reading.
-    pub(crate) last_reading: Option<Moment>,
-    /// How old that is.
-    pub(crate) age_seconds: Option<u64>,
-    /// Why its store does not take what it sees.
-    pub(crate) trouble: Option<String>,
-    /// Readings that wait in its memory until it does.
-    #[serde(rename = "waiting_readings")]
-    pub(crate) waiting: u64,
-    /// Parts that it slowed down, because it used too much of a processor.
-    pub(crate) slowed: Vec<String>,
-}
-
-/// Whether an agent records.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum State {
-    /// One has the directory, and its newest reading is fresh.
-    Recording,
-    /// One has the directory, but nothing was stored for a while.
-    Stalled,
-    /// Nobody has the directory.
-    Stopped,
-}
-
-/// What the recording takes, and what it may take.
-#[derive(Debug, Serialize)]
-pub(crate) struct Size {
-    /// The database.
-    #[serde(rename = "database_bytes")]
-    pub(crate) database: Bytes,
-    /// The write-ahead log beside it.
-    #[serde(rename = "wal_bytes")]
-    pub(crate) wal: Bytes,
-    /// Pages of the database that hold nothing.
-    #[serde(rename = "free_inside_bytes")]
-    pub(crate) free_inside: Bytes,
-    /// What both may take together.
-    #[serde(rename = "budget_bytes")]
-    pub(crate) budget: Option<Bytes>,
-    /// What the file system has left for the recorder.
-    #[serde(rename = "disk_free_bytes")]
-    pub(crate) disk_free: Option<Bytes>,
-    /// What the recorder leaves free of it.
-    #[serde(rename = "disk_floor_bytes")]
-    pub(crate) disk_floor: Option<Bytes>,
-}
-
-/// Samples of one resolution, in one form.
-#[derive(Debug, Serialize)]
-pub(crate) struct Tier {
-    /// `raw`, `1 min`, `10 min`.
-    #[serde(rename = "tier")]
-    pub(crate) name: &'static str,
-    /// `fresh`, `sealed`, `daily`.
-    pub(crate) form: &'static str,
-    /// From its oldest to its newest sample.
-    pub(crate) stretch: Option<Stretch>,
-    /// Rows that hold them.
-    pub(crate) rows: u64,
-    /// Samples; `None` where they are not counted.
-    pub(crate) samples: Option<u64>,
-    /// What they take.
-    pub(crate) bytes: Bytes,
-    /// How long they are kept.
-    pub(crate) keep_seconds: Option<u64>,
-}
-
-/// What is recorded of one kind of thing.
-#[derive(Debug, Serialize)]
-pub(crate) struct Group {
-    /// `machine`, `zone`, `cgroup`, `process`, `owner`, `thing`.
-    #[serde(rename = "group")]
-    pub(crate) name: String,
-    /// Things on record.
-    pub(crate) entities: u64,
-    /// What is written down about them.
-    #[serde(rename = "facts_bytes")]
-    pub(crate) facts: Bytes,
-    /// Metrics of each, at most.
-    pub(crate) metrics: u64,
-    /// Series of the newest sealed stretch; `None` where that cannot be read.
-    pub(crate) series: Option<u64>,
-    /// Samples, all tiers together, those aside that are not sealed yet.
-    pub(crate) samples: Option<u64>,
-    /// What those take.
-    #[serde(rename = "sealed_bytes")]
-    pub(crate) sealed: Bytes,
-    /// What it takes, with those that are not sealed yet.
-    pub(crate) bytes: Bytes,
-}
-
-/// A boot of the machine.
-#[derive(Debug, Serialize)]
-pub(crate) struct Boot {
-    /// Its id.
-    pub(crate) id: String,
-    /// When it was first seen.
-    pub(crate) first: Moment,
-    /// It is the one that goes on.
-    pub(crate) current: bool,
-}
-
-/// The wall clock was set.
-#[derive(Debug, Serialize)]
-pub(crate) struct Step {
-    /// What it said then.
-    pub(crate) at: Moment,
-    /// By how much, forward or back.
-    pub(crate) by_ms: i64,
-    /// In which boot.
-    pub(crate) boot: String,
-}
-
-/// Events of one kind.
-#[derive(Debug, Serialize)]
-pub(crate) struct Events {
-    /// Which.
-    pub(crate) kind: String,
-    /// How many.
-    pub(crate) count: u64,
-    /// What they take.
-    pub(crate) bytes: Bytes,
-    /// The oldest and the newest.
-    pub(crate) stretch: Option<Stretch>,
-}
+use super::figure::{ago, count, counted, per_sample, span};
+use super::overview::{Overview, Size, State};
+use super::{Moment, fact};
 
 /// The page.
 pub(crate) fn page(page: Page, told: &Overview) -> String {
@@ -207,20 +44,24 @@ fn summary(page: Page, told: &Overview) -> String {
         None => format!("Nothing on record yet, in {size}."),
     };
     let pid = told.recorder.pid.map(|pid| format!(" (pid {pid})")).unwrap_or_default();
-    let age = told.recorder.age_seconds.map(|age| Span(std::time::Duration::from_secs(age)));
-    let last = age.map(|age| format!(", the last reading {age} ago")).unwrap_or_default();
+    let age = told.recorder.age_seconds.map(|age| ago(Duration::from_secs(age)));
+    let last = age.map(|age| format!(", the last reading {age}")).unwrap_or_default();
+    let (option, trouble) = (&told.option, &told.recorder.trouble);
     let (style, second) = match told.recorder.state {
         State::Recording => (GREEN, format!("An agent{pid} is recording{last}.")),
         State::Stalled => {
-            (RED, format!("An agent{pid} is running, but does not record{last}: highwater checkup"))
+            let what = if trouble.is_some() { "cannot store" } else { "does not record" };
+            let text = format!("An agent{pid} runs, but {what}{last}: highwater checkup{option}");
+            (RED, text)
         }
-        State::Stopped => (YELLOW, format!("No agent is recording{last}: highwater agent")),
+        State::Stopped => (YELLOW, format!("No agent is recording{last}: highwater agent{option}")),
     };
     let mut out = page.item("", &first, BOLD) + &page.item("", &second, style);
-    if let Some(trouble) = &told.recorder.trouble {
+    if let Some(trouble) = trouble {
         let waiting = counted(told.recorder.waiting, "reading");
-        let text =
-            format!("It cannot store what it sees ({waiting} wait in its memory): {trouble}");
+        let age = told.recorder.told.map(|then| ago(told.now.0.since(then.0)));
+        let age = age.map(|age| format!(", as of {age}")).unwrap_or_default();
+        let text = format!("It holds {waiting} in its memory{age}: {trouble}");
         out += &page.item("", &text, RED);
     }
     if !told.recorder.slowed.is_empty() {
@@ -296,9 +137,11 @@ fn tiers(page: Page, told: &Overview) -> String {
     }
     let samples = told.tiers.iter().filter_map(|tier| tier.samples).reduce(u64::saturating_add);
     if let (Some(samples), Some(history)) = (samples, told.history) {
-        let Size { database, wal, free_inside, .. } = told.size;
-        let used = database.saturating_add(wal).saturating_sub(free_inside);
-        let line = reach(page, told, "both files", Some(history.from), Some(samples), used);
+        let uncounted = told.tiers.iter().filter(|tier| tier.samples.is_none());
+        let uncounted: Bytes = uncounted.map(|tier| tier.bytes).sum();
+        let Size { database, free_inside, .. } = told.size;
+        let used = database.saturating_sub(free_inside).saturating_sub(uncounted);
+        let line = reach(page, told, "all sealed", Some(history.from), Some(samples), used);
         put(&mut out, &format!("{}\n", Page::paint(BOLD, &line)));
     }
     out + &kept(page, told)
@@ -333,15 +176,14 @@ fn kept(page: Page, told: &Overview) -> String {
     if kept.is_empty() {
         return String::new();
     }
-    let said = |(tier, keep): &(&str, u64)| {
-        format!("{tier} {}", span(std::time::Duration::from_secs(*keep)))
-    };
+    let said = |(tier, keep): &(&str, u64)| format!("{tier} {}", span(Duration::from_secs(*keep)));
     let all: Vec<String> = kept.iter().map(said).collect();
-    page.item("  ", &format!("kept for: {}", all.join(" · ")), DIM)
+    let all = all.join(" · ");
+    page.item("  ", &format!("kept for: {all}; limits of {}", told.limits_from), DIM)
 }
 
 fn groups(page: Page, told: &Overview) -> String {
-    let mut out = page.head("What is recorded", "");
+    let mut out = page.head("What is recorded", "sealed; what is fresh is not counted yet");
     let head = ["", "seen", "series", "samples", "size", "B/sample"];
     put(&mut out, &format!("{}\n", Page::paint(DIM, &row(page, head))));
     for group in &told.groups {
@@ -350,7 +192,7 @@ fn groups(page: Page, told: &Overview) -> String {
             &count(group.entities),
             &dash(group.series.map(count)),
             &dash(group.samples.map(count)),
-            &group.bytes.to_string(),
+            &group.sealed.to_string(),
             &per_sample(group.sealed, group.samples.unwrap_or(0)),
         ];
         put(&mut out, &format!("{}\n", row(page, cells)));
@@ -367,12 +209,12 @@ fn past(page: Page, told: &Overview) -> String {
     for boot in told.boots.iter().rev().take(ROWS) {
         let now = if boot.current { ", this one" } else { "" };
         let id: String = boot.id.chars().take(8).collect();
-        out += &fact(page, "boot", &format!("{}  {id}…{now}", boot.first.second()));
+        out += &fact(page, "boot", &format!("first seen {}, {id}…{now}", boot.first.second()));
     }
     out += &earlier(page, told.boots.len());
     for step in told.clock.iter().rev().take(ROWS) {
         let way = if step.by_ms < 0 { "back" } else { "forward" };
-        let by = Span(std::time::Duration::from_millis(step.by_ms.unsigned_abs()));
+        let by = Span(Duration::from_millis(step.by_ms.unsigned_abs()));
         let said = format!("{}  set {way} by {by}", step.at.second());
         out += &page.item(&format!("  {} ", wrap::left("clock", super::NAME)), &said, YELLOW);
     }
@@ -407,6 +249,8 @@ mod tests {
     use highwater_core::time::WallTime;
 
     use super::*;
+    use crate::view::store::Stretch;
+    use crate::view::store::overview::{Boot, Events, Group, Recorder, Step, Tier};
 
     const DAY: i64 = 86_400_000;
 
@@ -456,6 +300,7 @@ mod tests {
                 last_reading: Some(at(-3_100)),
                 age_seconds: Some(3),
                 trouble: None,
+                told: Some(at(-1_000)),
                 waiting: 0,
                 slowed: vec![],
             },
@@ -505,7 +350,9 @@ mod tests {
                     stretch: Some(Stretch { from: at(-31 * DAY), to: at(-12 * DAY) }),
                 },
             ],
+            limits_from: "the agent's last run, by /etc/highwater/config.toml".to_owned(),
             notes: vec![],
+            option: String::new(),
         }
     }
 
@@ -531,6 +378,7 @@ mod tests {
             last_reading: Some(at(-400 * DAY)),
             age_seconds: Some(u64::MAX),
             trouble: Some("y".repeat(300)),
+            told: Some(at(-400 * DAY)),
             waiting: u64::MAX,
             slowed: vec!["survey".to_owned(), "close-ups".to_owned()],
         };
@@ -550,6 +398,32 @@ mod tests {
     }
 
     #[test]
+    fn one_that_cannot_store_is_said_not_to_and_how_old_that_is() {
+        let mut told = usual();
+        told.recorder.state = State::Stalled;
+        told.recorder.trouble = Some("the disk is full".to_owned());
+        (told.recorder.waiting, told.recorder.age_seconds) = (1, Some(0));
+        told.option = " --data-dir /x".to_owned();
+        let text = plain(&told, 120);
+        let first = "An agent (pid 812) runs, but cannot store, the last reading just now: \
+                     highwater checkup --data-dir /x\n";
+        assert!(text.contains(first), "{text}");
+        let second = "It holds 1 reading in its memory, as of 1 s ago: the disk is full\n";
+        assert!(text.contains(second), "{text}");
+    }
+
+    #[test]
+    fn samples_and_their_size_are_of_the_same_rows() {
+        let mut told = usual();
+        told.tiers = vec![tier("raw", "fresh", 0, 0, 5_000), tier("raw", "sealed", 1, 100, 800)];
+        told.size.database = Bytes::new(6_000);
+        told.size.free_inside = Bytes::ZERO;
+        let text = plain(&told, 80);
+        let row = text.lines().find(|line| line.contains("all sealed")).unwrap();
+        assert!(row.ends_with("1000 B    10.00"), "{row}");
+    }
+
+    #[test]
     fn an_empty_recording_has_a_page_too() {
         let mut told = usual();
         told.history = None;
@@ -561,6 +435,7 @@ mod tests {
             last_reading: None,
             age_seconds: None,
             trouble: None,
+            told: None,
             waiting: 0,
             slowed: vec![],
         };

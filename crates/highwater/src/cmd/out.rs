@@ -1,0 +1,27 @@
+//! Standard output: what is printed there, and what is said where it takes nothing.
+
+use std::io::{self, Write as _};
+
+use anyhow::Context as _;
+
+/// What failed, ahead of the reason.
+const REFUSED: &str = "cannot write to standard output";
+
+/// Prints a page, with colours only where they are seen.
+pub(crate) fn page(text: &str) -> anyhow::Result<()> {
+    let mut out = anstream::stdout().lock();
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).context(REFUSED)
+}
+
+/// Prints bytes as they are.
+pub(crate) fn bytes(bytes: &[u8]) -> anyhow::Result<()> {
+    writing(|out| out.write_all(bytes))
+}
+
+/// Writes piece by piece.
+pub(crate) fn writing(
+    write: impl FnOnce(&mut dyn io::Write) -> io::Result<()>,
+) -> anyhow::Result<()> {
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    write(&mut out).and_then(|()| out.flush()).context(REFUSED)
+}
