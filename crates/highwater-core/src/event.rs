@@ -1,4 +1,4 @@
-//! Something that happened, as it is kept for good.
+//! Something that happened, as it is kept.
 
 use serde::{Deserialize, Serialize};
 

@@ -190,8 +190,8 @@ pub(crate) struct CheckArgs {}
 ///
 /// The agent does all this by itself, a little at a time; this is for a recording that no agent
 /// looks after, or to make room at once with narrower limits. Limits are those of --config, else
-/// those of the agent that recorded last, unless they are given here; they are printed. Deaths are
-/// kept for good.
+/// those of the agent that recorded last, unless they are given here; they are printed. Deaths
+/// stay, up to a quarter of the budget.
 ///
 /// Exit status: 0 done; 1 an agent is recording into it, or it cannot be written; 64 usage.
 #[derive(Debug, Default, clap::Args)]

@@ -88,7 +88,8 @@ pub const KEYS: &[Key] = &[
     Key {
         path: "store.keep",
         default: "\"7d\"",
-        doc: "How long every reading is kept on disk. Deaths are kept for good.",
+        doc: "How long every reading is kept on disk. Deaths stay for as long as they take less than a \
+              quarter of the budget.",
         kind: Kind::Span(KEEP, |config| &mut config.store.keep),
     },
     Key {
