@@ -13,6 +13,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("highwater-linux", &["highwater-core"]),
     ("highwater-log", &["highwater-core"]),
     ("highwater-oom", &["highwater-core"]),
+    ("highwater-owners", &["highwater-core"]),
     ("highwater-store", &["highwater-core"]),
     ("highwater-diagnose", &["highwater-core", "highwater-log", "highwater-oom"]),
     (
@@ -23,6 +24,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "highwater-linux",
             "highwater-log",
             "highwater-oom",
+            "highwater-owners",
             "highwater-store",
         ],
     ),
@@ -36,6 +38,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "highwater-linux",
             "highwater-log",
             "highwater-oom",
+            "highwater-owners",
             "highwater-store",
             "highwater-web",
         ],

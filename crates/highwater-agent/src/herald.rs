@@ -32,7 +32,7 @@ impl Outline {
                 pid: death.pid,
                 wall: event.wall,
             }),
-            Happening::Recorder { .. } => None,
+            _ => None,
         };
         events.iter().filter_map(outline).collect()
     }

@@ -233,6 +233,7 @@ mod tests {
             continues: false,
             origin: Origin::Kernel,
             caller: None,
+            journal: None,
         };
         progress.take(&line, WallTime::from_millis(ms.try_into().unwrap()), at(ms));
         progress.pass(seq);
@@ -241,7 +242,7 @@ mod tests {
     fn pids(events: &[Event]) -> Vec<u32> {
         let pid = |event: &Event| match &event.what {
             Happening::Death(death) => Some(death.pid.get()),
-            Happening::Recorder { .. } => None,
+            _ => None,
         };
         events.iter().filter_map(pid).collect()
     }
@@ -287,7 +288,7 @@ mod tests {
         assert_eq!(pids(&events), [731, 732]);
         let lines = |event: &Event| match &event.what {
             Happening::Death(death) => death.lines.clone(),
-            Happening::Recorder { .. } => Vec::new(),
+            _ => Vec::new(),
         };
         assert_eq!(lines(&events[0]).len(), 10);
         let second = lines(&events[1]);

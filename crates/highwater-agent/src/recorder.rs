@@ -363,7 +363,7 @@ impl Recorder {
                     bump(&self.board.counts().deaths);
                 }
                 Happening::Recorder { note, .. } if is_told_aloud(&event.what) => log::say(note),
-                Happening::Recorder { .. } => {}
+                Happening::Testimony(_) | Happening::Sight(_) | Happening::Recorder { .. } => {}
             }
         }
         let lines = self.herald.stored(Outline::of_each(events), now);

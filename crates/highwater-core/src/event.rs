@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::id::{CgroupPath, Pid, ProcKey};
 use crate::limit::Limit;
 use crate::line::RecordedLine;
+use crate::testimony::{Testimony, Witness};
 use crate::time::{BootId, BootTime, WallTime};
 use crate::units::Bytes;
 
@@ -30,6 +31,11 @@ pub struct Event {
 pub enum Happening {
     /// A process was killed for memory.
     Death(Death),
+    /// A witness of a death, a start or an end spoke.
+    Testimony(Box<Testimony>),
+    /// Which witnesses the recorder has, from here on: without this nobody could say later what
+    /// would have been heard.
+    Sight(Sight),
     /// The recorder itself began or ended, so that a gap in the history has a name.
     Recorder {
         /// `started`, `stopped`, or `missed`: kernel messages were overwritten before they could
@@ -38,6 +44,30 @@ pub enum Happening {
         /// In plain words.
         note: String,
     },
+}
+
+/// Which witnesses there are.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sight {
+    /// Each witness that may be there; of those that are not, why, and what it would take.
+    pub witnesses: Vec<Presence>,
+}
+
+/// Whether one witness is there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Presence {
+    /// Who.
+    pub witness: Witness,
+    /// Why it is not heard, and what it would take: `needs CAP_NET_ADMIN`; `None`: it is heard.
+    pub absent: Option<String>,
+}
+
+impl Sight {
+    /// Whether this witness is heard; `None` if nothing is known of it.
+    pub fn hears(&self, witness: Witness) -> Option<bool> {
+        let presence = self.witnesses.iter().find(|presence| presence.witness == witness)?;
+        Some(presence.absent.is_none())
+    }
 }
 
 /// A death as it was recorded: the kernel's words, and what the recorder knew at that moment.

@@ -13,6 +13,7 @@ pub mod metric;
 pub mod owner;
 pub mod series;
 pub mod sum;
+pub mod testimony;
 pub mod text;
 pub mod thing;
 pub mod time;

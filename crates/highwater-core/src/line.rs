@@ -26,6 +26,76 @@ pub struct LogLine<'a> {
     pub origin: Origin,
     /// Which task or processor printed it (`CONFIG_PRINTK_CALLER`: `[ T9185]`, `[    C0]`).
     pub caller: Option<Caller>,
+    /// What the journal keeps beside the message; `None` of a line from elsewhere.
+    pub journal: Option<&'a JournalFields>,
+}
+
+/// Fields of a journal entry: those of [`JournalFields::KEPT`] that it has.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct JournalFields {
+    fields: Vec<(&'static str, String)>,
+}
+
+impl JournalFields {
+    /// The fields that tell of an end or a start (systemd.journal-fields(7), the message catalogue).
+    /// Those with an underscore in front are the journal's own word, which no sender can choose.
+    pub const KEPT: &'static [&'static str] = &[
+        "MESSAGE_ID",
+        "UNIT",
+        "USER_UNIT",
+        "INVOCATION_ID",
+        "USER_INVOCATION_ID",
+        "EXIT_CODE",
+        "EXIT_STATUS",
+        "COMMAND",
+        "UNIT_RESULT",
+        "JOB_TYPE",
+        "JOB_RESULT",
+        "N_RESTARTS",
+        "COREDUMP_PID",
+        "COREDUMP_UID",
+        "COREDUMP_SIGNAL",
+        "COREDUMP_COMM",
+        "COREDUMP_UNIT",
+        "COREDUMP_USER_UNIT",
+        "COREDUMP_CGROUP",
+        "CONTAINER_ID_FULL",
+        "CONTAINER_NAME",
+        "_PID",
+        "_UID",
+        "_COMM",
+        "_SYSTEMD_UNIT",
+        "_SYSTEMD_USER_UNIT",
+        "_SYSTEMD_CGROUP",
+        "_TRANSPORT",
+        "_BOOT_ID",
+        "__CURSOR",
+        "__REALTIME_TIMESTAMP",
+    ];
+
+    /// The longest value that is kept.
+    pub const MOST_BYTES: usize = 1024;
+
+    /// Keeps `value` if the field is one that matters: escaped, and cut after
+    /// [`Self::MOST_BYTES`].
+    pub fn keep(&mut self, name: &[u8], value: &[u8]) {
+        let Some(name) = Self::KEPT.iter().find(|kept| kept.as_bytes() == name) else { return };
+        let value = value.get(..Self::MOST_BYTES).unwrap_or(value);
+        if self.get(name).is_none() {
+            self.fields.push((name, crate::text::escape(value).into_owned()));
+        }
+    }
+
+    /// The value of a field.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        let field = self.fields.iter().find(|(known, _)| *known == name)?;
+        Some(&field.1)
+    }
+
+    /// Nothing is kept.
+    pub fn is_empty(&self) -> bool {
+        self.fields.is_empty()
+    }
 }
 
 /// Whose words a line holds, by what its transport vouches for and no sender can choose.
@@ -80,6 +150,7 @@ impl RecordedLine {
             continues: false,
             origin: Origin::Kernel,
             caller: None,
+            journal: None,
         }
     }
 }

@@ -5,8 +5,11 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 /// What a cgroup belongs to.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Owner {
     /// The whole machine.
     Machine,
@@ -21,8 +24,17 @@ pub enum Owner {
     },
     /// A login session: `session-123.scope`.
     Session(String),
-    /// A container, by its 64-digit id.
+    /// A container, by its name; by its 64-digit id where nobody told the name.
     Container(String),
+    /// A container of a Kubernetes pod.
+    Pod {
+        /// The pod's namespace.
+        namespace: String,
+        /// The pod.
+        pod: String,
+        /// The container in it.
+        container: String,
+    },
     /// Any other cgroup, by its path.
     Cgroup(String),
 }
@@ -58,6 +70,7 @@ impl Owner {
             Self::UserUnit { .. } => "user-unit",
             Self::Session(_) => "session",
             Self::Container(_) => "container",
+            Self::Pod { .. } => "pod",
             Self::Cgroup(_) => "cgroup",
         }
     }
@@ -70,6 +83,7 @@ impl Owner {
                 name
             }
             Self::UserUnit { unit, .. } => unit,
+            Self::Pod { pod, .. } => pod,
         }
     }
 
@@ -89,10 +103,10 @@ impl Owner {
         }
     }
 
-    /// The container's id, if it is one.
+    /// The container's name, or its id, if it is one.
     pub fn container(&self) -> Option<&str> {
         match self {
-            Self::Container(id) => Some(id),
+            Self::Container(name) | Self::Pod { container: name, .. } => Some(name),
             _ => None,
         }
     }
@@ -102,8 +116,12 @@ impl Owner {
 fn container_id(part: &str) -> Option<&str> {
     let stem = part.strip_suffix(".scope").unwrap_or(part);
     let id = stem.rsplit_once('-').map_or(stem, |(_, id)| id);
-    let is_id = id.len() == CONTAINER_ID_DIGITS && id.bytes().all(|b| b.is_ascii_hexdigit());
-    is_id.then_some(id)
+    is_container_id(id).then_some(id)
+}
+
+/// Whether this is the id of a container rather than its name.
+pub fn is_container_id(id: &str) -> bool {
+    id.len() == CONTAINER_ID_DIGITS && id.bytes().all(|b| b.is_ascii_hexdigit())
 }
 
 fn is_unit(part: &str) -> bool {
@@ -123,7 +141,13 @@ impl fmt::Display for Owner {
             Self::Machine => f.pad("the machine"),
             Self::Unit(unit) | Self::Session(unit) => f.pad(unit),
             Self::UserUnit { unit, uid } => f.pad(&format!("{unit} of user {uid}")),
-            Self::Container(id) => f.pad(&format!("container {}", id.get(..12).unwrap_or(id))),
+            Self::Container(id) if is_container_id(id) => {
+                f.pad(&format!("container {}", id.get(..12).unwrap_or(id)))
+            }
+            Self::Container(name) => f.pad(&format!("container {name}")),
+            Self::Pod { namespace, pod, container } => {
+                f.pad(&format!("container {container} of pod {namespace}/{pod}"))
+            }
             Self::Cgroup(path) => f.pad(path),
         }
     }

@@ -275,6 +275,7 @@ mod tests {
             continues: false,
             origin: Origin::Program,
             caller: None,
+            journal: None,
         }
     }
 

@@ -50,6 +50,7 @@ impl<'a> Record<'a> {
             continues: self.continues,
             origin: origin(self.facility),
             caller: self.caller,
+            journal: None,
         }
     }
 }

@@ -107,7 +107,19 @@ impl Opener {
         let text = base.get(text.clone()).unwrap_or_default().trim_ascii_end();
         let Facts { wall, boot, seq, continues, origin, caller } = *facts;
         let number = *number;
-        LogLine { number, text, raw, wall, boot, seq, ident, continues, origin, caller }
+        LogLine {
+            number,
+            text,
+            raw,
+            wall,
+            boot,
+            seq,
+            ident,
+            continues,
+            origin,
+            caller,
+            journal: None,
+        }
     }
 
     /// The input is over. `true` if a message was still in the making: `message(b"")` gives it.

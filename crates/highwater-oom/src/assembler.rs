@@ -48,7 +48,7 @@ const PARTS: usize = 256;
 /// let text = b"Out of memory: Killed process 7 (x) total-vm:8kB, anon-rss:4kB, file-rss:0kB";
 /// let line = LogLine {
 ///     number: 1, text, raw: text, wall: None, boot: None, seq: None, ident: None, continues: false,
-///     origin: Origin::Kernel, caller: None,
+///     origin: Origin::Kernel, caller: None, journal: None,
 /// };
 /// let mut assembler = Assembler::new();
 /// assert!(assembler.push(&line).new_kill); // known before anybody can know that nothing follows
@@ -428,6 +428,7 @@ fn hanging<'a>(line: &LogLine<'a>) -> LogLine<'a> {
         boot: None,
         ident: None,
         caller: None,
+        journal: None,
         continues: true,
         ..*line
     }

@@ -84,6 +84,7 @@ impl Held {
             continues: self.continues,
             origin: self.origin,
             caller: self.caller,
+            journal: None,
         }
     }
 
@@ -433,6 +434,7 @@ mod tests {
             continues: false,
             origin: Origin::Unsaid,
             caller: None,
+            journal: None,
         }
     }
 

@@ -158,6 +158,10 @@ impl Facts {
             if let Some(uid) = owner.uid() {
                 set("uid", uid.to_string());
             }
+            if let Owner::Pod { namespace, container, .. } = owner {
+                set("namespace", namespace.clone());
+                set("container", container.clone());
+            }
         }
         Self { labels, ..Self::default() }
     }

@@ -1,7 +1,7 @@
 //! Events as rows, and how far their sources were read.
 
 use highwater_core::event::{Event, Happening};
-use highwater_core::id::Pid;
+use highwater_core::id::{CgroupPath, Pid};
 use highwater_core::time::{BootId, WallTime};
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -30,7 +30,7 @@ pub struct EventFilter {
     pub until: Option<WallTime>,
     /// About this process id.
     pub pid: Option<Pid>,
-    /// Of this kind: `death`, `recorder`.
+    /// Of this kind: `death`, `testimony`, `sight`, `recorder`.
     pub kind: Option<&'static str>,
     /// So many of them at most, the newest ones.
     pub limit: Option<usize>,
@@ -71,16 +71,47 @@ pub(crate) fn insert(
     Ok(new)
 }
 
+/// What an event is about, as its row tells it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Subject<'a> {
+    pub(crate) kind: &'static str,
+    pub(crate) pid: Option<u32>,
+    pub(crate) comm: Option<&'a str>,
+    pub(crate) cgroup: Option<&'a str>,
+}
+
+impl<'a> Subject<'a> {
+    pub(crate) fn of(what: &'a Happening) -> Self {
+        match what {
+            Happening::Death(death) => {
+                let known = death.known.as_ref();
+                Self {
+                    kind: "death",
+                    pid: Some(death.pid.get()),
+                    comm: Some(&death.comm),
+                    cgroup: known.and_then(|known| Some(known.cgroup.as_ref()?.as_str())),
+                }
+            }
+            Happening::Testimony(testimony) => {
+                let about = &testimony.about;
+                Self {
+                    kind: "testimony",
+                    pid: about.pid.map(Pid::get),
+                    comm: about.comm.as_deref(),
+                    cgroup: about.cgroup.as_ref().map(CgroupPath::as_str),
+                }
+            }
+            Happening::Sight(_) => Self { kind: "sight", ..Self::default() },
+            Happening::Recorder { .. } => Self { kind: "recorder", ..Self::default() },
+        }
+    }
+}
+
 fn insert_one(db: &Connection, event: &Event) -> rusqlite::Result<bool> {
     let boot = boot_row(db, event.boot_id, event.wall.millis())?;
     let boot_us = event.boot.map(|boot| schema::signed(boot.micros()));
     let body = serde_json::to_string(&event.what).map_err(wrapped)?;
-    let (kind, death) = match &event.what {
-        Happening::Death(death) => ("death", Some(death)),
-        Happening::Recorder { .. } => ("recorder", None),
-    };
-    let cgroup = death.and_then(|d| Some(d.known.as_ref()?.cgroup.as_ref()?.as_str()));
-    let (pid, comm) = (death.map(|d| d.pid.get()), death.map(|d| d.comm.as_str()));
+    let Subject { kind, pid, comm, cgroup } = Subject::of(&event.what);
     let mut insert = db.prepare_cached(
         "INSERT OR IGNORE INTO event (at_ms, boot, boot_us, kind, key, pid, comm, cgroup, body, crc)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",

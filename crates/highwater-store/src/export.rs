@@ -5,7 +5,7 @@ use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use highwater_core::event::{Event, Happening};
+use highwater_core::event::{Event, Happening, Presence, Sight};
 use highwater_core::series::{NAME, Selection, Series, is_stale};
 use highwater_core::time::WallTime;
 use highwater_core::units::Bytes;
@@ -13,7 +13,7 @@ use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use crate::error::{StoreError, wrapped};
-use crate::event::{EventFilter, StoredEvent};
+use crate::event::{EventFilter, StoredEvent, Subject};
 use crate::reader::Reader;
 use crate::schema;
 
@@ -182,16 +182,28 @@ impl Reader {
     }
 }
 
+/// `kmsg, signals; not docker (no socket at /run/docker.sock)`.
+fn heard(sight: &Sight) -> String {
+    let name = |presence: &Presence| match &presence.absent {
+        None => presence.witness.to_string(),
+        Some(why) => format!("not {} ({why})", presence.witness),
+    };
+    sight.witnesses.iter().map(name).collect::<Vec<_>>().join("; ")
+}
+
 fn put_event(to: &Transaction<'_>, event: &Event) -> rusqlite::Result<()> {
-    let (kind, death, text) = match &event.what {
+    let Subject { kind, pid, comm, cgroup } = Subject::of(&event.what);
+    let text = match &event.what {
         Happening::Death(death) => {
             let lines: Vec<&str> = death.lines.iter().map(|line| line.text.as_str()).collect();
-            ("death", Some(death), lines.join("\n"))
+            lines.join("\n")
         }
-        Happening::Recorder { what, note } => ("recorder", None, format!("{what}: {note}")),
+        Happening::Testimony(testimony) => {
+            format!("{}: {}", testimony.witness, testimony.evidence.text)
+        }
+        Happening::Sight(sight) => heard(sight),
+        Happening::Recorder { what, note } => format!("{what}: {note}"),
     };
-    let cgroup = death.and_then(|death| Some(death.known.as_ref()?.cgroup.as_ref()?.as_str()));
-    let (pid, comm) = (death.map(|d| d.pid.get()), death.map(|d| d.comm.as_str()));
     to.prepare_cached(
         "INSERT INTO event (at_ms, kind, pid, comm, cgroup, text)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6)",

@@ -253,7 +253,7 @@ fn stored(reader: &Reader) -> anyhow::Result<BTreeSet<u32>> {
     ensure!(keys.len() == events.len(), "a death is stored twice");
     let pid = |kept: &highwater_store::StoredEvent| match &kept.event.what {
         highwater_core::event::Happening::Death(death) => Some(death.pid.get()),
-        highwater_core::event::Happening::Recorder { .. } => None,
+        _ => None,
     };
     Ok(events.iter().filter_map(pid).collect())
 }

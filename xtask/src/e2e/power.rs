@@ -264,7 +264,7 @@ fn stored(reader: &Reader) -> anyhow::Result<BTreeSet<(BootId, u32)>> {
     let filter = EventFilter { kind: Some("death"), ..EventFilter::default() };
     let dead = reader.events(&filter)?.into_iter().filter_map(|kept| match kept.event.what {
         Happening::Death(death) => Some((kept.event.boot_id, death.pid.get())),
-        Happening::Recorder { .. } => None,
+        _ => None,
     });
     Ok(dead.collect())
 }

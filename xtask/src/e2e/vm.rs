@@ -112,16 +112,35 @@ fn named(death: &Value) -> (&str, &str) {
     (text("/victim/comm"), text("/cause"))
 }
 
-/// The one that went over the limit, and the one that only shared it.
+/// The one that went over the limit, and those that only shared it: all whom the kernel says that it
+/// killed. Sometimes systemd, which heard of the first, is quicker with the second.
 fn together(results: &Path) -> anyhow::Result<String> {
     let pid = pid(results, "group.pid")?;
+    let said = read(results, "dmesg.txt")?;
+    let mut wanted: Vec<_> = killed_together(&said).collect();
+    wanted.sort_unstable();
+    wanted.dedup();
+    ensure!(wanted.contains(&(pid, "leak")), "the kernel killed {wanted:?}, {pid} not among them");
     let deaths = deaths(results, "why-group.json")?;
-    let mut told: Vec<_> = deaths.iter().map(named).collect();
+    let mut told = Vec::new();
+    for death in &deaths {
+        let (comm, cause) = named(death);
+        ensure!(cause == "kernel-oom-memcg", "{comm} is told as {cause}");
+        told.push((victim(death).context("a death without a pid")?, comm));
+    }
     told.sort_unstable();
-    let wanted = ["leak", "sleep"].map(|comm| (comm, "kernel-oom-memcg"));
-    ensure!(told == wanted, "told are {told:?}");
-    ensure!(deaths.iter().any(|death| victim(death) == Some(pid)), "none has pid {pid}");
-    Ok(format!("pid {pid} and its sibling"))
+    ensure!(told == wanted, "told are {told:?}, the kernel killed {wanted:?}");
+    Ok(format!("{wanted:?}"))
+}
+
+/// Whom the kernel killed because they share a cgroup that dies as one.
+fn killed_together(log: &str) -> impl Iterator<Item = (u64, &str)> {
+    let from = log.lines().skip_while(|line| !line.contains("due to memory.oom.group set"));
+    from.take_while(|line| !line.contains("invoked oom-killer")).filter_map(|line| {
+        let (_, killed) = line.split_once("Killed process ")?;
+        let (pid, named) = killed.split_once(" (")?;
+        Some((pid.parse().ok()?, named.split_once(") total-vm")?.0))
+    })
 }
 
 /// No limit and no shortage: the cause is the person.

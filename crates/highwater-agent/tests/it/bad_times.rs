@@ -115,7 +115,7 @@ fn told(dir: &Path) -> Vec<(String, String)> {
     let events = Reader::open(dir).unwrap().events(&EventFilter::default()).unwrap();
     let own = events.into_iter().filter_map(|stored| match stored.event.what {
         Happening::Recorder { what, note } => Some((what, note)),
-        Happening::Death(_) => None,
+        _ => None,
     });
     own.collect()
 }

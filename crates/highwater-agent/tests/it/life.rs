@@ -38,7 +38,7 @@ fn what_is_recorded_is_private_readable_and_has_a_beginning_and_an_end() {
     let told = reader.events(&EventFilter::default()).unwrap();
     let lives = told.iter().filter_map(|stored| match &stored.event.what {
         Happening::Recorder { what, .. } => Some(what.as_str()),
-        Happening::Death(_) => None,
+        _ => None,
     });
     let lives: Vec<_> = lives.collect();
     assert_eq!((lives.first(), lives.last()), (Some(&"started"), Some(&"stopped")));

@@ -32,6 +32,7 @@ fn by_caller(lines: &[(u32, &str)]) -> Vec<OomReport> {
             continues: false,
             origin: Origin::Kernel,
             caller: Some(Caller::Task(*caller)),
+            journal: None,
         };
         all.extend(assembler.push(&line).finished);
     }

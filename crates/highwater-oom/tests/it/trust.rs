@@ -24,6 +24,7 @@ fn read(lines: &[(Origin, &str)]) -> Vec<OomReport> {
             continues: false,
             origin: *origin,
             caller: None,
+            journal: None,
         };
         all.extend(assembler.push(&line).finished);
     }

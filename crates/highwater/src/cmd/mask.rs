@@ -210,6 +210,7 @@ fn read_again(masks: &mut Masks, episode: &Episode) -> Vec<OomReport> {
         continues: clocks.continues(line),
         origin,
         caller: None,
+        journal: None,
     });
     let mut reports = highwater_oom::read(again.collect::<Vec<_>>().into_iter());
     let olds = Olds::of(report.kills.iter());
