@@ -8,6 +8,7 @@ mod footprint;
 mod monitor;
 mod oom;
 mod store;
+mod witnesses;
 
 /// What is measured.
 #[derive(Debug, Subcommand)]
@@ -22,6 +23,11 @@ pub(crate) enum Bench {
     /// Size and speed of the history, beside other stores.
     #[command(subcommand)]
     Store(store::Store),
+    /// Whether no death is missed while thousands of processes come and go and the journal talks.
+    Witnesses(witnesses::Options),
+    /// A recorded journal that never ends (the noise of `witnesses`).
+    #[command(hide = true)]
+    JournalFeed(witnesses::Feed),
     /// Read one log, or only decompress it (the measured part of `oom`).
     #[command(hide = true)]
     OomRead(oom::Read),
@@ -34,6 +40,8 @@ impl Bench {
             Self::Busy(busy) => busy.run(),
             Self::Oom(options) => oom::run(options),
             Self::Store(store) => store.run(),
+            Self::Witnesses(options) => witnesses::run(options),
+            Self::JournalFeed(feed) => feed.run(),
             Self::OomRead(read) => read.run(),
         }
     }

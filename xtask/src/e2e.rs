@@ -5,6 +5,7 @@ use clap::Subcommand;
 
 pub(crate) mod agent;
 pub(crate) mod crash;
+mod deaths;
 mod dice;
 pub(crate) mod group;
 mod oom;
@@ -20,6 +21,8 @@ pub(crate) enum Scenario {
     Oom,
     /// A unit over its `MemoryMax` in an emulated systemd machine with cgroup v2.
     Vm(vm::Options),
+    /// Every way a service dies, on a systemd machine and in containers here.
+    Deaths(deaths::Options),
     /// The recorder is killed at random moments, hundreds of times.
     Crash(crash::Options),
     /// An emulated machine loses its power at random moments.
@@ -32,6 +35,7 @@ impl Scenario {
         match self {
             Self::Oom => oom::run(&mut board)?,
             Self::Vm(options) => vm::run(options, &mut board)?,
+            Self::Deaths(options) => deaths::run(options, &mut board)?,
             Self::Crash(options) => crash::run(options, &mut board),
             Self::Power(options) => power::run(options, &mut board)?,
         }

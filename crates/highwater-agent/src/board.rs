@@ -12,6 +12,7 @@ use highwater_core::sum::OwnerSample;
 use highwater_core::thing::{Survey, Thing};
 use highwater_core::time::{BootTime, Stamp};
 
+use crate::gallery::Gallery;
 use crate::own;
 use crate::thrift::Step;
 
@@ -23,6 +24,8 @@ pub struct Board {
     counts: Counts,
     trouble: Mutex<Option<String>>,
     threads: Mutex<Vec<ThreadUse>>,
+    /// The witnesses of deaths.
+    gallery: Gallery,
     /// How much the agent goes without, see `thrift`.
     step: AtomicU8,
 }
@@ -222,6 +225,11 @@ impl Board {
         let mut things = lock(&self.survey).things.clone();
         things.extend(own::things(self));
         things
+    }
+
+    /// The witnesses of deaths.
+    pub(crate) fn gallery(&self) -> &Gallery {
+        &self.gallery
     }
 
     pub(crate) fn set_trouble(&self, why: Option<String>) {

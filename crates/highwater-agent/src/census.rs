@@ -8,8 +8,8 @@ use std::mem;
 
 use highwater_core::frame::{Frame, ProcSample, Scope};
 use highwater_core::id::{CgroupPath, Pid};
-use highwater_core::owner::Owner;
 use highwater_core::sum::{OwnerSample, OwnerSum};
+use highwater_owners::Directory;
 
 /// So many paths more than owners are remembered before all are looked up anew: paths below an
 /// owner that stays may come and go for ever.
@@ -27,6 +27,8 @@ pub(crate) struct Census {
     /// Where each owner stands after some have gone.
     moved: Vec<Option<usize>>,
     parents: HashMap<Pid, Offspring>,
+    /// Of which generation the names of containers are.
+    names: u64,
 }
 
 /// The children of one process.
@@ -39,16 +41,24 @@ struct Offspring {
 impl Census {
     /// Fills in the owners and children of a whole frame. A close-up sees only some processes, and
     /// gets neither.
-    pub(crate) fn take(&mut self, frame: &mut Frame) {
+    pub(crate) fn take(&mut self, frame: &mut Frame, directory: &Directory) {
         frame.owners.clear();
         if frame.scope != Scope::Whole {
             return;
+        }
+        let names = directory.generation();
+        if names != self.names {
+            // A container's name was learnt: whoever was known by its id may be called otherwise.
+            self.names = names;
+            self.owners.clear();
+            self.places.clear();
+            self.unknown = None;
         }
         for owner in &mut self.owners {
             owner.sum = OwnerSum::default();
         }
         for process in &frame.processes {
-            let at = self.place(process.cgroup.as_ref());
+            let at = self.place(process.cgroup.as_ref(), directory);
             if let Some(owner) = self.owners.get_mut(at) {
                 owner.sum = owner.sum.plus(OwnerSum::of(process));
             }
@@ -66,7 +76,7 @@ impl Census {
     }
 
     /// Where the owner of the cgroup at `path` stands; a new one gets a place.
-    fn place(&mut self, path: Option<&CgroupPath>) -> usize {
+    fn place(&mut self, path: Option<&CgroupPath>, directory: &Directory) -> usize {
         let known = match path {
             Some(path) => self.places.get(path).copied(),
             None => self.unknown,
@@ -74,7 +84,7 @@ impl Census {
         if let Some(at) = known {
             return at;
         }
-        let owner = path.map(|path| Owner::of_path(path.as_str()));
+        let owner = path.map(|path| directory.owner_of(path.as_str()));
         let at = self.owners.iter().position(|sample| sample.owner == owner).unwrap_or_else(|| {
             self.owners.push(OwnerSample { owner, sum: OwnerSum::default() });
             self.owners.len().saturating_sub(1)
@@ -135,6 +145,8 @@ impl Census {
 
 #[cfg(test)]
 mod tests {
+    use highwater_core::owner::Owner;
+
     use super::*;
     use crate::fixture::process;
     use highwater_core::units::Bytes;
@@ -155,7 +167,7 @@ mod tests {
         let mut counted = at(2, Some("/system.slice/web.service"), 3);
         counted.slow.open_fds = Some(7);
         let mut frame = whole(vec![zombie, at(3, None, 1), counted]);
-        Census::default().take(&mut frame);
+        Census::default().take(&mut frame, &Directory::default());
         let expected = OwnerSum {
             processes: 2,
             zombies: 1,
@@ -174,7 +186,7 @@ mod tests {
         let path =
             |uid| format!("/user.slice/user-{uid}.slice/user@{uid}.service/app.slice/a.service");
         let mut frame = whole(vec![at(1, Some(&path(1000)), 1), at(2, Some(&path(1001)), 1)]);
-        Census::default().take(&mut frame);
+        Census::default().take(&mut frame, &Directory::default());
         assert_eq!(frame.owners.len(), 2);
     }
 
@@ -194,7 +206,7 @@ mod tests {
                     .chain([at(9_999, None, 1)])
                     .collect(),
             );
-            census.take(&mut frame);
+            census.take(&mut frame, &Directory::default());
             assert_eq!(frame.owners.len(), alive.len() + 1, "{:?}", frame.owners);
             for owner in &frame.owners {
                 let wanted = match &owner.owner {
@@ -214,7 +226,7 @@ mod tests {
         (dead.parent, dead.state) = (Pid::new(10), b'Z');
         let child = ProcSample { parent: Pid::new(10), ..process(11, 1) };
         let mut frame = whole(vec![process(10, 1), child, dead]);
-        Census::default().take(&mut frame);
+        Census::default().take(&mut frame, &Directory::default());
         let counts: Vec<_> =
             frame.processes.iter().map(|p| (p.children, p.zombie_children)).collect();
         assert_eq!(counts[0], (Some(2), Some(1)));
@@ -225,14 +237,14 @@ mod tests {
     fn a_close_up_gets_no_sums_since_it_sees_only_some() {
         let mut census = Census::default();
         let mut frame = whole(vec![process(1, 1)]);
-        census.take(&mut frame);
+        census.take(&mut frame, &Directory::default());
         census.take_back(&mut frame);
         let mut close = Frame { scope: Scope::CloseUp, ..whole(vec![process(1, 1)]) };
-        census.take(&mut close);
+        census.take(&mut close, &Directory::default());
         assert!(close.owners.is_empty());
         assert_eq!(close.processes[0].children, None);
         census.take_back(&mut close);
-        census.take(&mut frame);
+        census.take(&mut frame, &Directory::default());
         assert_eq!(frame.owners.len(), 1);
     }
 
@@ -242,7 +254,7 @@ mod tests {
         for n in 0..2 * SPARE_PATHS + 10 {
             let path = format!("/system.slice/a.service/{n}");
             let mut frame = whole(vec![at(1, Some(&path), 1)]);
-            census.take(&mut frame);
+            census.take(&mut frame, &Directory::default());
             census.take_back(&mut frame);
         }
         assert!(census.places.len() <= SPARE_PATHS + 2, "{}", census.places.len());

@@ -41,6 +41,8 @@ pub struct Config {
     pub agent: Own,
     /// The kernel's messages.
     pub kmsg: Kmsg,
+    /// Who else tells of deaths.
+    pub witness: Witnesses,
     /// The file that it was read from; `None`: from none.
     pub file: Option<PathBuf>,
 }
@@ -199,6 +201,56 @@ pub struct Kmsg {
 impl Default for Kmsg {
     fn default() -> Self {
         Self { enabled: true }
+    }
+}
+
+/// `[witness]`: who else tells of deaths.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own in the file")]
+pub struct Witnesses {
+    /// The kernel's tracepoint of signals.
+    pub signals: bool,
+    /// The kernel's process events.
+    pub processes: bool,
+    /// The events of memory cgroups.
+    pub cgroups: bool,
+    /// systemd's journal.
+    pub journal: bool,
+    /// systemd over D-Bus.
+    pub systemd: bool,
+    /// Docker's socket; empty: none.
+    pub docker_socket: String,
+    /// Podman's socket; empty: none.
+    pub podman_socket: String,
+    /// The kubelet or the API server; empty: none.
+    pub kubelet: String,
+    /// The token that is shown there.
+    pub kubelet_token_file: String,
+    /// By whom it is known.
+    pub kubelet_ca_file: String,
+    /// It is believed without that.
+    pub kubelet_insecure: bool,
+    /// auditd's log; empty: none.
+    pub audit_log: String,
+}
+
+impl Default for Witnesses {
+    fn default() -> Self {
+        let account = "/var/run/secrets/kubernetes.io/serviceaccount";
+        Self {
+            signals: true,
+            processes: true,
+            cgroups: true,
+            journal: true,
+            systemd: true,
+            docker_socket: "/var/run/docker.sock".to_owned(),
+            podman_socket: "/run/podman/podman.sock".to_owned(),
+            kubelet: String::new(),
+            kubelet_token_file: format!("{account}/token"),
+            kubelet_ca_file: format!("{account}/ca.crt"),
+            kubelet_insecure: false,
+            audit_log: "/var/log/audit/audit.log".to_owned(),
+        }
     }
 }
 

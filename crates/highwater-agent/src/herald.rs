@@ -9,6 +9,7 @@ use std::collections::HashSet;
 use highwater_core::event::{Event, Happening};
 use highwater_core::id::Pid;
 use highwater_core::time::{Stamp, WallTime};
+use highwater_diagnose::inquest::Verdict;
 
 /// So many deaths that were told early are remembered: as many as wait for the store.
 const EARLY: usize = 256;
@@ -126,6 +127,20 @@ impl Herald {
                 first.name, first.wall, last.name, last.wall, last.pid
             ),
         })
+    }
+
+    /// A death that no report of the kernel tells of, unless somebody wanted it.
+    pub(crate) fn verdict(&self, verdict: &Verdict) -> Option<String> {
+        if verdict.cause.is_wanted() || verdict.report.is_some() {
+            return None;
+        }
+        let name = match (&verdict.who.owner, verdict.who.pid) {
+            (_, Some(pid)) => pid.to_string(),
+            (Some(owner), None) => owner.id().to_owned(),
+            (None, None) => String::new(),
+        };
+        let said = verdict.summary.trim_end_matches('.');
+        Some(format!("{said}: highwater why {name}{}", self.option))
     }
 
     /// Whether it was before the agent began, as the wall clock goes now: it may have been set since.

@@ -19,9 +19,12 @@ pub mod place;
 
 mod backlog;
 mod census;
+mod coroner;
+mod crew;
 mod feed;
 #[cfg(test)]
 mod fixture;
+mod gallery;
 mod herald;
 mod keeper;
 mod known;
@@ -37,5 +40,6 @@ mod rounds;
 mod run;
 mod thrift;
 mod watcher;
+mod witness;
 
 pub use run::{Agent, AgentError, Findings};

@@ -13,6 +13,7 @@ use highwater_linux::parse::{stat, statm};
 use highwater_linux::root::Root;
 
 use crate::board::{Board, Counts, ThreadUse};
+use crate::gallery;
 use crate::thrift::Step;
 
 /// A number that is one count of the board.
@@ -131,7 +132,10 @@ static KMSG_OK: Metric =
 
 /// The metrics of the recorder itself.
 pub fn metrics() -> impl Iterator<Item = &'static Metric> {
-    OWN.iter().map(|own| &own.metric).chain([&KEPT, &THREAD_CPU, &SLOWED, &STORE_OK, &KMSG_OK])
+    OWN.iter()
+        .map(|own| &own.metric)
+        .chain([&KEPT, &THREAD_CPU, &SLOWED, &STORE_OK, &KMSG_OK])
+        .chain(gallery::METRICS)
 }
 
 /// The recorder's numbers as they are.
@@ -159,6 +163,7 @@ pub(crate) fn things(board: &Board) -> Vec<Thing> {
     for (metric, state) in [(&STORE_OK, &counts.store_ok), (&KMSG_OK, &counts.kmsg_ok)] {
         things.push(Thing { metric, labels: Labels::default(), value: state_of(state) });
     }
+    board.gallery().add_things(&mut things);
     let from = things.len();
     board.each_thread(&mut |thread| add_thread(&mut things, from, thread));
     things
@@ -284,7 +289,7 @@ mod tests {
         let names: HashSet<_> = metrics().map(|metric| metric.name).collect();
         assert_eq!(names.len(), metrics().count());
         for metric in metrics() {
-            assert!(metric.name.starts_with("highwater_agent_"), "{}", metric.name);
+            assert!(metric.name.starts_with("highwater_"), "{}", metric.name);
             let is_counter = metric.kind == MetricKind::Counter;
             assert_eq!(metric.name.ends_with("_total"), is_counter, "{}", metric.name);
         }

@@ -1,6 +1,6 @@
 //! From the configuration to what each thread goes by.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use highwater_core::units::Bytes;
 use highwater_linux::sampler::{Nearness, SamplerConfig};
@@ -68,7 +68,6 @@ fn tenth_of_disk(dir: &Path) -> Option<Bytes> {
 /// What the survey reads; `None` where it is switched off.
 pub(crate) fn survey(config: &Config, dir: &Path) -> Option<SurveyConfig> {
     let survey = &config.survey;
-    let base = SurveyConfig::default();
     // Millionths of a core are microseconds in a second.
     let us_a_second = survey.mappings_an_hour.as_micros() / 3_600;
     let every = survey.every;
@@ -86,10 +85,15 @@ pub(crate) fn survey(config: &Config, dir: &Path) -> Option<SurveyConfig> {
         data_dir: dir.to_owned(),
         log_dirs: survey.log_folders.clone(),
         log_file_least: survey.log_file_least,
-        docker_socket: base.docker_socket.filter(|_| survey.docker),
+        docker_socket: path(&config.witness.docker_socket).filter(|_| survey.docker),
         mappings_ppm: u32::try_from(us_a_second).unwrap_or(u32::MAX),
         ..SurveyConfig::default()
     })
+}
+
+/// A path that may be empty, which is none.
+pub(crate) fn path(text: &str) -> Option<PathBuf> {
+    (!text.is_empty()).then(|| PathBuf::from(text))
 }
 
 #[cfg(test)]

@@ -16,11 +16,13 @@ use highwater_core::thing::Survey;
 use highwater_core::time::{BootId, BootTime, Stamp};
 use highwater_core::units::{Bytes, Permille};
 use highwater_linux::survey::Candidate;
+use highwater_owners::Directory;
 use highwater_store::{Cursor, Keep};
 
 use crate::board::Board;
 use crate::census::Census;
 use crate::clock;
+use crate::coroner::Coroner;
 use crate::feed::Inbox;
 use crate::herald::{Herald, Outline};
 use crate::keeper::{Keeper, is_told_aloud};
@@ -106,6 +108,12 @@ pub(crate) struct Recorder {
     pub(crate) herald: Herald,
     /// Where it is left for others how the recorder is.
     pub(crate) notice: Notice,
+    /// Joins what the witnesses of a death say.
+    pub(crate) coroner: Coroner,
+    /// The names of containers.
+    pub(crate) directory: Arc<Directory>,
+    /// In which boot this is.
+    pub(crate) boot: BootId,
     /// What is remembered from one whole frame to the next.
     pub(crate) past: Past,
 }
@@ -121,6 +129,8 @@ pub(crate) struct Past {
     was_well: bool,
     is_tight: bool,
     sizes: Vec<(Bytes, usize)>,
+    /// How often a witness had come or gone when that was last recorded.
+    sights: u64,
 }
 
 impl Recorder {
@@ -181,7 +191,7 @@ impl Recorder {
     fn frame(&mut self, mut frame: Box<Frame>) {
         let now = clock::now();
         let (scope, stamp) = (frame.scope, frame.stamp);
-        self.census.take(&mut frame);
+        self.census.take(&mut frame, &self.directory);
         self.board.publish(&frame);
         if scope == Scope::Whole {
             self.pick(&frame);
@@ -200,6 +210,26 @@ impl Recorder {
             self.mind_the_clock(stamp);
             self.mind_use(now);
             if let Some(line) = self.herald.summary() {
+                log::say(&line);
+            }
+            self.hold_inquest(now);
+        }
+    }
+
+    /// Records who is heard, where that changed, and tells of the deaths that have settled.
+    fn hold_inquest(&mut self, now: Stamp) {
+        let gallery = self.board.gallery();
+        let changes = gallery.changes();
+        if changes != self.past.sights {
+            self.past.sights = changes;
+            let what = Happening::Sight(gallery.sight());
+            let key = format!("sight:{}", now.boot.micros());
+            let (wall, boot, boot_id) = (now.wall, Some(now.boot), self.boot);
+            self.events(vec![Event { wall, boot, boot_id, key, what }], None);
+        }
+        for verdict in self.coroner.settled(now) {
+            self.board.gallery().toll(verdict.cause, verdict.who.owner.as_ref());
+            if let Some(line) = self.herald.verdict(&verdict) {
                 log::say(&line);
             }
         }
@@ -358,6 +388,7 @@ impl Recorder {
     /// Reports events, now that they are safe on disk.
     fn tell(&mut self, events: &[Event], now: Stamp) {
         for event in events {
+            self.coroner.take(event);
             match &event.what {
                 Happening::Death(_) => {
                     bump(&self.board.counts().deaths);

@@ -10,7 +10,6 @@ use highwater_core::thing::Survey;
 use highwater_core::time::Stamp;
 use highwater_linux::root::Root;
 use highwater_linux::survey::{Candidate, Part, SurveyConfig, Surveyor};
-use rustix::event::{PollFd, PollFlags, poll};
 
 use crate::board::Board;
 use crate::clock;
@@ -18,7 +17,7 @@ use crate::feed::Feed;
 use crate::log;
 use crate::recorder::{Entry, bump};
 use crate::thrift::{SLOWER, Step};
-use crate::watcher::timespec;
+use crate::watcher::sleep_or_stop;
 
 /// What the survey is to look into, as the recorder last saw it.
 pub(crate) type Candidates = Arc<Mutex<Vec<Candidate>>>;
@@ -63,7 +62,7 @@ impl Rounds {
                 None => OWN_EVERY,
             };
             self.send(survey);
-            if !self.wait(due.clamp(LEAST_WAIT, MOST_WAIT)) {
+            if !sleep_or_stop(&self.stop, due.clamp(LEAST_WAIT, MOST_WAIT)) {
                 break;
             }
             if let Some(plan) = self.plans.try_iter().last() {
@@ -100,14 +99,6 @@ impl Rounds {
         if self.entries.try_send(Entry::Survey(survey)).is_err() {
             bump(&self.board.counts().dropped_frames);
         }
-    }
-
-    /// Waits for so long, or for the end; `false` at the end.
-    fn wait(&self, span: Duration) -> bool {
-        let mut fds = [PollFd::new(&self.stop, PollFlags::IN)];
-        let _interrupted = poll(&mut fds, Some(&timespec(span)));
-        let [stop] = fds;
-        stop.revents().is_empty()
     }
 }
 

@@ -1,16 +1,15 @@
 //! Starting the agent, changing its mind, and ending it cleanly.
 
 use std::io;
-use std::os::fd::OwnedFd;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::{Builder, JoinHandle};
+use std::thread::JoinHandle;
 
 use highwater_core::event::Event;
 use highwater_core::frame::Frame;
+use highwater_core::testimony::Witness;
 use highwater_core::time::{BootId, Stamp};
 use highwater_linux::facts::HostFacts;
 use highwater_linux::kmsg::Kmsg;
@@ -18,15 +17,16 @@ use highwater_linux::psi::{Threshold, Trigger};
 use highwater_linux::root::Root;
 use highwater_linux::sampler::Sampler;
 use highwater_linux::survey::SurveyConfig;
+use highwater_owners::Directory;
 use highwater_store::StoreError;
-use rustix::event::{EventfdFlags, eventfd};
 use rustix::fs::Mode;
-use rustix::process::{Signal, getpid, kill_process};
 
 use crate::board::Board;
 use crate::census::Census;
 use crate::clock;
 use crate::config::Config;
+use crate::coroner::Coroner;
+use crate::crew::{Crew, thread};
 use crate::feed::{Feed, feed};
 use crate::herald::Herald;
 use crate::keeper::Keeper;
@@ -41,6 +41,7 @@ use crate::recorder::{Entry, Past, Recorder, Terms, lifecycle};
 use crate::rounds::{Candidates, Rounds};
 use crate::thrift::Thrift;
 use crate::watcher::{CURSOR, Watcher};
+use crate::witness::{self, Outlet};
 
 /// How many frames go round between the pulse and the recorder: two seconds of close-ups, for a
 /// store that has to wait for its disk.
@@ -51,9 +52,6 @@ const PLANS: usize = 4;
 
 /// How many entries wait for the recorder: every frame, and a few batches of deaths.
 const ENTRIES: usize = FRAMES + 8;
-
-/// A thread's stack. The deepest is the recorder's, in SQLite; 256 KiB is what it recommends.
-const STACK_BYTES: usize = 512 * 1024;
 
 /// The agent could not start.
 #[derive(Debug, thiserror::Error)]
@@ -116,8 +114,9 @@ impl Agent {
         let (back, used) = frames();
         let after = keeper.cursor(CURSOR).filter(|at| at.boot_id == boot).map(|at| at.seq);
         keeper.events(beginning(dir, boot, now), None, now);
-        let mut crew = Crew { board: Arc::clone(&board), stops: Vec::new(), watchers: Vec::new() };
-        if let Some(kmsg) = open_kmsg(root, config, &mut findings) {
+        let mut crew = Crew::new(&board);
+        let directory: Arc<Directory> = Arc::default();
+        if let Some(kmsg) = open_kmsg(root, config, &board) {
             board.counts().kmsg_ok.store(true, Ordering::Relaxed);
             let (entries, board) = (entries.clone(), Arc::clone(&board));
             crew.add("watcher", move |stop| {
@@ -151,6 +150,10 @@ impl Agent {
             stop: crew.stop_signal()?,
         };
         crew.add_ready("survey", move || rounds.run())?;
+        let outlet = Outlet::new(boot, entries.clone(), Arc::clone(&board), Arc::clone(&directory));
+        let heard_before = |name: &str| keeper.cursor(name).map(|cursor| cursor.seq);
+        witness::listen(root, place.dir(), config, &heard_before, &outlet, &mut crew)?;
+        witness::find(&board, &mut findings);
         let mut recorder = Recorder {
             keeper,
             board: Arc::clone(&board),
@@ -164,6 +167,9 @@ impl Agent {
             ticks_per_second: facts.ticks_per_second,
             herald: Herald::new(now, option_for(place.dir())),
             notice: place.notice().map_err(AgentError::Thread)?,
+            coroner: Coroner::default(),
+            directory,
+            boot,
             past: Past::default(),
         };
         recorder.come_to(terms);
@@ -178,7 +184,7 @@ impl Agent {
 
     /// What is shown to the page.
     pub fn board(&self) -> Arc<Board> {
-        Arc::clone(&self.crew.board)
+        Arc::clone(self.crew.board())
     }
 
     /// What the agent can see and what it cannot.
@@ -189,7 +195,7 @@ impl Agent {
     /// Goes on by another configuration. What is opened once (the page's address, the privileges,
     /// the kernel's messages) stays until a restart.
     pub fn reload(&self, config: &Config) {
-        self.crew.board.set_every(config.sample.every);
+        self.crew.board().set_every(config.sample.every);
         *self.rhythm.lock().unwrap_or_else(PoisonError::into_inner) = plan::rhythm(config);
         let dir = self.place.dir();
         let _stopped = self.entries.send(Entry::Terms(Box::new(plan::terms(config, dir))));
@@ -199,12 +205,7 @@ impl Agent {
 
     /// Ends every thread, the recorder last, so that what is queued is written.
     pub fn stop(self) {
-        for stop in &self.crew.stops {
-            let _written = rustix::io::write(stop, &1_u64.to_ne_bytes());
-        }
-        for watcher in self.crew.watchers {
-            let _panicked = watcher.join();
-        }
+        self.crew.stop();
         let now = clock::now();
         let ended = lifecycle(now, self.boot, "stopped", "the recorder stopped");
         let _gone = self.entries.send(Entry::Events(vec![ended], None));
@@ -251,63 +252,6 @@ fn frames() -> (SyncSender<Box<Frame>>, Receiver<Box<Frame>>) {
     (back, used)
 }
 
-/// Starts a thread. One that panics takes the agent down in good order: the other threads write
-/// what they have, and whoever supervises the agent starts it anew.
-fn thread(
-    name: &str,
-    board: &Arc<Board>,
-    body: impl FnOnce() + Send + 'static,
-) -> Result<JoinHandle<()>, AgentError> {
-    let (board, title) = (Arc::clone(board), name.to_owned());
-    let guarded = move || {
-        if catch_unwind(AssertUnwindSafe(body)).is_err() {
-            board.counts().failed.store(true, Ordering::Relaxed);
-            let _ended_anyway = kill_process(getpid(), Signal::TERM);
-            crate::log::say(&format!("the {title} thread failed; ending"));
-        }
-    };
-    let builder = Builder::new().name(name.to_owned()).stack_size(STACK_BYTES);
-    builder.spawn(guarded).map_err(AgentError::Thread)
-}
-
-/// The threads that look, and how they are told to stop.
-#[derive(Debug)]
-struct Crew {
-    board: Arc<Board>,
-    stops: Vec<OwnedFd>,
-    watchers: Vec<JoinHandle<()>>,
-}
-
-impl Crew {
-    /// Adds a thread that ends when its signal is raised.
-    fn add(
-        &mut self,
-        name: &str,
-        body: impl FnOnce(OwnedFd) + Send + 'static,
-    ) -> Result<(), AgentError> {
-        let stop = self.stop_signal()?;
-        self.add_ready(name, move || body(stop))
-    }
-
-    /// Adds a thread that has its signal.
-    fn add_ready(
-        &mut self,
-        name: &str,
-        body: impl FnOnce() + Send + 'static,
-    ) -> Result<(), AgentError> {
-        self.watchers.push(thread(name, &self.board, body)?);
-        Ok(())
-    }
-
-    /// An event that one thread waits for and [`Agent::stop`] raises.
-    fn stop_signal(&mut self) -> Result<OwnedFd, AgentError> {
-        let made = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK);
-        let signal = made.map_err(io::Error::from).map_err(AgentError::Thread)?;
-        self.stops.push(signal.try_clone().map_err(AgentError::Thread)?);
-        Ok(signal)
-    }
-}
-
 /// What is recorded names every process of every user, and the kernel's own words: files that the
 /// agent makes are for its user and group.
 fn keep_private() {
@@ -349,18 +293,18 @@ fn see(sampler: &Sampler, config: &Config, findings: &mut Findings) {
     }
 }
 
-fn open_kmsg(root: &Root, config: &Config, findings: &mut Findings) -> Option<Kmsg> {
+fn open_kmsg(root: &Root, config: &Config, board: &Board) -> Option<Kmsg> {
     if !config.kmsg.enabled {
-        findings.blind.push("kernel messages: switched off (kmsg.enabled = false)".to_owned());
+        board.gallery().set(Witness::Kmsg, Some("switched off (kmsg.enabled = false)".to_owned()));
         return None;
     }
     match Kmsg::open(root) {
         Ok(kmsg) => {
-            findings.records.push("kernel messages, for deaths".to_owned());
+            board.gallery().set(Witness::Kmsg, None);
             Some(kmsg)
         }
         Err(error) => {
-            findings.blind.push(format!("kernel messages, so no deaths: {error}"));
+            board.gallery().set(Witness::Kmsg, Some(error.to_string()));
             None
         }
     }

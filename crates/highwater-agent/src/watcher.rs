@@ -10,8 +10,13 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use highwater_core::event::{Event, Happening};
+use highwater_core::evidence::Evidence;
+use highwater_core::line::LogLine;
+use highwater_core::testimony::{Testimony, Witness};
 use highwater_core::time::{BootId, BootTime, Stamp, WallTime};
 use highwater_linux::kmsg::{Kmsg, Next};
+use highwater_linux::witness::fault;
+use highwater_owners::cited;
 use highwater_store::Cursor;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
@@ -100,6 +105,7 @@ impl Watcher {
                 Err(error) => {
                     crate::log::say(&format!("kernel messages cannot be read any more: {error}"));
                     self.board.counts().kmsg_ok.store(false, Ordering::Relaxed);
+                    self.board.gallery().set(Witness::Kmsg, Some(error.to_string()));
                     return Drained::Broken;
                 }
             };
@@ -116,7 +122,12 @@ impl Watcher {
             }
             // Programs may write to the kernel's log too; only the kernel's word counts.
             if record.facility == KERNEL {
-                progress.take(&record.as_line(), wall, now.boot);
+                let line = record.as_line();
+                progress.take(&line, wall, now.boot);
+                if let Some(event) = faulted(&line, self.boot, wall) {
+                    self.board.gallery().heard(Witness::Kmsg);
+                    progress.note(event);
+                }
             }
             progress.pass(record.seq);
         }
@@ -156,6 +167,14 @@ impl Watcher {
     }
 }
 
+/// Waits for so long, or for the end; `false` at the end.
+pub(crate) fn sleep_or_stop(stop: &OwnedFd, span: Duration) -> bool {
+    let mut fds = [PollFd::new(stop, PollFlags::IN)];
+    let _interrupted = poll(&mut fds, Some(&timespec(span)));
+    let [stop] = fds;
+    stop.revents().is_empty()
+}
+
 pub(crate) fn timespec(span: Duration) -> Timespec {
     Timespec {
         tv_sec: i64::try_from(span.as_secs()).unwrap_or(i64::MAX),
@@ -167,6 +186,16 @@ pub(crate) fn timespec(span: Duration) -> Timespec {
 /// suspend, so what is reckoned back is the time awake; a suspend in between makes it late by that.
 fn printed(at: BootTime, now: Stamp) -> WallTime {
     now.wall.before(clock::awake().since(at))
+}
+
+/// That the kernel stopped a process, or refused it memory.
+fn faulted(line: &LogLine<'_>, boot_id: BootId, wall: WallTime) -> Option<Event> {
+    let (about, fact) = fault::of_line(line)?;
+    let source = "/dev/kmsg".to_owned();
+    let evidence = Evidence { source, line: Some(line.number), text: cited(line.text) };
+    let what = Testimony { witness: Witness::Kmsg, about, fact, evidence };
+    let key = format!("kmsg:{}", line.number);
+    Some(Event { wall, boot: line.boot, boot_id, key, what: Happening::Testimony(Box::new(what)) })
 }
 
 fn gap(boot_id: BootId, now: Stamp, last: Option<u64>) -> Event {

@@ -3,9 +3,13 @@
 //! This reads paths only. Names that need asking somebody (a container's name, a pod's) come from
 //! the rooms that may ask.
 
+mod path;
+
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+
+pub use path::{container_id_of_path, is_container_id, pod_uid_of_path, user_of_path};
 
 /// What a cgroup belongs to.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -39,26 +43,53 @@ pub enum Owner {
     Cgroup(String),
 }
 
-/// A container id as every runtime makes them.
-const CONTAINER_ID_DIGITS: usize = 64;
-
 impl Owner {
-    /// The owner of the cgroup at `path`: the innermost part that has a name people know.
+    /// The owner of the cgroup at `path`: the innermost container, else the outermost unit, the
+    /// user's own where it is below that user's manager.
     pub fn of_path(path: &str) -> Self {
         if path == "/" {
             return Self::Machine;
         }
-        let parts = || path.rsplit('/').filter(|part| !part.is_empty());
-        if let Some(id) = parts().find_map(container_id) {
-            return Self::Container(id.to_owned());
+        match path::container(path) {
+            Some(path::Container::Id(id)) => return Self::Container(id.to_owned()),
+            Some(path::Container::Name(name)) => return Self::Container(name.into_owned()),
+            None => {}
         }
-        match parts().find(|part| is_unit(part)) {
+        match path::unit(path) {
             None => Self::Cgroup(path.to_owned()),
-            Some(unit) if unit.starts_with("session-") => Self::Session(unit.to_owned()),
-            Some(unit) => match user_of(path, unit) {
-                Some(uid) => Self::UserUnit { unit: unit.to_owned(), uid },
-                None => Self::Unit(unit.to_owned()),
-            },
+            Some(path::Unit::Session(unit)) => Self::Session(unit.to_owned()),
+            Some(path::Unit::System(unit)) => Self::Unit(unit.to_owned()),
+            Some(path::Unit::User { unit, uid }) => Self::UserUnit { unit: unit.to_owned(), uid },
+        }
+    }
+
+    /// The owner of a process, by what its `/proc/PID/cgroup` says: it has a path in every
+    /// hierarchy, and the one that names its owner best counts. On a hybrid machine the memory
+    /// hierarchy knows nothing of the units of users, and where systemd is not, that of systemd
+    /// knows nothing at all. Of two that are as good, memory's counts.
+    ///
+    /// `named` gives the owner of a path: [`Owner::of_path`], or what knows more names.
+    pub fn of_process(membership: &[u8], named: impl Fn(&str) -> Self) -> Option<Self> {
+        let mut best: Option<(u8, Self)> = None;
+        for (path, preference) in path::memberships(membership) {
+            let owner = named(&path);
+            let rank = owner.rank().saturating_mul(4).saturating_add(preference);
+            if best.as_ref().is_none_or(|(most, _)| *most < rank) {
+                best = Some((rank, owner));
+            }
+        }
+        best.map(|(_, owner)| owner)
+    }
+
+    /// How much a name tells.
+    const fn rank(&self) -> u8 {
+        match self {
+            Self::Machine => 0,
+            Self::Cgroup(_) => 1,
+            Self::Unit(_) | Self::Session(_) => 2,
+            Self::UserUnit { .. } => 3,
+            Self::Container(_) => 4,
+            Self::Pod { .. } => 5,
         }
     }
 
@@ -112,29 +143,6 @@ impl Owner {
     }
 }
 
-/// The 64 digits of `/docker/ID`, `docker-ID.scope`, `cri-containerd-ID.scope`, `libpod-ID`, ….
-fn container_id(part: &str) -> Option<&str> {
-    let stem = part.strip_suffix(".scope").unwrap_or(part);
-    let id = stem.rsplit_once('-').map_or(stem, |(_, id)| id);
-    is_container_id(id).then_some(id)
-}
-
-/// Whether this is the id of a container rather than its name.
-pub fn is_container_id(id: &str) -> bool {
-    id.len() == CONTAINER_ID_DIGITS && id.bytes().all(|b| b.is_ascii_hexdigit())
-}
-
-fn is_unit(part: &str) -> bool {
-    [".service", ".scope", ".socket", ".mount", ".swap"].iter().any(|end| part.ends_with(end))
-}
-
-/// The user whose manager runs `unit`: it stands below `user@UID.service`.
-fn user_of(path: &str, unit: &str) -> Option<u32> {
-    let manager = path.split('/').find(|part| part.starts_with("user@"))?;
-    let uid = manager.strip_prefix("user@")?.strip_suffix(".service")?.parse().ok()?;
-    (unit != manager).then_some(uid)
-}
-
 impl fmt::Display for Owner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -172,5 +180,61 @@ mod tests {
             "gateway.service of user 1000"
         );
         assert_eq!(of("/user.slice/user-1000.slice/user@1000.service"), "user@1000.service");
+        assert_eq!(of("/lxc/101/ns"), "container 101");
+        assert_eq!(of(&format!("/docker/{id}/system.slice/a.service")), "container 34186d9bd077");
+        assert_eq!(of(&format!("/x/crio-conmon-{id}.scope")), format!("crio-conmon-{id}.scope"));
+    }
+
+    #[test]
+    fn of_all_its_cgroups_a_process_is_of_the_one_with_the_best_name() {
+        let of = |text: &str| {
+            Owner::of_process(text.as_bytes(), Owner::of_path).map(|owner| owner.to_string())
+        };
+        let hybrid = "9:name=systemd:/user.slice/user-7.slice/user@7.service/app.slice/a.service\n\
+            4:memory:/user.slice/user-7.slice/user@7.service\n0::/\n";
+        assert_eq!(of(hybrid).as_deref(), Some("a.service of user 7"));
+        let memory = "9:name=systemd:/a.service\n4:cpu,memory:/b.service\n0::/c.service\n";
+        assert_eq!(of(memory).as_deref(), Some("b.service"));
+        assert_eq!(of("4:memory:/plain\n0::/\n").as_deref(), Some("/plain"));
+        assert_eq!(of("0::/system.slice/web.service\n").as_deref(), Some("web.service"));
+        assert_eq!(of("0::/a.service (deleted)\n").as_deref(), Some("a.service"));
+        assert_eq!(of("0::/\n").as_deref(), Some("the machine"));
+        assert_eq!(of("7:cpu:/a.service\n"), None, "that says nothing of memory, nor of units");
+        assert_eq!(of("garbage\n::\n0::\n0::x\n"), None);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_path_has_one_owner_and_the_same_every_time(path in ".{0,300}") {
+            let owner = Owner::of_path(&path);
+            proptest::prop_assert_eq!(&owner, &Owner::of_path(&path));
+            proptest::prop_assert!(owner.id().len() <= path.len().max(1));
+            container_id_of_path(&path);
+            pod_uid_of_path(&path);
+            user_of_path(&path);
+        }
+
+        /// What is below an owner's cgroup is that owner's, whatever it is called, unless it is a
+        /// container.
+        #[test]
+        fn what_is_inside_an_owner_cannot_take_another_name(
+            owner in proptest::sample::select(vec![
+                "/system.slice/nginx.service",
+                "/user.slice/user-7.slice/session-3.scope",
+                "/user.slice/user-7.slice/user@7.service/app.slice/a.service",
+                "/docker/34186d9bd07706222bd427bb647ceed81e8e108eb653ff73c7137099fca1cab6",
+                "/lxc.payload.web",
+            ]),
+            below in proptest::collection::vec(
+                proptest::sample::select(vec![
+                    "x", "system.slice", "b.service", "user@0.service", "session-1.scope", "init.scope",
+                    "user-0.slice", r"\x2e\x2e", "…", " ", "a:b", "conmon-1",
+                ]),
+                0..5,
+            ),
+        ) {
+            let path = format!("{owner}/{}", below.join("/"));
+            proptest::prop_assert_eq!(Owner::of_path(&path), Owner::of_path(owner));
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! How a machine fares now: one reading of it, judged.
 
 mod holders;
+mod lives;
 mod points;
 mod recorder;
 
@@ -12,6 +13,7 @@ use highwater_core::units::Bytes;
 use serde::Serialize;
 
 pub use holders::{Holder, ProcessUse};
+pub use lives::{Ended, Lives};
 pub use recorder::Recorder;
 
 /// How bad it is. The order is that of the answer: the worst point decides.
@@ -125,6 +127,8 @@ pub struct Checkup {
     pub deaths: Vec<PastDeath>,
     /// Why there may be more than those.
     pub deaths_gap: Option<String>,
+    /// What the recording tells of ends and starts.
+    pub lives: Lives,
     /// Owners without any memory limit that hold a large share.
     pub unlimited: Vec<Holder>,
     /// The recorder, where there is a recording.
@@ -146,9 +150,21 @@ pub fn judge(frame: &Frame, past: &PastDeaths) -> Checkup {
 
 /// Judges one reading of a machine, and the recorder that runs on it.
 pub fn judge_recorded(frame: &Frame, past: &PastDeaths, recorder: Option<Recorder>) -> Checkup {
+    judge_lives(frame, past, recorder, Lives::default())
+}
+
+/// Judges one reading of a machine, the recorder that runs on it, and what it told of ends and
+/// starts.
+pub fn judge_lives(
+    frame: &Frame,
+    past: &PastDeaths,
+    recorder: Option<Recorder>,
+    lives: Lives,
+) -> Checkup {
     let memory = memory(frame);
     let mut owners = holders::owners(frame);
     let mut findings = points::of(frame, &memory, &owners, past);
+    findings.extend(lives.findings(frame.stamp.wall));
     findings.extend(recorder.iter().flat_map(|recorder| recorder.findings(frame.stamp.wall)));
     // Stable: among equals the order of the questions, which is that of urgency, stays.
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
@@ -170,6 +186,7 @@ pub fn judge_recorded(frame: &Frame, past: &PastDeaths, recorder: Option<Recorde
         kills_since_boot: machine.and_then(|machine| machine.vm.oom_kill),
         deaths: past.deaths.clone(),
         deaths_gap: past.gap.clone(),
+        lives,
         unlimited,
         recorder,
         notes: Vec::new(),

@@ -7,10 +7,12 @@
 //! ```
 
 mod advice;
+mod before;
 mod cause;
 mod cite;
 mod claims;
 mod growth;
+mod kill;
 mod makeup;
 mod missing;
 mod outline;
@@ -32,9 +34,11 @@ use highwater_core::units::PageSize;
 use highwater_oom::report::{Kill, OomReport, Trust};
 
 pub use advice::Advice;
+pub use before::memory_before;
 pub use cause::Confidence;
 pub use growth::{Growth, Recorded, Window};
 pub use highwater_oom::Cause;
+pub use kill::reread;
 pub use makeup::{Kind, Makeup, Part};
 pub use outline::Outline;
 pub use ranking::{RankedTask, Ranking};

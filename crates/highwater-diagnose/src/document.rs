@@ -6,6 +6,8 @@
 
 mod checkup;
 mod death;
+mod inquest;
+mod restarts;
 
 use highwater_core::evidence::Claim;
 use highwater_core::limit::Limit;
@@ -15,6 +17,8 @@ use serde::Serialize;
 
 pub use checkup::CheckupDocument;
 pub use death::{DeathDocument, EpisodeDocument};
+pub use inquest::{StuckDocument, TestifiedDocument};
+pub use restarts::RestartsDocument;
 
 /// The version of the form.
 pub const SCHEMA: u32 = 1;
@@ -30,6 +34,9 @@ pub struct WhyDocument<D = Vec<DeathDocument>, E = Vec<EpisodeDocument>> {
     pub deaths: D,
     /// Episodes in which nothing was killed.
     pub episodes: E,
+    /// Cgroups that are out of memory while nothing may be killed in them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stuck: Option<Vec<StuckDocument>>,
     /// What else the input tells, where it tells of no death.
     pub notes: Vec<Claim>,
 }
@@ -44,7 +51,7 @@ impl WhyDocument {
 impl<D, E> WhyDocument<D, E> {
     /// These deaths, these episodes in which nothing was killed, and what else the input tells.
     pub const fn with(deaths: D, episodes: E, notes: Vec<Claim>) -> Self {
-        Self { schema: SCHEMA, deaths, episodes, notes }
+        Self { schema: SCHEMA, deaths, episodes, stuck: None, notes }
     }
 }
 

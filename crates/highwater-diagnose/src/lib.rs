@@ -4,9 +4,11 @@
 //! it stands on; where that is missing it says `unknown, because …`.
 
 pub mod checkup;
+pub mod counsel;
 pub mod death;
 pub mod document;
 pub mod hint;
+pub mod inquest;
 mod words;
 
 pub use words::place;

@@ -143,6 +143,7 @@ impl Entry {
             self.form = Form::Verbose(Key::Other);
             self.fields.set_whole(Key::Realtime, wall_us);
             self.fields.set_whole(Key::Monotonic, boot_us);
+            self.fields.set(Key::of(b"__CURSOR"), cursor(line).unwrap_or_default());
         } else if is_structure(line) && line.contains(&b'{') && !line.trim_ascii().ends_with(b"}") {
             self.form = Form::Json(None);
         } else if line.trim_ascii_start().starts_with(b"\"") {
@@ -211,7 +212,13 @@ impl Entry {
             && let Some((byte, b"" | b",")) = scan::number(inner)
         {
             self.note(line);
-            self.fields.append(key, &u8::try_from(byte).map_or([b'?'], |byte| [byte]));
+            self.fields.append_byte(key, u8::try_from(byte).unwrap_or(b'?'));
+            return Fed::Taken;
+        }
+        if let Some(key @ Key::Kept(_)) = list
+            && json::item(inner, key, &mut self.fields)
+        {
+            self.note(line);
             return Fed::Taken;
         }
         if is_structure(line) {
@@ -239,8 +246,9 @@ impl Entry {
         if let Key::Message(_) = key {
             self.fields.number = number;
         }
-        let is_list = opens == json::Opens::List && matches!(key, Key::Message(_));
-        if is_list {
+        let is_text = matches!(key, Key::Message(_) | Key::Comm | Key::Kept(_));
+        let is_list = opens == json::Opens::List && is_text;
+        if is_list && let Key::Message(_) = key {
             self.fields.set(key, b"");
         }
         self.form = Form::Json(is_list.then_some(key));
@@ -283,18 +291,24 @@ fn is_value(inner: &[u8]) -> bool {
 /// The first line of an entry of the verbose form: the wall clock and the clock of the boot in µs,
 /// as the cursor has them.
 pub(crate) fn header(line: &[u8]) -> Option<(u64, u64)> {
-    let cursor = line.strip_suffix(b"]")?;
-    let at = memchr::memmem::rfind(cursor, b" [s=")?;
+    let cursor = cursor(line)?;
     let (_, behind) = syslog::time(line)?;
     if !behind.starts_with(b"[s=") {
         return None;
     }
     let hex = |name: &[u8]| {
-        let mut parts = cursor.get(at + 2..)?.split(|b| *b == b';');
+        let mut parts = cursor.split(|b| *b == b';');
         let digits = parts.find_map(|part| part.strip_prefix(name))?;
         u64::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
     };
     Some((hex(b"t=")?, hex(b"m=")?))
+}
+
+/// The cursor in the first line of an entry of the verbose form.
+fn cursor(line: &[u8]) -> Option<&[u8]> {
+    let line = line.strip_suffix(b"]")?;
+    let at = memchr::memmem::rfind(line, b" [s=")?;
+    line.get(at + 2..)
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@
 
 use std::time::Duration;
 
-use highwater_core::line::Origin;
+use highwater_core::line::{JournalFields, Origin};
 use highwater_core::time::{BootTime, WallTime};
 
 use crate::container::Pipe;
@@ -44,6 +44,8 @@ pub(crate) enum Key {
     Nest,
     /// A list of entries.
     List,
+    /// A field of the journal that tells of an end or a start, by its name.
+    Kept(&'static str),
     Other,
 }
 
@@ -71,7 +73,24 @@ impl Key {
             b"dmesg" | b"events" | b"entries" | b"logEvents" | b"hits" | b"result" | b"values" => {
                 Self::List
             }
+            [b'A'..=b'Z' | b'_', ..] => Self::kept(name),
             _ => Self::Other,
+        }
+    }
+
+    fn kept(name: &[u8]) -> Self {
+        let kept = JournalFields::KEPT.iter().find(|kept| kept.as_bytes() == name);
+        kept.map_or(Self::Other, |kept| Self::Kept(kept))
+    }
+
+    /// What the journal calls it, if it is kept for whoever asks how something ended.
+    const fn journals(self) -> Option<&'static str> {
+        match self {
+            Self::Kept(name) => Some(name),
+            Self::Realtime => Some("__REALTIME_TIMESTAMP"),
+            Self::Transport => Some("_TRANSPORT"),
+            Self::Comm => Some("_COMM"),
+            _ => None,
         }
     }
 }
@@ -95,6 +114,10 @@ pub(crate) struct Fields {
     seconds: Option<BootTime>,
     wall: Option<WallTime>,
     pipe: Option<Pipe>,
+    /// What the journal keeps beside the message.
+    journal: JournalFields,
+    /// A value of it that comes byte by byte.
+    opened: Option<(&'static str, Vec<u8>)>,
     /// Members that no `json-file` of Docker has.
     has_others: bool,
 }
@@ -106,6 +129,9 @@ impl Fields {
     /// A member whose value is text.
     pub(crate) fn set(&mut self, key: Key, value: &[u8]) {
         self.has_others |= !matches!(key, Key::Message(_) | Key::Time | Key::Pipe);
+        if let Some(name) = key.journals() {
+            self.journal.keep(name.as_bytes(), value);
+        }
         let number = || -> Option<u64> { std::str::from_utf8(value).ok()?.parse().ok() };
         match key {
             Key::Message(rank) => self.say(rank, value),
@@ -128,13 +154,16 @@ impl Fields {
             Key::List if value.iter().any(|b| !b.is_ascii_digit()) => {
                 self.say(LIST_RANK, value);
             }
-            Key::Pri | Key::Nest | Key::List | Key::Other => {}
+            Key::Pri | Key::Nest | Key::List | Key::Kept(_) | Key::Other => {}
         }
     }
 
     /// A member whose value is a whole number.
     pub(crate) fn set_whole(&mut self, key: Key, value: u64) {
         self.has_others |= key != Key::Time;
+        if let Some(name) = key.journals() {
+            self.journal.keep(name.as_bytes(), value.to_string().as_bytes());
+        }
         match key {
             Key::Pri => {
                 self.is_dmesg = true;
@@ -155,6 +184,34 @@ impl Fields {
             let us = Duration::try_from_secs_f64(value).map(|span| u64::try_from(span.as_micros()));
             self.seconds = us.ok().and_then(Result::ok).map(BootTime::from_micros);
         }
+    }
+
+    /// More of a value that comes byte by byte.
+    pub(crate) fn append_byte(&mut self, key: Key, byte: u8) {
+        let Some(name) = key.journals() else { return self.append(key, &[byte]) };
+        if self.opened.as_ref().is_none_or(|(opened, _)| *opened != name) {
+            self.close();
+            self.opened = Some((name, Vec::new()));
+        }
+        if let Some((_, bytes)) = &mut self.opened
+            && bytes.len() < JournalFields::MOST_BYTES
+        {
+            bytes.push(byte);
+        }
+    }
+
+    /// Keeps the value that came byte by byte.
+    fn close(&mut self) {
+        if let Some((name, bytes)) = self.opened.take() {
+            self.journal.keep(name.as_bytes(), &bytes);
+        }
+    }
+
+    /// Takes out what the journal keeps beside the message; nothing, if this is no entry of it.
+    pub(crate) fn take_journal(&mut self) -> Option<JournalFields> {
+        self.close();
+        let fields = std::mem::take(&mut self.journal);
+        (self.is_journals() && !fields.is_empty()).then_some(fields)
     }
 
     /// More of a value that has several lines.

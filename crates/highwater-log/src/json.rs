@@ -81,6 +81,12 @@ pub(crate) enum Opens {
     List,
 }
 
+/// An item of a list on a line of its own, `"value",`, if it is text: it goes to `fields`.
+pub(crate) fn item(inner: &[u8], key: Key, fields: &mut Fields) -> bool {
+    let value = inner.strip_suffix(b",").unwrap_or(inner);
+    value.starts_with(b"\"") && read(value, key, fields)
+}
+
 /// Reads one value; `false` if it breaks off.
 fn read(value: &[u8], key: Key, fields: &mut Fields) -> bool {
     let mut found = Found { current: std::mem::take(fields), ..Found::default() };
@@ -193,7 +199,7 @@ impl<'de> Visitor<'de> for Value<'_> {
                     }
                 }
             }
-            Key::Message(_) | Key::Ident | Key::Transport | Key::Comm => {
+            Key::Message(_) | Key::Ident | Key::Transport | Key::Comm | Key::Kept(_) => {
                 let mut bytes = Vec::new();
                 while let Some(item) = seq.next_element::<Item>()? {
                     match item {
@@ -309,7 +315,7 @@ mod tests {
     fn members_on_lines_of_their_own_are_read() {
         let mut fields = Fields::default();
         assert_eq!(
-            member(b"\t\"_BOOT_ID\" : \"x\",", &mut fields),
+            member(b"\t\"_MACHINE_ID\" : \"x\",", &mut fields),
             Some((Key::Other, Opens::Nothing))
         );
         assert_eq!(member(b"  \"MESSAGE\": [", &mut fields), Some((Key::Message(0), Opens::List)));

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::ops::Range;
 
-use highwater_core::line::{LogLine, Origin};
+use highwater_core::line::{JournalFields, LogLine, Origin};
 
 use crate::entry::Whole;
 use crate::envelope::{Facts, is_kernel};
@@ -50,6 +50,7 @@ struct Given {
     facts: Facts,
     text: Range<usize>,
     ident: Option<Name>,
+    journal: Option<JournalFields>,
 }
 
 impl Opener {
@@ -95,7 +96,7 @@ impl Opener {
 
     /// The message that the line `raw`, taken last, completed.
     pub fn message<'a>(&'a self, raw: &'a [u8]) -> LogLine<'a> {
-        let Given { number, facts, text, ident } = &self.given;
+        let Given { number, facts, text, ident, journal } = &self.given;
         let raw = self.raw.as_ref().map_or_else(|| bare(*number, raw), |raw| bare(*number, raw));
         let base = self.base.as_deref().unwrap_or(raw);
         let ident = match ident {
@@ -118,7 +119,7 @@ impl Opener {
             continues,
             origin,
             caller,
-            journal: None,
+            journal: journal.as_ref(),
         }
     }
 
@@ -219,15 +220,18 @@ impl Opener {
         let ident = fields.ident().map(|ident| Name::Kept(ident.to_vec()));
         let range = 0..text.len();
         let base = Cow::Owned(text);
-        self.lend(number, Message { base, text: range, ident, facts, is_vouched: true });
+        // What looks like an entry may be part of another one's value, which somebody chose.
+        let journal = fields.take_journal().filter(|_| !is_lost);
+        self.lend(number, Message { base, text: range, ident, facts, is_vouched: true, journal });
         self.raw = Some(raw);
         true
     }
 
     fn lend(&mut self, number: u64, message: Message<'_>) {
         let named = message.ident().is_some_and(|ident| !is_kernel(ident));
-        let Message { base, text, mut ident, mut facts, is_vouched } = message;
+        let Message { base, text, mut ident, mut facts, is_vouched, journal } = message;
         let vouches = *self.vouches.get_or_insert(is_vouched);
+        let journal = journal.filter(|_| vouches && is_vouched);
         match facts.origin {
             Origin::Kernel if !(vouches && is_vouched) => facts.origin = Origin::Unsaid,
             // A program that gives no name, or the kernel's, goes by its facility's.
@@ -238,7 +242,7 @@ impl Opener {
             Cow::Owned(base) => Some(base),
             Cow::Borrowed(_) => None,
         };
-        self.given = Given { number, facts, text, ident };
+        self.given = Given { number, facts, text, ident, journal };
     }
 }
 
@@ -256,5 +260,7 @@ fn bare(number: u64, raw: &[u8]) -> &[u8] {
     if number == 1 { raw.strip_prefix(BOM).unwrap_or(raw) } else { raw }
 }
 
+#[cfg(test)]
+mod journal_tests;
 #[cfg(test)]
 mod tests;

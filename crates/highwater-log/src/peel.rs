@@ -11,7 +11,7 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use highwater_core::line::Origin;
+use highwater_core::line::{JournalFields, Origin};
 
 use crate::container::{self, Glue, Pipe};
 use crate::entry::{Entry, Fed, Whole};
@@ -48,12 +48,14 @@ pub(crate) struct Message<'a> {
     pub(crate) facts: Facts,
     /// The outermost envelope is one that says by itself whether the kernel speaks.
     pub(crate) is_vouched: bool,
+    /// What the journal keeps beside it.
+    pub(crate) journal: Option<JournalFields>,
 }
 
 impl<'a> Message<'a> {
     fn of(base: Cow<'a, [u8]>, parted: Parted, facts: Facts) -> Self {
         let Parted { text, ident } = parted;
-        Self { base, text, ident, facts, is_vouched: false }
+        Self { base, text, ident, facts, is_vouched: false, journal: None }
     }
 
     /// The message itself.
@@ -117,7 +119,7 @@ enum Step {
     /// This text, which is not in the line as it stands.
     Owned(Vec<u8>, Facts),
     /// A message that was written down in another form, which is final.
-    Final(Vec<u8>, Option<Vec<u8>>, Facts),
+    Final(Vec<u8>, Option<Vec<u8>>, Facts, Option<JournalFields>),
     /// Several messages.
     Several(Vec<Fields>),
     /// Nothing yet, or nothing at all: a line that is not complete, an entry without a message.
@@ -188,9 +190,10 @@ impl Peeler {
                     (base, facts) = (cleaned(Cow::Owned(text)), said.within(facts));
                     range = 0..base.len();
                 }
-                Step::Final(text, ident, said) => {
+                Step::Final(text, ident, said, journal) => {
                     let facts = said.within(facts);
-                    return Peeled::Message(written(text, ident, facts, is_outermost));
+                    let message = written(text, ident, facts, is_outermost);
+                    return Peeled::Message(Message { journal, ..message });
                 }
                 Step::Several(entries) => {
                     return self.listed(number, entries, facts, left, is_outermost);
@@ -266,7 +269,10 @@ impl Peeler {
         }
         match fields.origin() {
             Origin::Unsaid if fields.ident().is_none_or(is_kernel) => Step::Owned(text, facts),
-            _ => Step::Final(text, fields.ident().map(<[u8]>::to_vec), facts),
+            _ => {
+                let ident = fields.ident().map(<[u8]>::to_vec);
+                Step::Final(text, ident, facts, fields.take_journal())
+            }
         }
     }
 
@@ -309,7 +315,7 @@ impl Peeler {
     /// so. These are the program's words, too.
     fn carried_on(&self, line: &[u8]) -> Step {
         let facts = Facts { continues: true, origin: Origin::Program, ..Facts::default() };
-        Step::Final(line.to_vec(), self.above.ident.clone(), facts)
+        Step::Final(line.to_vec(), self.above.ident.clone(), facts, None)
     }
 
     fn remember(&mut self, line: &[u8], opened: &Opened<'_>) {
@@ -373,7 +379,7 @@ impl Peeler {
                         _ => None,
                     }
                 }
-                Step::Final(text, ident, said) => {
+                Step::Final(text, ident, said, _) => {
                     Some(written(text, ident, said.within(facts), is_outermost))
                 }
                 _ => None,
@@ -400,7 +406,7 @@ fn written(
 ) -> Message<'static> {
     let range = 0..text.len();
     let ident = ident.map(Name::Kept);
-    Message { base: Cow::Owned(text), text: range, ident, facts, is_vouched }
+    Message { base: Cow::Owned(text), text: range, ident, facts, is_vouched, journal: None }
 }
 
 /// Where message and writer stand in `base`.

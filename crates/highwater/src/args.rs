@@ -32,6 +32,11 @@ impl Args {
                 args.data_dir = args.data_dir.take().or(data_dir);
                 (false, None)
             }
+            Command::Restarts(args) => {
+                args.json |= json;
+                args.data_dir = args.data_dir.take().or(data_dir);
+                (false, None)
+            }
             Command::Checkup(args) => {
                 args.json |= json;
                 args.data_dir = args.data_dir.take().or(data_dir);
@@ -61,8 +66,10 @@ impl Args {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Explain why a process was killed for memory
+    /// Explain why a process, a service or a container died
     Why(WhyArgs),
+    /// Tell how often services and containers restart, why, and who could have missed it
+    Restarts(RestartsArgs),
     /// Judge this machine's memory now, on one screen
     Checkup(CheckupArgs),
     /// Record this machine
@@ -75,14 +82,15 @@ pub(crate) enum Command {
     Man(ManArgs),
 }
 
-/// Explain why a process was killed for memory.
+/// Explain why a process, a service or a container died: who ended it, what for, and what shows that.
 ///
-/// Existing files and pipes are read as logs: dmesg, journalctl -k, syslog, a copy of /dev/kmsg, also
-/// compressed; - is standard input; a quoted pattern ('/var/log/kern.log*') stands for the files that
+/// Existing files and pipes are read as logs: dmesg, journalctl (-o json and export have
+/// most), syslog, a copy of /dev/kmsg, also compressed; - is standard input; a quoted pattern ('/var/log/kern.log*') stands for the files that
 /// match. A death that is told in several of them is one. Any other TARGET, one at most, says whom to
-/// explain: a pid, a process name, a systemd unit, a container's id or name, a cgroup's path (also as
-/// below /sys/fs/cgroup); without a log it is looked up in the deaths on record and in the kernel's
-/// log. Without anything the recent deaths are listed and the newest is explained.
+/// explain: a pid, a process name, a systemd unit, a container's id or name, a pod, a cgroup's path (also
+/// as below /sys/fs/cgroup); without a log it is looked up in the deaths on record and in the kernel's
+/// log. Without anything the recent deaths are listed and the newest is explained: of those that nobody
+/// wanted; --all has every end.
 ///
 /// Exit status: 0 explained, or nothing found; 1 an input cannot be read, or not to its end (the rest
 /// is explained all the same); 64 usage.
@@ -96,6 +104,9 @@ pub(crate) struct WhyArgs {
     /// Only deaths since then: 2h, 7d, 2026-11-20T08:00:00Z
     #[arg(long, value_name = "TIME", value_parser = since)]
     pub(crate) since: Option<Since>,
+    /// Also what was wanted, such as systemctl stop, and every command that failed
+    #[arg(long)]
+    pub(crate) all: bool,
     /// Answer in JSON
     #[arg(long)]
     pub(crate) json: bool,
@@ -105,6 +116,36 @@ pub(crate) struct WhyArgs {
     /// Also write each report to a file of its own in this directory; none is overwritten
     #[arg(long, value_name = "DIR")]
     pub(crate) split: Option<PathBuf>,
+    /// Where the agent keeps its data
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+}
+
+/// Tell how often services and containers restart, why, and who could have missed it.
+///
+/// Each start and end that the agent recorded, with its cause, how long it was up and down, and what
+/// memory it held; storms (3 ends in 10 min, or 5 within the window), ends that come round by the
+/// clock, units that are started again for ever, and the chance that a program that polls saw none of
+/// it. OWNER is a unit, a container's name or id, or a pod; without one all are listed, the stormiest
+/// first.
+///
+/// Exit status: 0 told; 1 there is no recording, or nobody of that name; 64 usage.
+#[derive(Debug, Default, clap::Args)]
+pub(crate) struct RestartsArgs {
+    /// Whose restarts: a unit, a container's name or id, a pod
+    pub(crate) owner: Option<String>,
+    /// Only ends since then: 2h, 7d, 2026-11-20T08:00:00Z
+    #[arg(long, value_name = "TIME", value_parser = since)]
+    pub(crate) since: Option<Since>,
+    /// In how long 5 ends are a storm
+    #[arg(long, value_name = "SPAN", value_parser = span, default_value = "1h")]
+    pub(crate) window: Option<Duration>,
+    /// How often the programs look that may have missed it
+    #[arg(long, value_name = "SPAN,…", value_parser = span, value_delimiter = ',', default_value = "15s,30s,60s")]
+    pub(crate) scrape: Vec<Duration>,
+    /// Answer in JSON
+    #[arg(long)]
+    pub(crate) json: bool,
     /// Where the agent keeps its data
     #[arg(long, value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
@@ -303,6 +344,14 @@ fn since(text: &str) -> Result<Since, String> {
         .to_duration(jiff::SpanRelativeTo::days_are_24_hours())
         .map_err(|_| "months and years have no fixed length; say it in days".to_owned())?;
     Ok(Since::Ago(length.unsigned_abs()))
+}
+
+/// `90s`, `1h`, `7d`: longer than nothing.
+fn span(text: &str) -> Result<Duration, String> {
+    match since(text) {
+        Ok(Since::Ago(length)) if !length.is_zero() => Ok(length),
+        _ => Err("no span of time: 15s, 10min, 1h".to_owned()),
+    }
 }
 
 fn keep(text: &str) -> Result<Duration, String> {

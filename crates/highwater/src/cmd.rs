@@ -11,6 +11,7 @@ mod mask;
 mod out;
 mod progress;
 pub(crate) mod refusal;
+pub(crate) mod restarts;
 pub(crate) mod store;
 mod target;
 pub(crate) mod why;

@@ -31,6 +31,7 @@ fn run(command: &Command) -> ExitCode {
     let done = match command {
         Command::Checkup(args) => cmd::checkup::run(args),
         Command::Why(args) => cmd::why::run(args),
+        Command::Restarts(args) => cmd::restarts::run(args),
         Command::Agent(args) => cmd::agent::run(args),
         Command::Store(args) => cmd::store::run(args),
         Command::Completions(args) => cmd::manual::completions(args),

@@ -57,6 +57,21 @@ impl Monitor {
         }
     }
 
+    /// Its metrics as they stand.
+    pub(super) fn page(&self) -> anyhow::Result<String> {
+        let port = self.port.with_context(|| format!("{} is not asked", self.name))?;
+        Ok(String::from_utf8_lossy(&scrape(port)?).into_owned())
+    }
+
+    /// Asks it to end, and waits until it has.
+    pub(super) fn stop(mut self) -> anyhow::Result<()> {
+        let pid = i32::try_from(self.process.id()).ok().and_then(rustix::process::Pid::from_raw);
+        let pid = pid.context("a pid is a positive number")?;
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM)?;
+        self.process.wait()?;
+        Ok(())
+    }
+
     /// What it has cost so far.
     pub(super) fn cost(&self) -> anyhow::Result<Cost> {
         let folder = format!("/proc/{}", self.process.id());

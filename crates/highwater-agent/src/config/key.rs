@@ -18,6 +18,9 @@ use super::table::KEYS;
 /// Each is walked once in a round; a machine has its logs in a few places.
 const MOST_FOLDERS: usize = 16;
 
+/// As long as a path may be.
+const MOST_TEXT_BYTES: usize = 4096;
+
 /// How much of a wrong value is repeated.
 const SHOWN_CHARS: usize = 60;
 
@@ -44,6 +47,8 @@ pub(super) enum Kind {
     Switch(fn(&mut Config) -> &mut bool),
     Folders(fn(&mut Config) -> &mut Vec<PathBuf>),
     Address(fn(&mut Config) -> &mut SocketAddr),
+    /// A text that may be empty; what it is, and an example.
+    Text(&'static str, fn(&mut Config) -> &mut String),
 }
 
 impl Key {
@@ -73,6 +78,7 @@ impl Key {
             Kind::Address(_) => {
                 "an address and a port, as in \"127.0.0.1:9477\" or \"[::1]:9477\"".to_owned()
             }
+            Kind::Text(what, _) => format!("{what}, or nothing: \"\""),
         }
     }
 
@@ -89,12 +95,16 @@ impl Key {
             Kind::Folders(slot) => slot(one) != slot(other),
             Kind::Switch(slot) => slot(one) != slot(other),
             Kind::Address(slot) => slot(one) != slot(other),
+            Kind::Text(_, slot) => slot(one) != slot(other),
         }
     }
 
     /// Whether a change of it waits for the next start: what it says is opened or asked for once.
     pub fn needs_restart(&self) -> bool {
-        matches!(self.place(), ("web" | "kmsg", _) | ("agent", "lock_memory" | "oom_score_adj"))
+        matches!(
+            self.place(),
+            ("web" | "kmsg" | "witness", _) | ("agent", "lock_memory" | "oom_score_adj")
+        )
     }
 
     /// Puts `value` where it belongs, or says why it cannot be.
@@ -113,6 +123,7 @@ impl Key {
                 let address = string(value)?.parse();
                 *slot(config) = address.map_err(|_| "it is no such address".to_owned())?;
             }
+            Kind::Text(_, slot) => *slot(config) = text(value)?,
         }
         Ok(())
     }
@@ -128,6 +139,14 @@ fn within<T: PartialOrd + Copy>((least, most): &(T, T), amount: T) -> Result<T, 
 
 fn string<'a>(value: &'a DeValue<'_>) -> Result<&'a str, String> {
     value.as_str().ok_or_else(|| not("a text in quotes", value))
+}
+
+fn text(value: &DeValue<'_>) -> Result<String, String> {
+    let text = string(value)?;
+    if text.len() > MOST_TEXT_BYTES || text.chars().any(char::is_control) {
+        return Err(format!("it is longer than {MOST_TEXT_BYTES} bytes, or not printable"));
+    }
+    Ok(text.to_owned())
 }
 
 fn number<T: TryFrom<i64>>(value: &DeValue<'_>) -> Result<T, String> {

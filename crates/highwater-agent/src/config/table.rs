@@ -249,4 +249,84 @@ pub const KEYS: &[Key] = &[
         doc: "Whether the kernel's messages are read. Without them no death is recorded.",
         kind: Kind::Switch(|config| &mut config.kmsg.enabled),
     },
+    Key {
+        path: "witness.signals",
+        default: "true",
+        doc: "Whether the kernel tells who sends fatal signals to whom, through a tracefs instance \
+              of the agent's own. Without it a kill -9 has no sender.",
+        kind: Kind::Switch(|config| &mut config.witness.signals),
+    },
+    Key {
+        path: "witness.processes",
+        default: "true",
+        doc: "Whether the kernel tells of every exec and exit (proc connector). Without it a \
+              process that lives shorter than sample.every is not seen, nor any exit code.",
+        kind: Kind::Switch(|config| &mut config.witness.processes),
+    },
+    Key {
+        path: "witness.cgroups",
+        default: "true",
+        doc: "Whether memory cgroups are watched for running out: their counters of kills, and \
+              those that hang because their OOM killer is switched off.",
+        kind: Kind::Switch(|config| &mut config.witness.cgroups),
+    },
+    Key {
+        path: "witness.journal",
+        default: "true",
+        doc: "Whether systemd's journal is followed for starts and ends of units (with journalctl).",
+        kind: Kind::Switch(|config| &mut config.witness.journal),
+    },
+    Key {
+        path: "witness.systemd",
+        default: "true",
+        doc: "Whether systemd is asked over D-Bus how its units and those of its users end.",
+        kind: Kind::Switch(|config| &mut config.witness.systemd),
+    },
+    Key {
+        path: "witness.docker_socket",
+        default: "\"/var/run/docker.sock\"",
+        doc: "Where Docker is asked for the names and the ends of its containers, and for its use \
+              of the disk; \"\" asks nobody.",
+        kind: Kind::Text("a path", |config| &mut config.witness.docker_socket),
+    },
+    Key {
+        path: "witness.podman_socket",
+        default: "\"/run/podman/podman.sock\"",
+        doc: "The same for Podman.",
+        kind: Kind::Text("a path", |config| &mut config.witness.podman_socket),
+    },
+    Key {
+        path: "witness.kubelet",
+        default: "\"\"",
+        doc: "Where Kubernetes is asked for the names and the ends of the containers of this node: \
+              the kubelet or the API server; \"\" asks nobody.",
+        kind: Kind::Text("an address, as in \"https://127.0.0.1:10250\"", |config| {
+            &mut config.witness.kubelet
+        }),
+    },
+    Key {
+        path: "witness.kubelet_token_file",
+        default: "\"/var/run/secrets/kubernetes.io/serviceaccount/token\"",
+        doc: "The file with the token that is shown there, if it is there.",
+        kind: Kind::Text("a path", |config| &mut config.witness.kubelet_token_file),
+    },
+    Key {
+        path: "witness.kubelet_ca_file",
+        default: "\"/var/run/secrets/kubernetes.io/serviceaccount/ca.crt\"",
+        doc: "The file with the certificate authority by which it is known, if it is there.",
+        kind: Kind::Text("a path", |config| &mut config.witness.kubelet_ca_file),
+    },
+    Key {
+        path: "witness.kubelet_insecure",
+        default: "false",
+        doc: "Whether a kubelet is believed whose certificate nobody vouches for: most kubelets \
+              sign their own.",
+        kind: Kind::Switch(|config| &mut config.witness.kubelet_insecure),
+    },
+    Key {
+        path: "witness.audit_log",
+        default: "\"/var/log/audit/audit.log\"",
+        doc: "The log of auditd, which is read for ends by signals; \"\" reads none.",
+        kind: Kind::Text("a path", |config| &mut config.witness.audit_log),
+    },
 ];

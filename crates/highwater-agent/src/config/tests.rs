@@ -62,6 +62,19 @@ fn every_key_reaches_its_own_place() {
         memory_budget = "20MiB"
         [kmsg]
         enabled = false
+        [witness]
+        signals = false
+        processes = false
+        cgroups = false
+        journal = false
+        systemd = false
+        docker_socket = ""
+        podman_socket = "/p"
+        kubelet = "http://127.0.0.1:10255"
+        kubelet_token_file = "/t"
+        kubelet_ca_file = ""
+        kubelet_insecure = true
+        audit_log = ""
     "#;
     assert_eq!(Config::parse(text, "f").unwrap(), everything_else());
 }
@@ -105,6 +118,20 @@ fn everything_else() -> Config {
             memory_budget: Bytes::from_mib(20),
         },
         kmsg: Kmsg { enabled: false },
+        witness: Witnesses {
+            signals: false,
+            processes: false,
+            cgroups: false,
+            journal: false,
+            systemd: false,
+            docker_socket: String::new(),
+            podman_socket: "/p".to_owned(),
+            kubelet: "http://127.0.0.1:10255".to_owned(),
+            kubelet_token_file: "/t".to_owned(),
+            kubelet_ca_file: String::new(),
+            kubelet_insecure: true,
+            audit_log: String::new(),
+        },
         file: None,
     }
 }
@@ -116,7 +143,7 @@ fn what_changed_is_told_key_by_key() {
     assert_eq!(other.changes(&other).count(), 0);
     let late: Vec<_> =
         usual.changes(&other).filter(|key| key.needs_restart()).map(|key| key.path).collect();
-    assert_eq!(late.len(), 6, "{late:?}");
+    assert_eq!(late.len(), 18, "{late:?}");
 }
 
 #[test]

@@ -214,7 +214,7 @@ fn a_steady_tick_allocates_nothing() {
             ProcSample { cgroup, ..process(pid, u64::from(pid % 30)) }
         }));
         let measured = allocation_counter::measure(|| {
-            census.take(&mut frame);
+            census.take(&mut frame, &highwater_owners::Directory::default());
             board.publish(&frame);
             policy.choose(&mut frame);
             census.take_back(&mut frame);

@@ -44,6 +44,9 @@ fn recorder(dir: &Path, now: Stamp) -> (Recorder, Receiver<Box<Frame>>) {
         ticks_per_second: 100,
         herald: Herald::new(now, String::new()),
         notice: place.notice().unwrap(),
+        coroner: Coroner::default(),
+        directory: Arc::default(),
+        boot,
         past: Past::default(),
         terms,
     };

@@ -2,10 +2,14 @@
 
 use highwater_core::evidence::Claim;
 use highwater_core::frame::Stall;
+use highwater_core::testimony::Witness;
+use highwater_core::time::WallTime;
 use serde::Serialize;
 
+use super::inquest::StuckDocument;
 use super::{SCHEMA, bytes, limit, time};
-use crate::checkup::{Checkup, Finding, Holder, PastDeath, ProcessUse, Recorder, Severity};
+use crate::checkup::{Checkup, Finding, Holder, Lives, PastDeath, ProcessUse, Recorder, Severity};
+use crate::inquest::restarts::Story;
 
 /// The answer of `checkup`.
 #[derive(Clone, Debug, Serialize)]
@@ -23,6 +27,7 @@ pub struct CheckupDocument {
     kills_since_boot: Option<u64>,
     deaths: Vec<PastDeathDocument>,
     deaths_gap: Option<String>,
+    ends: EndsDocument,
     unlimited: Vec<String>,
     recorder: Option<RecorderDocument>,
     notes: Vec<String>,
@@ -102,6 +107,29 @@ struct ProcessDocument {
     owner: Option<String>,
 }
 
+/// What the recording tells of ends and starts.
+#[derive(Clone, Debug, Serialize)]
+struct EndsDocument {
+    unwanted_last_day: usize,
+    by_cause: Vec<CountDocument>,
+    storms: Vec<String>,
+    given_up: Vec<String>,
+    stuck: Vec<StuckDocument>,
+    unheard: Vec<UnheardDocument>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct CountDocument {
+    cause: &'static str,
+    count: usize,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct UnheardDocument {
+    witness: Witness,
+    why: String,
+}
+
 #[derive(Clone, Debug, Serialize)]
 struct PastDeathDocument {
     time: Option<String>,
@@ -126,10 +154,34 @@ impl From<&Checkup> for CheckupDocument {
             kills_since_boot: checkup.kills_since_boot,
             deaths: checkup.deaths.iter().map(past_death).collect(),
             deaths_gap: checkup.deaths_gap.clone(),
+            ends: ends(&checkup.lives, checkup.at),
             unlimited: checkup.unlimited.iter().map(|holder| holder.owner.clone()).collect(),
             recorder: checkup.recorder.as_ref().map(recorder),
             notes: checkup.notes.clone(),
         }
+    }
+}
+
+fn ends(lives: &Lives, now: WallTime) -> EndsDocument {
+    let counts = lives.by_cause(now).into_iter();
+    let named = |is: fn(&Story) -> bool| {
+        let stories = lives.stories.iter().filter(|story| is(story));
+        stories.map(|story| story.owner.to_string()).collect()
+    };
+    let sight = lives.sight.iter().flat_map(|sight| &sight.witnesses);
+    EndsDocument {
+        unwanted_last_day: lives.of_last_day(now).len(),
+        by_cause: counts
+            .map(|(cause, count)| CountDocument { cause: cause.as_str(), count })
+            .collect(),
+        storms: named(|story| !story.storms.is_empty()),
+        given_up: named(|story| story.is_given_up),
+        stuck: lives.stuck.iter().map(StuckDocument::new).collect(),
+        unheard: sight
+            .filter_map(|one| {
+                Some(UnheardDocument { witness: one.witness, why: one.absent.clone()? })
+            })
+            .collect(),
     }
 }
 

@@ -7,11 +7,13 @@ use highwater_oom::facts::{self, DeathFacts, MemcgFacts, TaskFacts, Turn};
 use highwater_oom::report::{Kill, OomReport, Trust};
 use serde::Serialize;
 
+use super::inquest::InquestDocument;
 use super::time;
 use crate::death::{
     Confidence, Diagnosis, Ground, Kind, Makeup, Part, RankedTask, Reason, Recorded, Role,
     ZoneState,
 };
+use crate::inquest;
 
 /// One killed process.
 #[derive(Clone, Debug, Serialize)]
@@ -20,6 +22,8 @@ pub struct DeathDocument {
     facts: DeathFacts,
     #[serde(flatten)]
     verdict: Verdict,
+    #[serde(flatten)]
+    inquest: Option<InquestDocument>,
 }
 
 /// An episode in which nothing was killed.
@@ -86,7 +90,7 @@ struct PartDocument {
 }
 
 #[derive(Clone, Debug, Serialize)]
-struct RecordedDocument {
+pub(super) struct RecordedDocument {
     points: usize,
     from: Option<String>,
     to: Option<String>,
@@ -97,7 +101,15 @@ impl DeathDocument {
     /// The document of `diagnosis`, which explains a death of `report`: one that is the first of
     /// that episode in the answer, or a further one.
     pub fn new(diagnosis: &Diagnosis, report: &OomReport, turn: Turn) -> Self {
-        Self { facts: facts_of(diagnosis, report, turn), verdict: Verdict::of(diagnosis) }
+        let facts = facts_of(diagnosis, report, turn);
+        Self { facts, verdict: Verdict::of(diagnosis), inquest: None }
+    }
+
+    /// With what its witnesses say.
+    #[must_use]
+    pub fn with(mut self, verdict: &inquest::Verdict) -> Self {
+        self.inquest = Some(InquestDocument::of(verdict));
+        self
     }
 }
 
@@ -149,7 +161,7 @@ impl Verdict {
             reasons: diagnosis.grounds.iter().map(reason).collect(),
             zones: diagnosis.zones.iter().map(zone).collect(),
             makeup: diagnosis.makeup.as_ref().map(makeup),
-            recorded: recorded(diagnosis.recorded),
+            recorded: RecordedDocument::of(diagnosis.recorded),
             summary: diagnosis.summary.clone(),
             claims: diagnosis.claims.clone(),
             advice: diagnosis.advice.iter().map(ToString::to_string).collect(),
@@ -201,11 +213,13 @@ fn makeup(makeup: &Makeup) -> MakeupDocument {
     }
 }
 
-fn recorded(recorded: Option<Recorded>) -> RecordedDocument {
-    RecordedDocument {
-        points: recorded.map_or(0, |recorded| recorded.points),
-        from: time(recorded.map(|recorded| recorded.from)),
-        to: time(recorded.map(|recorded| recorded.to)),
-        growth_bytes_per_second: recorded.and_then(|recorded| recorded.bytes_per_second),
+impl RecordedDocument {
+    pub(super) fn of(recorded: Option<Recorded>) -> Self {
+        Self {
+            points: recorded.map_or(0, |recorded| recorded.points),
+            from: time(recorded.map(|recorded| recorded.from)),
+            to: time(recorded.map(|recorded| recorded.to)),
+            growth_bytes_per_second: recorded.and_then(|recorded| recorded.bytes_per_second),
+        }
     }
 }

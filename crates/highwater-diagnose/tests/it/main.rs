@@ -12,6 +12,7 @@
 mod blame;
 mod checkup;
 mod death;
+mod inquest;
 mod real;
 mod reasons;
 mod recorded;

@@ -23,3 +23,4 @@ mod sampler;
 mod steady;
 mod survey;
 mod tree;
+mod witness;

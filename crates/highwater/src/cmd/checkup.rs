@@ -8,11 +8,14 @@ use highwater_agent::clock;
 use highwater_agent::notice::Status;
 use highwater_core::frame::Frame;
 use highwater_core::text::escape;
+use highwater_core::time::WallTime;
 use highwater_core::units::Bytes;
 use highwater_diagnose::checkup::{
-    Checkup, PastDeath, PastDeaths, Recorder, Severity, judge_recorded,
+    Checkup, Ended, Lives, PastDeath, PastDeaths, Recorder, Severity, judge_lives,
 };
+use highwater_diagnose::death::NoHistory;
 use highwater_diagnose::document::CheckupDocument;
+use highwater_diagnose::inquest::restarts::{SLOW_WINDOW, stories};
 use highwater_linux::facts::HostFacts;
 use highwater_linux::root::Root;
 use highwater_linux::sampler::{Sampler, SamplerConfig};
@@ -53,9 +56,9 @@ fn check(args: &CheckupArgs) -> anyhow::Result<Checkup> {
     let mut frame = Frame::default();
     sampler.sample(clock::now(), &mut frame)?;
     let history = history::open(args.data_dir.as_deref())?;
-    let past = past_deaths(&history, &frame);
+    let (past, lives) = past(&history, &frame);
     let recorder = history.reader.as_ref().and_then(recorder);
-    let mut checkup = judge_recorded(&frame, &past, recorder);
+    let mut checkup = judge_lives(&frame, &past, recorder, lives);
     if let Some(reader) = &history.reader {
         checkup.notes = history::left_out(reader, &[]);
     }
@@ -70,29 +73,54 @@ fn name_recording(checkup: &mut Checkup, dir: &Path) {
     let dir = refusal::quoted(dir);
     for finding in &mut checkup.urgent {
         let text = &mut finding.claim.text;
-        if text.ends_with(": highwater why") || text.ends_with(": highwater agent") {
+        let commands = [": highwater why", ": highwater agent", ": highwater restarts"];
+        if commands.iter().any(|command| text.ends_with(command)) {
             text.extend([" --data-dir ", &dir]);
         }
     }
 }
 
-/// The deaths of this boot; a check-up does without, if they cannot be had, unless they are to come
-/// from a recording that was named.
-fn past_deaths(history: &history::History, frame: &Frame) -> PastDeaths {
+/// The deaths of this boot, and what the recording tells of ends and starts; a check-up does without,
+/// if they cannot be had, unless they are to come from a recording that was named.
+fn past(history: &history::History, frame: &Frame) -> (PastDeaths, Lives) {
     let mut past = PastDeaths::default();
+    let mut lives = Lives::default();
     let up = Duration::from_micros(frame.stamp.boot.micros());
     past.gap = history.remarks.first().filter(|_| history.reader.is_none()).cloned();
     let since = Some(Since::Ago(up));
     let wanted = WhyArgs { since, ..WhyArgs::default() };
-    match why::gather(history.reader.as_ref(), &wanted) {
+    match why::gather_all(history.reader.as_ref(), &wanted, HEARD) {
         Ok(found) => {
+            lives = lived(&found, history.reader.as_ref(), frame.stamp.wall);
             past.gap = found.sight.blind.clone().or(past.gap);
             past.deaths = why::outlines(&found).map(|death| past_death(&death)).collect();
         }
         Err(error) => past.gap = Some(format!("{error:#}")),
     }
     let source = if history.reader.is_some() { "recorded events" } else { "/dev/kmsg" };
-    PastDeaths { source: source.to_owned(), ..past }
+    (PastDeaths { source: source.to_owned(), ..past }, lives)
+}
+
+/// So many testimonies a check-up looks at, the newest: it has to be quick.
+const HEARD: usize = 10_000;
+
+/// What the recording tells of ends and starts. Deaths that a report tells of are counted already.
+fn lived(found: &why::Found, reader: Option<&Reader>, now: WallTime) -> Lives {
+    let all = why::judged(found);
+    let unreported = all.deaths.iter().filter(|death| death.subject.is_none());
+    let told = unreported.filter(|death| death.is_of_note(&all.inquest));
+    let ended = told.filter_map(|death| {
+        let verdict = death.told(&all.inquest)?;
+        Some(Ended { wall: verdict.wall?, who: why::name(verdict), cause: verdict.cause })
+    });
+    Lives {
+        deaths: ended.collect(),
+        // Without its curves: nobody sees them here.
+        stories: stories(&all.inquest, &NoHistory, now, SLOW_WINDOW),
+        // Whoever hangs without an end on record hangs as the kernel says now, and no longer.
+        stuck: all.inquest.stuck.clone(),
+        sight: reader.and(found.testified.sights.last().map(|(_, sight)| sight.clone())),
+    }
 }
 
 /// How the recorder is whose files these are; what cannot be read is left out.
@@ -153,7 +181,7 @@ fn show(args: &CheckupArgs, checkup: &Checkup) -> anyhow::Result<()> {
 #[cfg(test)]
 mod tests {
     use highwater_core::time::WallTime;
-    use highwater_diagnose::checkup::judge;
+    use highwater_diagnose::checkup::{judge, judge_recorded};
 
     use super::*;
 

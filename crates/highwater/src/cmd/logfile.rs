@@ -11,13 +11,18 @@ use std::path::Path;
 
 use anyhow::{Context as _, bail};
 use highwater_core::evidence::Claim;
-use highwater_core::line::{LineSource, LogLine, Net};
+use highwater_core::line::{LineSource, LogLine, Net, Origin, Seen};
+use highwater_core::testimony::Testimony;
 use highwater_core::text::escape;
 use highwater_diagnose::hint::Hints;
+use highwater_diagnose::inquest::Heard;
 use highwater_log::{Stream, decoded};
 use highwater_oom::OomReport;
+use highwater_owners::journal;
 
+use super::kernel;
 use super::progress::Progress;
+use super::why::testified::Holds;
 
 /// What standard input is called where it is cited.
 pub(crate) const STANDARD_INPUT: &str = "standard input";
@@ -32,6 +37,12 @@ pub(crate) struct Log {
     pub(crate) source: String,
     /// Its OOM reports.
     pub(crate) reports: Vec<OomReport>,
+    /// What else it tells of ends and starts.
+    pub(crate) heard: Vec<Heard>,
+    /// So many of the oldest of those were forgotten.
+    pub(crate) forgotten: u64,
+    /// Whose lines it has.
+    pub(crate) holds: Holds,
     /// What else its lines tell, if it has no report.
     pub(crate) hints: Vec<Claim>,
     /// How many lines it has.
@@ -81,19 +92,104 @@ where
 {
     let input = decoded(input).with_context(|| format!("cannot read {source}"))?;
     let mut stream = Stream::ahead(input);
-    let reports = highwater_oom::skim(Watched { lines: &mut stream, progress });
+    let mut ears = Ears { source: source.clone(), ..Ears::default() };
+    let watched = Watched { lines: &mut stream, progress, ears: &mut ears };
+    let reports = highwater_oom::skim(watched);
     let fault = stream.fault().map(|error| escape(error.to_string().as_bytes()).into_owned());
     if let Some(fault) = fault.as_ref().filter(|_| stream.bytes() == 0) {
         bail!("cannot read {source}: {fault}");
     }
     let hints = if reports.is_empty() { hints(&source, &stream) } else { Vec::new() };
-    Ok(Log { reports, hints, lines: stream.lines(), looks: looks(&stream), fault, source })
+    let Ears { heard, forgotten, holds, .. } = ears;
+    Ok(Log {
+        reports,
+        heard,
+        forgotten,
+        holds,
+        hints,
+        lines: stream.lines(),
+        looks: looks(&stream),
+        fault,
+        source,
+    })
 }
 
 /// Lines on their way to the reader of reports.
 struct Watched<'a, L> {
     lines: &'a mut L,
     progress: &'a Progress,
+    ears: &'a mut Ears,
+}
+
+/// What is heard as the lines go by.
+#[derive(Debug, Default)]
+struct Ears {
+    source: String,
+    heard: Vec<Heard>,
+    forgotten: u64,
+    holds: Holds,
+}
+
+/// So many testimonies of one log are kept, the newest: months of a busy machine's restarts, in some
+/// hundred megabytes.
+const MOST_HEARD: usize = 200_000;
+
+/// How the kernel is called where a line names who wrote it.
+const KERNEL: &[u8] = b"kernel";
+
+impl Ears {
+    fn listen(&mut self, line: &LogLine<'_>) {
+        let kernel = line.origin == Origin::Kernel
+            || line.ident == Some(KERNEL)
+            || (line.ident.is_none() && line.boot.is_some());
+        let programs = !kernel && (line.journal.is_some() || line.ident.is_some());
+        self.holds = self.holds.or(Holds { kernel, programs });
+        if !journal::is_relevant(line.text) && line.journal.is_none() {
+            return;
+        }
+        let told = self.testimony(line);
+        self.heard.extend(told);
+        if self.heard.len() >= MOST_HEARD.saturating_mul(2) {
+            self.heard.drain(..MOST_HEARD);
+            self.forgotten = self.forgotten.saturating_add(long(MOST_HEARD));
+        }
+    }
+
+    fn testimony(&self, line: &LogLine<'_>) -> Option<Heard> {
+        let told = |testimony: Testimony| {
+            let boot_id = line.journal.and_then(|fields| fields.get("_BOOT_ID"));
+            let boot_id = boot_id.and_then(|id| id.parse().ok());
+            Heard { wall: line.wall, boot: line.boot, boot_id, testimony }
+        };
+        let kernels = || kernel::testimony(line, &self.source);
+        let mut heard = journal::testimony(line).or_else(kernels).map(told)?;
+        // Line numbers are those of the file.
+        heard.testimony.evidence.source.clone_from(&self.source);
+        Some(heard)
+    }
+}
+
+fn long(count: usize) -> u64 {
+    u64::try_from(count).unwrap_or(u64::MAX)
+}
+
+/// What is worth reading: reports, and whatever else tells of an end or a start.
+const NET: Net = Net { sweep, is_relevant };
+
+fn sweep(stretch: &[u8]) -> Seen {
+    let reports = (highwater_oom::NET.sweep)(stretch);
+    // What stands behind the first mark is looked at when that one was read.
+    let near = reports.mark.map_or(stretch.len(), |mark| mark.saturating_add(NEAR));
+    let before = stretch.get(..near.min(stretch.len())).unwrap_or(stretch);
+    let ends = (journal::NET.sweep)(before);
+    Seen { ends: reports.ends, mark: reports.mark.into_iter().chain(ends.mark).min() }
+}
+
+/// Longer than any word that is looked for.
+const NEAR: usize = 64;
+
+fn is_relevant(line: &[u8]) -> bool {
+    (highwater_oom::NET.is_relevant)(line) || journal::is_relevant(line)
 }
 
 impl<L: LineSource> LineSource for Watched<'_, L> {
@@ -102,11 +198,13 @@ impl<L: LineSource> LineSource for Watched<'_, L> {
         if memchr::memmem::find(line.text, b"Killed process ").is_some() {
             self.progress.death();
         }
+        self.ears.listen(&line);
         Some(line)
     }
 
-    fn skip_to(&mut self, net: Net) {
-        self.lines.skip_to(net);
+    /// What the reader of reports passes over may tell of an end all the same.
+    fn skip_to(&mut self, _reports: Net) {
+        self.lines.skip_to(NET);
     }
 }
 

@@ -11,17 +11,20 @@
 
 mod lines;
 mod places;
+mod testimony;
 mod words;
 
 use std::collections::HashMap;
 
 use highwater_core::evidence::Evidence;
+use highwater_core::id::Pid;
 use highwater_core::line::{LogLine, Origin};
 use highwater_core::time::WallTime;
+use highwater_diagnose::inquest::{Heard, OomKill};
 use highwater_oom::OomReport;
 use highwater_oom::report::{Kill, LineNumber, Trust};
 
-use super::why::{AlsoTold, Episode, Subject};
+use super::why::{AlsoTold, Death, Episode, Subject};
 use super::{kernel, logfile};
 
 /// What a mask stands for.
@@ -96,23 +99,73 @@ impl Masks {
     }
 }
 
-/// The episodes of `subjects` without names, and in each only the deaths that were wanted.
-pub(crate) fn episodes(subjects: &[Subject<'_>]) -> Vec<Episode> {
+/// Reports, and what witnesses said, without names.
+#[derive(Debug, Default)]
+pub(crate) struct Masked {
+    /// The episodes, and in each only the deaths that were wanted.
+    episodes: Vec<Episode>,
+    /// What was said, in the same order.
+    pub(crate) heard: Vec<Heard>,
+    /// The kills of all reports, in the same order.
+    pub(crate) kills: Vec<OomKill>,
+}
+
+/// `subjects`, and all that was heard, without names; one name has one mask in all of them.
+pub(crate) fn masked(subjects: &[Subject<'_>], heard: &[Heard], kills: &[OomKill]) -> Masked {
     let mut masks = Masks::default();
+    let episodes = episodes(&mut masks, subjects);
+    let heard = heard.iter().map(|heard| testimony::heard(&mut masks, heard)).collect();
+    let kills = kills.iter().map(|kill| testimony::kill(&mut masks, kill)).collect();
+    Masked { episodes, heard, kills }
+}
+
+impl Masked {
+    /// `deaths` with their masked reports. One whose report reads as several without its names is
+    /// several, and the first of them keeps the verdict.
+    pub(crate) fn pair<'m>(&'m self, deaths: &[Death<'_>]) -> Vec<Death<'m>> {
+        let mut verdicts: HashMap<(LineNumber, Option<Pid>), Vec<Option<usize>>> = HashMap::new();
+        for death in deaths.iter().rev() {
+            let known = death.killed().and_then(killed).map(named);
+            if let Some(name) = known {
+                verdicts.entry(name).or_default().push(death.verdict);
+            }
+        }
+        let subjects = self.episodes.iter().flat_map(Episode::subjects);
+        let reported = subjects.map(|subject| {
+            let name = killed(&subject).map(named);
+            let verdict = name.and_then(|name| verdicts.get_mut(&name)?.pop()?);
+            Death { subject: Some(subject), verdict }
+        });
+        let told = deaths.iter().filter(|death| death.subject.is_none());
+        let told = told.map(|death| Death { subject: None, verdict: death.verdict });
+        reported.chain(told).collect()
+    }
+}
+
+fn killed<'a>(subject: &Subject<'a>) -> Option<&'a Kill> {
+    subject.episode.report.kills.get(subject.kill?)
+}
+
+fn named(kill: &Kill) -> (LineNumber, Option<Pid>) {
+    (kill.line, kill.pid)
+}
+
+/// The episodes of `subjects` without names, and in each only the deaths that were wanted.
+fn episodes(masks: &mut Masks, subjects: &[Subject<'_>]) -> Vec<Episode> {
     let mut all: Vec<Episode> = Vec::new();
     let mut rest = subjects;
     while let Some((first, _)) = rest.split_first() {
         let count = rest.iter().take_while(|s| std::ptr::eq(s.episode, first.episode)).count();
         let (same, later) = rest.split_at_checked(count).unwrap_or((rest, &[]));
         let kills: Vec<Option<usize>> = same.iter().map(|subject| subject.kill).collect();
-        all.extend(masked(&mut masks, first.episode, &kills));
+        all.extend(one_masked(masks, first.episode, &kills));
         rest = later;
     }
     all
 }
 
 /// One episode: several, if its lines without names read as several.
-fn masked(masks: &mut Masks, episode: &Episode, wanted: &[Option<usize>]) -> Vec<Episode> {
+fn one_masked(masks: &mut Masks, episode: &Episode, wanted: &[Option<usize>]) -> Vec<Episode> {
     let report = &episode.report;
     let kills = wanted.iter().filter_map(|at| report.kills.get((*at)?));
     let kills = Olds::of(kills);
@@ -135,6 +188,7 @@ fn masked(masks: &mut Masks, episode: &Episode, wanted: &[Option<usize>]) -> Vec
             recorded: None,
             also,
             dying: episode.dying.clone(),
+            boot_id: episode.boot_id,
         });
     }
     all

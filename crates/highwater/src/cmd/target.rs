@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
-use highwater_core::owner::Owner;
+use highwater_core::id::CgroupPath;
+use highwater_core::owner::{Owner, is_container_id};
+use highwater_core::testimony::Party;
 use highwater_core::text::escape;
 use highwater_diagnose::death::Outline;
 
@@ -41,6 +43,51 @@ pub(crate) fn matches(target: &str, death: &Outline<'_>) -> Option<Match> {
     }
     let has = |text: &str| text.contains(target);
     (comm.is_some_and(has) || places.into_iter().any(has)).then_some(Match::Part)
+}
+
+/// Whether `who` answers to `target`.
+pub(crate) fn names(target: &str, who: &Party) -> Option<Match> {
+    if let Ok(number) = target.parse::<u32>() {
+        return who.pid.filter(|pid| pid.get() == number).map(|_| Match::Whole);
+    }
+    let comm = who.comm.as_deref();
+    let cut = target.get(..COMM_BYTES).unwrap_or(target);
+    let is_comm = comm == Some(target) || (target.len() > COMM_BYTES && comm == Some(cut));
+    let path = who.cgroup.as_ref().map(CgroupPath::as_str);
+    let is_id = who.container_id.as_deref().is_some_and(|id| is_container(target, id));
+    let is_owner = who.owner.as_ref().is_some_and(|owner| is_owner(target, owner));
+    if is_comm || is_id || is_owner || path.is_some_and(|path| is_place(target, path)) {
+        return Some(Match::Whole);
+    }
+    let has = |text: &str| text.contains(target);
+    let owner = who.owner.as_ref().map(Owner::id);
+    [comm, path, owner].into_iter().flatten().any(has).then_some(Match::Part)
+}
+
+/// Whether `target` is what people call `owner`.
+pub(crate) fn is_owner(target: &str, owner: &Owner) -> bool {
+    let unit = owner.unit();
+    let is_unit =
+        unit.is_some_and(|unit| unit == target || unit.strip_suffix(".service") == Some(target));
+    let is_pod = match owner {
+        Owner::Pod { namespace, pod, container } => {
+            let whole = format!("{namespace}/{pod}");
+            [pod, container, &whole, &format!("{whole}/{container}")]
+                .iter()
+                .any(|one| *one == target)
+        }
+        Owner::Container(name) => name == target || is_container(target, name),
+        Owner::Cgroup(path) => is_place(target, path),
+        _ => false,
+    };
+    is_unit || is_pod
+}
+
+/// Whether `target` is the beginning of a container's id.
+fn is_container(target: &str, id: &str) -> bool {
+    target.len() >= LEAST_ID_DIGITS
+        && is_container_id(id)
+        && id.starts_with(&target.to_ascii_lowercase())
 }
 
 /// Whether `target` names the cgroup at `path`, or whose it is.
@@ -150,11 +197,11 @@ pub(crate) fn directory(path: &Path) -> String {
 }
 
 /// `also like it: python3.11 (2)`, the most frequent first.
-pub(crate) fn also_like(others: &[Outline<'_>]) -> Option<String> {
+pub(crate) fn also_like<'n>(others: impl Iterator<Item = &'n str>) -> Option<String> {
     /// So many names are told.
     const NAMES: usize = 5;
     let mut counts: Vec<(&str, usize)> = Vec::new();
-    for name in others.iter().filter_map(|death| death.victim?.comm.as_deref()) {
+    for name in others {
         match counts.iter_mut().find(|(known, _)| *known == name) {
             Some((_, count)) => *count += 1,
             None => counts.push((name, 1)),
@@ -182,9 +229,6 @@ pub(crate) fn container_called(name: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use highwater_diagnose::death::{Case, Window};
-    use highwater_oom::OomReport;
-
     use super::*;
 
     #[test]
@@ -212,30 +256,40 @@ mod tests {
         assert!(no_such_log("postgres").is_ok());
     }
 
-    fn death(report: &OomReport) -> Outline<'_> {
-        Outline::of(&Case {
-            report,
-            kill: Some(0),
-            source: "x",
-            recorded: None,
-            page_size: None,
-            look_back: Window::Minutes,
-        })
+    #[test]
+    fn names_that_are_like_it_are_counted() {
+        let others = ["python3.9", "python3.11", "python3.11"];
+        let said = also_like(others.into_iter());
+        assert_eq!(said.as_deref(), Some("also like it: python3.11 (2), python3.9 (1)"));
+        assert_eq!(also_like(std::iter::empty()), None);
     }
 
     #[test]
-    fn names_that_are_like_it_are_counted() {
-        let report = |comm: &str| {
-            let log = format!(
-                "Out of memory: Killed process 7 ({comm}) total-vm:8kB, anon-rss:4kB, file-rss:0kB, shmem-rss:0kB"
-            );
-            highwater_oom::read(highwater_log::Stream::new(log.as_bytes())).remove(0)
+    fn parties_answer_to_every_name_they_have() {
+        let id = "34186d9bd07706222bd427bb647ceed81e8e108eb653ff73c7137099fca1cab6";
+        let unit = Party {
+            comm: Some("node".to_owned()),
+            ..Party::of_owner(Owner::Unit("web.service".to_owned()))
         };
-        let (one, other) = (report("python3.9"), report("python3.11"));
-        let others = [death(&one), death(&other), death(&other)];
-        let said = also_like(&others);
-        assert_eq!(said.as_deref(), Some("also like it: python3.11 (2), python3.9 (1)"));
-        assert_eq!(also_like(&[]), None);
+        for name in ["web", "web.service", "node"] {
+            assert_eq!(names(name, &unit), Some(Match::Whole), "{name}");
+        }
+        assert_eq!(names("we", &unit), Some(Match::Part));
+        assert_eq!(names("db", &unit), None);
+        let container = Party {
+            container_id: Some(id.to_owned()),
+            ..Party::of_owner(Owner::Container("shop".to_owned()))
+        };
+        assert_eq!(names("34186d9b", &container), Some(Match::Whole));
+        assert_eq!(names("shop", &container), Some(Match::Whole));
+        let pod = Owner::Pod {
+            namespace: "prod".to_owned(),
+            pod: "api-7".to_owned(),
+            container: "app".to_owned(),
+        };
+        for name in ["api-7", "prod/api-7", "app", "prod/api-7/app"] {
+            assert!(is_owner(name, &pod), "{name}");
+        }
     }
 
     #[test]

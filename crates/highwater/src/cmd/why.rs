@@ -1,26 +1,30 @@
 //! `highwater why`: deaths from logs, or from the recording and the kernel's log, explained.
 //!
 //! ```text
-//! logs ───┐                                     ┌─ page
-//!         ├─ Found ─ chosen ─ Answer ─ (masked) ┼─ JSON
-//! record ─┘  episodes         subjects          └─ files
+//! logs ───┐                                              ┌─ page
+//!         ├─ Found ─ judged ─ chosen ─ Answer ─ (masked) ┼─ JSON
+//! record ─┘  episodes, witnesses        deaths           └─ files
 //! ```
 
 pub(crate) mod absence;
 mod answer;
 mod episode;
+mod judged;
 mod logs;
 mod merge;
 mod record;
 mod split;
+pub(crate) mod testified;
 
 use std::process::ExitCode;
 
 use super::inputs::{self, Asked};
 use crate::args::WhyArgs;
 
-pub(crate) use episode::{AlsoTold, Episode, Subject, outlines};
-pub(crate) use record::gather;
+pub(crate) use answer::moment;
+pub(crate) use episode::{AlsoTold, Episode, Found, Subject, outlines};
+pub(crate) use judged::{Death, judged, name};
+pub(crate) use record::gather_all;
 
 /// Runs the command.
 pub(crate) fn run(args: &WhyArgs) -> anyhow::Result<ExitCode> {

@@ -69,7 +69,11 @@ fn point(page: Page, finding: &Finding) -> String {
     let mark = Page::paint(style(finding.severity), "■");
     let room = page.width.saturating_sub(4);
     let text = finding.claim.text.as_str();
-    let command = [": highwater why --data-dir ", ": highwater agent --data-dir "];
+    let command = [
+        ": highwater why --data-dir ",
+        ": highwater agent --data-dir ",
+        ": highwater restarts --data-dir ",
+    ];
     let at = command.iter().find_map(|command| text.find(command));
     let at = at.map_or(text.len(), |at| at + 1);
     let (said, command) = text.split_at_checked(at).unwrap_or((text, ""));

@@ -5,7 +5,7 @@ use highwater_core::evidence::{Claim, Evidence};
 use highwater_core::time::Span;
 use highwater_core::units::Bytes;
 use highwater_diagnose::death::{
-    Cause, Confidence, Diagnosis, Ground, Growth, Kind, Makeup, Part, Reason,
+    Advice, Cause, Confidence, Diagnosis, Ground, Growth, Kind, Makeup, Part, Reason, Recorded,
 };
 use highwater_oom::report::Trust;
 
@@ -21,18 +21,19 @@ const CURVES: usize = 4;
 /// What looks odd in a log.
 const ODDITIES: usize = 6;
 
-/// The page.
-pub(crate) fn page(page: Page, diagnosis: &Diagnosis) -> String {
+/// The page; what the witnesses add stands behind the report's reasons.
+pub(crate) fn page(page: Page, diagnosis: &Diagnosis, witnesses: &str) -> String {
     let mut out = page.item("", &diagnosis.summary, BOLD);
     out += &line(page, diagnosis);
     out += &reasons(page, &diagnosis.grounds);
     out += &trust(page, diagnosis);
     out += &claims(page, &diagnosis.claims);
+    out += witnesses;
     out += &diagnosis.makeup.as_ref().map(|found| makeup(page, found)).unwrap_or_default();
     out += &zones::table(page, diagnosis);
     out += &ranking::table(page, diagnosis);
-    out += &growth(page, diagnosis);
-    out += &next(page, diagnosis);
+    out += &curves(page, &diagnosis.growth, diagnosis.recorded);
+    out += &next(page, &diagnosis.advice);
     out += &oddities(page, &diagnosis.oddities);
     out
 }
@@ -193,15 +194,16 @@ fn beside(swap: &Part) -> String {
     format!("  {} {} besides\n", wrap::left(swap.kind.name(), 19), swap.amount)
 }
 
-fn growth(page: Page, diagnosis: &Diagnosis) -> String {
-    let Some(recorded) = diagnosis.recorded.filter(|_| !diagnosis.growth.is_empty()) else {
+/// Recorded curves up to the death.
+pub(super) fn curves(page: Page, growth: &[Growth], recorded: Option<Recorded>) -> String {
+    let Some(recorded) = recorded.filter(|_| !growth.is_empty()) else {
         return String::new();
     };
     let points = recorded.points;
     let span = Span(recorded.to.since(recorded.from));
     let about = format!("{points} recorded points in the last {span} before the death");
     let mut out = page.head("How it grew", &about);
-    for curve in diagnosis.growth.iter().take(CURVES) {
+    for curve in growth.iter().take(CURVES) {
         out += &curve_line(page, curve);
     }
     out
@@ -226,12 +228,13 @@ fn curve_line(page: Page, curve: &Growth) -> String {
     )
 }
 
-fn next(page: Page, diagnosis: &Diagnosis) -> String {
-    if diagnosis.advice.is_empty() {
+/// What to do next.
+pub(super) fn next(page: Page, all: &[Advice]) -> String {
+    if all.is_empty() {
         return String::new();
     }
     let mut out = page.head("What next", "");
-    for advice in &diagnosis.advice {
+    for advice in all {
         out += &page.item("  • ", &advice.text, Style::new());
         if let Some(command) = &advice.command {
             // Never wrapped: it is there to be copied.

@@ -2,8 +2,10 @@
 
 use anstyle::Style;
 use highwater_core::evidence::Claim;
+use highwater_core::time::{BootTime, WallTime};
 use highwater_core::units::Bytes;
 use highwater_diagnose::death::Outline;
+use highwater_diagnose::inquest::Verdict;
 use highwater_diagnose::place;
 
 use super::death::evidence;
@@ -13,13 +15,72 @@ use super::wrap;
 /// The most rows of the table of deaths.
 pub(crate) const ROWS: usize = 12;
 
+/// The narrowest column of causes, and the widest.
+const CAUSE: std::ops::RangeInclusive<usize> = 9..=14;
+
+/// A death in one line.
+#[derive(Debug, Default)]
+pub(crate) struct Row {
+    when: String,
+    pid: String,
+    name: String,
+    held: String,
+    cause: &'static str,
+    place: String,
+}
+
+impl Row {
+    /// As a report tells it.
+    pub(crate) fn of_outline(death: &Outline<'_>) -> Self {
+        let victim = death.victim;
+        let held = victim.and_then(|kill| kill.anon_rss.or(kill.rss));
+        let cause = death.cause.as_str();
+        let cgroup = death.limit_owner.as_deref().or(death.task_cgroup.as_deref());
+        Self {
+            when: when(death.time, death.boot),
+            pid: victim.and_then(|kill| kill.pid).map_or("–".to_owned(), |pid| pid.to_string()),
+            name: victim.and_then(|kill| kill.comm.clone()).unwrap_or("–".to_owned()),
+            held: held.map_or("–".to_owned(), |held: Bytes| held.to_string()),
+            cause: cause.strip_prefix("kernel-oom-").unwrap_or(cause),
+            place: place(cgroup.unwrap_or("–")),
+        }
+    }
+
+    /// As its witnesses do.
+    pub(crate) fn of_verdict(verdict: &Verdict) -> Self {
+        let who = &verdict.who;
+        let cause = verdict.cause.as_str();
+        let path = who.cgroup.as_ref().map(|path| place(path.as_str()));
+        let owner = who.owner.as_ref().map(ToString::to_string);
+        Self {
+            when: when(verdict.wall, verdict.boot),
+            pid: who.pid.map_or("–".to_owned(), |pid| pid.to_string()),
+            name: who.comm.clone().unwrap_or("–".to_owned()),
+            held: "–".to_owned(),
+            cause: cause.strip_prefix("kernel-oom-").unwrap_or(cause),
+            place: owner.or(path).unwrap_or("–".to_owned()),
+        }
+    }
+}
+
+fn when(time: Option<WallTime>, boot: Option<BootTime>) -> String {
+    match (time, boot) {
+        (Some(time), _) => time.to_string().chars().take(19).collect::<String>().replace('T', " "),
+        (None, Some(boot)) => format!("boot + {:.3} s", boot.seconds()),
+        (None, None) => "unknown".to_owned(),
+    }
+}
+
 /// The deaths, the newest first; there are `all` of them.
-pub(crate) fn table(page: Page, rows: &[Outline<'_>], all: usize) -> String {
+pub(crate) fn table(page: Page, rows: &[Row], all: usize) -> String {
+    let longest = rows.iter().map(|row| row.cause.len()).max().unwrap_or_default();
+    let room = longest.clamp(*CAUSE.start(), *CAUSE.end());
     let mut out = Page::paint(BOLD, &format!("{all} deaths, the newest first")) + "\n";
-    let head = row(page, ["when (UTC)", "pid", "name", "held", "cause", "cgroup"]);
+    let head = row(page, room, ["when (UTC)", "pid", "name", "held", "cause", "cgroup"]);
     put(&mut out, &format!("{}\n", Page::paint(DIM, &head)));
-    for death in rows {
-        put(&mut out, &format!("{}\n", line(page, death)));
+    for Row { when, pid, name, held, cause, place } in rows {
+        let line = row(page, room, [when, pid, name, held, cause, place]);
+        put(&mut out, &format!("{line}\n"));
     }
     if all > rows.len() {
         put(&mut out, &format!("  and {} earlier ones (--json has all)\n", all - rows.len()));
@@ -27,30 +88,7 @@ pub(crate) fn table(page: Page, rows: &[Outline<'_>], all: usize) -> String {
     out + "\n"
 }
 
-fn line(page: Page, death: &Outline<'_>) -> String {
-    let victim = death.victim;
-    let when = match (death.time, death.boot) {
-        (Some(time), _) => time.to_string().chars().take(19).collect::<String>().replace('T', " "),
-        (None, Some(boot)) => format!("boot + {:.3} s", boot.seconds()),
-        (None, None) => "unknown".to_owned(),
-    };
-    let held = victim.and_then(|kill| kill.anon_rss.or(kill.rss));
-    let cause = death.cause.as_str();
-    let cgroup = death.limit_owner.as_deref().or(death.task_cgroup.as_deref()).unwrap_or("–");
-    row(
-        page,
-        [
-            &when,
-            &victim.and_then(|kill| kill.pid).map_or("–".to_owned(), |pid| pid.to_string()),
-            victim.and_then(|kill| kill.comm.as_deref()).unwrap_or("–"),
-            &held.map_or("–".to_owned(), |held: Bytes| held.to_string()),
-            cause.strip_prefix("kernel-oom-").unwrap_or(cause),
-            &place(cgroup),
-        ],
-    )
-}
-
-fn row(page: Page, cells: [&str; 6]) -> String {
+fn row(page: Page, room: usize, cells: [&str; 6]) -> String {
     let [when, pid, name, held, cause, cgroup] = cells;
     let text = format!(
         "  {} {} {} {} {} {}",
@@ -58,7 +96,7 @@ fn row(page: Page, cells: [&str; 6]) -> String {
         wrap::right(pid, 7),
         wrap::left(name, 15),
         wrap::right(held, 8),
-        wrap::left(cause, 9),
+        wrap::left(cause, room),
         cgroup,
     );
     wrap::cut(&text, page.width)

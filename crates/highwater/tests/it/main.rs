@@ -9,6 +9,7 @@
 )]
 
 mod checkup;
+mod deaths;
 mod exits;
 mod logs;
 mod share;

@@ -1,7 +1,7 @@
 //! Raising a limit that was reached.
 
 use highwater_core::frame::CgroupVersion;
-use highwater_core::owner::Owner;
+use highwater_core::owner::{Owner, is_container_id};
 use highwater_core::units::Bytes;
 
 use super::{is_plain, mebibytes, quoted};
@@ -23,7 +23,8 @@ impl Target<'_> {
         let mib = mebibytes(more);
         match Owner::of_path(self.path) {
             _ if self.path.contains("kubepods") => None,
-            Owner::Container(id) => {
+            // One that has a name by its path is LXC's or systemd's, which docker does not know.
+            Owner::Container(id) if is_container_id(&id) => {
                 // What Docker is not told of swap it leaves as it is.
                 let swap = self.swap.map_or(String::new(), |swap| {
                     format!(" --memory-swap {}m", mib.saturating_add(mebibytes(swap)))

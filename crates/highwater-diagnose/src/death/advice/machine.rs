@@ -1,6 +1,6 @@
 //! What to do when the machine ran out.
 
-use highwater_core::owner::Owner;
+use highwater_core::owner::{Owner, is_container_id};
 use highwater_core::units::Bytes;
 use highwater_oom::report::Chosen;
 
@@ -117,7 +117,7 @@ fn limit_victim(scene: &Scene<'_>) -> Advice {
             format!("give {unit} a limit of its own, so that it cannot take the machine with it"),
             most.map(|mib| format!("systemctl set-property {unit} MemoryMax={mib}M")),
         ),
-        Some(Owner::Container(id)) => Advice::new(
+        Some(Owner::Container(id)) if is_container_id(&id) => Advice::new(
             "give the container a limit, so that it cannot take the machine with it",
             most.map(|mib| {
                 format!("docker update --memory {mib}m {}", id.get(..12).unwrap_or(&id))

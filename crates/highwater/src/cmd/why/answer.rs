@@ -1,23 +1,40 @@
 //! The answer: which deaths are wanted, and how they are given, as a page or as JSON.
 
+use highwater_core::event::Sight;
 use highwater_core::evidence::Claim;
 use highwater_core::series::SeriesSource;
 use highwater_core::time::WallTime;
-use highwater_diagnose::death::{Diagnosis, NoHistory, Outline, Window, repeats};
-use highwater_diagnose::document::{DeathDocument, EpisodeDocument, WhyDocument};
+use highwater_diagnose::counsel;
+use highwater_diagnose::death::{
+    Diagnosis, Growth, NoHistory, Recorded, Window, memory_before, repeats,
+};
+use highwater_diagnose::document::{
+    DeathDocument, EpisodeDocument, StuckDocument, TestifiedDocument, WhyDocument,
+};
+use highwater_diagnose::inquest::{Inquest, OomKill, Verdict, restarts};
 use highwater_oom::facts::Turn;
 use serde::{Serialize, Serializer};
 
 use super::episode::{Episode, Found, Rankings, Subject, named, outlines};
+use super::judged::{self, Death, Judged};
 use super::split;
+use super::testified::Testified;
 use crate::args::{Since, WhyArgs};
 use crate::cmd::{mask, out, target};
+use crate::view::verdict::Beside;
+use crate::view::why::Row;
 use crate::view::{self, Page};
 
 /// What is to be told.
 pub(crate) struct Answer<'a> {
     /// The deaths to explain, oldest first.
-    pub(crate) subjects: Vec<Subject<'a>>,
+    pub(crate) deaths: Vec<Death<'a>>,
+    /// Their verdicts.
+    pub(crate) inquest: Inquest,
+    /// From which those were made.
+    pub(crate) kills: Vec<OomKill>,
+    /// And from what witnesses said.
+    pub(crate) testified: Option<&'a Testified>,
     /// What was recorded.
     pub(crate) history: &'a dyn SeriesSource,
     /// So many deaths are explained in full; of more, the newest, below a table of all.
@@ -35,7 +52,10 @@ pub(crate) struct Answer<'a> {
 impl Default for Answer<'_> {
     fn default() -> Self {
         Self {
-            subjects: Vec::new(),
+            deaths: Vec::new(),
+            inquest: Inquest::default(),
+            kills: Vec::new(),
+            testified: None,
             history: &NoHistory,
             in_full: 1,
             remarks: Vec::new(),
@@ -53,14 +73,35 @@ impl<'a> Answer<'a> {
         if !args.anonymize {
             return self.shown(args);
         }
-        let masked = mask::episodes(&self.subjects);
-        let subjects = masked.iter().flat_map(Episode::subjects).collect();
-        Answer { subjects, ..self }.shown(args)
+        let subjects: Vec<Subject<'_>> = self.subjects().collect();
+        let heard = self.testified.map(|told| told.heard.as_slice()).unwrap_or_default();
+        let masked = mask::masked(&subjects, heard, &self.kills);
+        let deaths = masked.pair(&self.deaths);
+        let inquest = match heard {
+            [] => Inquest::default(),
+            _ => judged::of(&masked.heard, &masked.kills, self.sights()),
+        };
+        // The same words under other names come to the same verdicts; if they should not, those
+        // are left out.
+        let is_same = inquest.deaths.len() == self.inquest.deaths.len();
+        let deaths = deaths
+            .into_iter()
+            .filter(|death| is_same || death.subject.is_some())
+            .map(|death| Death { verdict: death.verdict.filter(|_| is_same), ..death });
+        Answer { deaths: deaths.collect(), inquest, ..self }.shown(args)
+    }
+
+    fn subjects(&self) -> impl Iterator<Item = Subject<'a>> {
+        self.deaths.iter().filter_map(|death| death.subject)
+    }
+
+    fn sights(&self) -> &[(WallTime, Sight)] {
+        self.testified.map(|told| told.sights.as_slice()).unwrap_or_default()
     }
 
     fn shown(self, args: &WhyArgs) -> anyhow::Result<()> {
         let written = match &args.split {
-            Some(dir) => Some(split::write(dir, &self.subjects)?),
+            Some(dir) => Some(split::write(dir, &self.subjects().collect::<Vec<_>>())?),
             None => None,
         };
         // A directory is often called after who owns it; without names, only the files are told.
@@ -80,23 +121,63 @@ impl<'a> Answer<'a> {
 
     fn text(&self, page: Page) -> String {
         let rankings = Rankings::default();
-        let full = |subject: &Subject<'a>| {
-            let diagnosis = subject.explain(self.history, Window::Week, &rankings);
-            view::death::page(page, &diagnosis)
-        };
+        let full = |death: &Death<'a>| self.page(page, death, &rankings);
         let repeats = view::why::repeats(page, &self.repeats());
-        match self.subjects.as_slice() {
+        let stuck = view::verdict::stuck(page, &self.inquest.stuck);
+        let deaths = match self.deaths.as_slice() {
+            [] if !stuck.is_empty() => String::new(),
             [] => self.empty_page.clone().unwrap_or(view::why::statement(page, &self.absent)),
             few if few.len() <= self.in_full => {
                 repeats + &few.iter().map(full).collect::<Vec<_>>().join(&page.rule())
             }
-            [.., newest] => table(page, &self.subjects) + &repeats + &full(newest),
+            [.., newest] => self.table(page) + &repeats + &full(newest),
+        };
+        stuck + &deaths
+    }
+
+    /// One death in full.
+    fn page(&self, page: Page, death: &Death<'a>, rankings: &Rankings<'a>) -> String {
+        let told = death.told(&self.inquest);
+        let story = told.map(|verdict| self.story(verdict)).unwrap_or_default();
+        if let Some(subject) = &death.subject {
+            let diagnosis = subject.explain(self.history, Window::Week, rankings);
+            let additions = told.map(|told| view::verdict::additions(page, told, &story));
+            return view::death::page(page, &diagnosis, &additions.unwrap_or_default());
         }
+        let Some(verdict) = told else { return String::new() };
+        let (growth, recorded) = self.memory(verdict, Window::Week);
+        let advice = counsel::advice(verdict);
+        view::verdict::page(page, verdict, &Beside { growth, recorded, story, advice })
+    }
+
+    fn memory(&self, verdict: &Verdict, look_back: Window) -> (Vec<Growth>, Option<Recorded>) {
+        match verdict.wall {
+            Some(at) => memory_before(self.history, &verdict.who, at, look_back),
+            None => (Vec::new(), None),
+        }
+    }
+
+    /// What the lives of its owner add up to.
+    fn story(&self, verdict: &Verdict) -> Vec<Claim> {
+        let newest = self.inquest.deaths.iter().filter_map(|death| death.wall).max();
+        let (Some(owner), Some(now)) = (&verdict.who.owner, newest) else { return Vec::new() };
+        let story =
+            restarts::story_of(owner, &self.inquest, self.history, now, restarts::SLOW_WINDOW);
+        story.map(|story| story.claims).unwrap_or_default()
+    }
+
+    fn table(&self, page: Page) -> String {
+        if self.deaths.len() < 2 {
+            return String::new();
+        }
+        let newest = self.deaths.iter().rev().take(view::why::ROWS);
+        let rows: Vec<Row> = newest.map(|death| row(death, &self.inquest)).collect();
+        view::why::table(page, &rows, self.deaths.len())
     }
 
     /// What the deaths have in common.
     fn repeats(&self) -> Vec<Claim> {
-        let cases = self.subjects.iter().map(|subject| subject.case(Window::Minutes));
+        let cases = self.subjects().map(|subject| subject.case(Window::Minutes));
         repeats(&cases.collect::<Vec<_>>())
     }
 
@@ -104,7 +185,7 @@ impl<'a> Answer<'a> {
     fn write_json(mut self, written: Option<Vec<String>>) -> anyhow::Result<()> {
         let repeats = self.repeats();
         let bare = |text| Claim { text, evidence: Vec::new() };
-        if !self.subjects.is_empty() {
+        if !self.deaths.is_empty() {
             self.absent.clear();
         }
         let absent = std::mem::take(&mut self.absent);
@@ -116,7 +197,8 @@ impl<'a> Answer<'a> {
         notes.append(&mut self.notes);
         notes.extend(repeats);
         notes.extend(rest.iter().cloned().map(bare));
-        let document = WhyDocument::with(Deaths(&self), Episodes(&self), notes);
+        let mut document = WhyDocument::with(Deaths(&self), Episodes(&self), notes);
+        document.stuck = Some(self.inquest.stuck.iter().map(StuckDocument::new).collect());
         out::writing(|out| {
             serde_json::to_writer_pretty(&mut *out, &Whole { document, written })?;
             out.write_all(b"\n")
@@ -135,15 +217,34 @@ impl Serialize for Deaths<'_, '_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let rankings = Rankings::default();
         let mut last: Option<&Episode> = None;
-        let deaths = self.0.subjects.iter().filter(|subject| subject.kill.is_some());
-        serializer.collect_seq(deaths.map(|subject| {
+        let deaths = self.0.deaths.iter().filter(|death| death.is_death());
+        serializer.collect_seq(deaths.map(|death| {
+            let verdict = death.verdict(&self.0.inquest, self.0.sights());
+            let Some(subject) = death.killed() else {
+                return verdict.map(|verdict| {
+                    let (_, recorded) = self.0.memory(&verdict, Window::Minutes);
+                    OneDocument::Testified(Box::new(TestifiedDocument::new(&verdict, recorded)))
+                });
+            };
             let again = last.is_some_and(|last| std::ptr::eq(last, subject.episode));
             last = Some(subject.episode);
             let turn = if again { Turn::Further } else { Turn::First };
             let diagnosis = self.0.explained(subject, &rankings);
-            DeathDocument::new(&diagnosis, &subject.episode.report, turn)
+            let document = DeathDocument::new(&diagnosis, &subject.episode.report, turn);
+            Some(OneDocument::Reported(Box::new(match verdict {
+                Some(verdict) => document.with(&verdict),
+                None => document,
+            })))
         }))
     }
+}
+
+/// A death, whoever tells of it.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum OneDocument {
+    Reported(Box<DeathDocument>),
+    Testified(Box<TestifiedDocument>),
 }
 
 /// The documents of the episodes without a death, each made when it is written.
@@ -152,9 +253,9 @@ struct Episodes<'s, 'a>(&'s Answer<'a>);
 impl Serialize for Episodes<'_, '_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let rankings = Rankings::default();
-        let episodes = self.0.subjects.iter().filter(|subject| subject.kill.is_none());
+        let episodes = self.0.subjects().filter(|subject| subject.kill.is_none());
         serializer.collect_seq(episodes.map(|subject| {
-            let diagnosis = self.0.explained(subject, &rankings);
+            let diagnosis = self.0.explained(&subject, &rankings);
             EpisodeDocument::new(&diagnosis, &subject.episode.report)
         }))
     }
@@ -170,52 +271,72 @@ struct Whole<D: Serialize, E: Serialize> {
     written: Option<Vec<String>>,
 }
 
-fn table(page: Page, subjects: &[Subject<'_>]) -> String {
-    if subjects.len() < 2 {
-        return String::new();
+/// A death in one line.
+fn row(death: &Death<'_>, inquest: &Inquest) -> Row {
+    match (&death.subject, death.told(inquest)) {
+        (Some(subject), _) => Row::of_outline(&subject.outline()),
+        (None, Some(verdict)) => Row::of_verdict(verdict),
+        (None, None) => Row::default(),
     }
-    let newest = subjects.iter().rev().take(view::why::ROWS);
-    let rows: Vec<Outline<'_>> = newest.map(Subject::outline).collect();
-    view::why::table(page, &rows, subjects.len())
 }
 
 /// The deaths that are wanted.
 pub(crate) struct Choice<'a> {
-    pub(crate) subjects: Vec<Subject<'a>>,
-    /// Deaths of names that are like the one that was asked for.
-    pub(crate) others: Vec<Subject<'a>>,
+    pub(crate) deaths: Vec<Death<'a>>,
+    /// Names that are like the one that was asked for.
+    others: Vec<String>,
 }
 
 impl Choice<'_> {
     /// `also like it: python3.11 (2)`. Names are not told where they are to be masked.
     pub(crate) fn also(&self, args: &WhyArgs) -> Option<String> {
-        let others: Vec<Outline<'_>> = self.others.iter().map(Subject::outline).collect();
-        target::also_like(&others).filter(|_| !args.anonymize)
+        let others = self.others.iter().map(String::as_str);
+        target::also_like(others).filter(|_| !args.anonymize)
     }
 }
 
-/// The deaths that are wanted. A name that is wholly somebody's means only those.
-pub(crate) fn chosen<'a>(found: &'a Found, args: &WhyArgs, name: Option<&str>) -> Choice<'a> {
+/// The deaths that are wanted. A name that is wholly somebody's means only those; without a name
+/// they are those that nobody wanted, unless all are asked for.
+pub(crate) fn chosen<'a>(all: &Judged<'a>, args: &WhyArgs, name: Option<&str>) -> Choice<'a> {
     let now = highwater_agent::clock::now();
     let since = args.since.map(|since| moment(since, now.wall));
-    let mut subjects: Vec<Subject<'_>> =
-        found.episodes.iter().flat_map(Episode::subjects).collect();
+    let inquest = &all.inquest;
+    let mut deaths = all.deaths.clone();
     if let Some(since) = since {
         // A death without a time of day may be any.
-        subjects.retain(|subject| subject.outline().time.is_none_or(|time| time >= since));
+        deaths.retain(|death| death.wall(inquest).is_none_or(|time| time >= since));
     }
-    let Some(name) = name else { return Choice { subjects, others: Vec::new() } };
+    let Some(name) = name else {
+        deaths.retain(|death| args.all || death.is_of_note(inquest));
+        return Choice { deaths, others: Vec::new() };
+    };
     let id = target::container_called(name).or_else(|| target::cgroup_at(name));
-    let name = id.as_deref().unwrap_or(name);
-    let scored: Vec<_> = subjects
-        .into_iter()
-        .filter_map(|subject| Some((target::matches(name, &subject.outline())?, subject)))
-        .collect();
+    let answers = |death: &Death<'_>| {
+        let outline = death.subject.map(|subject| subject.outline());
+        let report = outline.and_then(|outline| {
+            let of_id = id.as_ref().and_then(|id| target::matches(id, &outline));
+            of_id.or_else(|| target::matches(name, &outline))
+        });
+        let told = death.told(inquest).and_then(|verdict| {
+            let of_id = id.as_ref().and_then(|id| target::names(id, &verdict.who));
+            of_id.or_else(|| target::names(name, &verdict.who))
+        });
+        report.max(told)
+    };
+    let scored: Vec<_> =
+        deaths.into_iter().filter_map(|death| Some((answers(&death)?, death))).collect();
     let best = scored.iter().map(|(how, _)| *how).max();
     let (wanted, others): (Vec<_>, Vec<_>) =
         scored.into_iter().partition(|(how, _)| Some(*how) == best);
-    let subjects = |all: Vec<(_, Subject<'a>)>| all.into_iter().map(|(_, one)| one).collect();
-    Choice { subjects: subjects(wanted), others: subjects(others) }
+    let others = others.into_iter().filter_map(|(_, death)| comm(&death, inquest)).collect();
+    Choice { deaths: wanted.into_iter().map(|(_, death)| death).collect(), others }
+}
+
+fn comm(death: &Death<'_>, inquest: &Inquest) -> Option<String> {
+    match &death.subject {
+        Some(subject) => subject.outline().victim?.comm.clone(),
+        None => death.told(inquest)?.who.comm.clone(),
+    }
 }
 
 /// The time that was asked for, and the newest death before it.

@@ -7,7 +7,7 @@ use highwater_core::event::Death;
 use highwater_core::evidence::{Claim, Evidence};
 use highwater_core::id::Pid;
 use highwater_core::series::SeriesSource;
-use highwater_core::time::{BootTime, Stamp, WallTime};
+use highwater_core::time::{BootId, BootTime, Stamp, WallTime};
 use highwater_core::units::PageSize;
 use highwater_diagnose::death::{
     Case, Diagnosis, Outline, Ranking, RecordedDeath, Window, explain_ranked,
@@ -16,11 +16,14 @@ use highwater_oom::OomReport;
 use highwater_oom::report::{Kill, ReportLine};
 
 use super::absence::Sight;
+use super::testified::Testified;
 
 /// Episodes, the deaths in them, and what to say beside them.
 #[derive(Debug, Default)]
 pub(crate) struct Found {
     pub(crate) episodes: Vec<Episode>,
+    /// What witnesses said beside the reports.
+    pub(crate) testified: Testified,
     pub(crate) remarks: Vec<String>,
     pub(crate) sight: Sight,
 }
@@ -39,6 +42,8 @@ pub(crate) struct Episode {
     pub(crate) also: Vec<AlsoTold>,
     /// Who was killed shortly before: those may have been dying still.
     pub(crate) dying: Vec<Pid>,
+    /// In which boot it was, where that is known.
+    pub(crate) boot_id: Option<BootId>,
 }
 
 /// What the recorder kept of a death.

@@ -7,11 +7,15 @@ use std::process::ExitCode;
 use anyhow::bail;
 use highwater_core::evidence::Claim;
 use highwater_core::text::escape;
+use highwater_core::time::WallTime;
+use highwater_diagnose::inquest::Heard;
 use highwater_oom::OomReport;
 
 use super::answer::{Answer, chosen, newest_before};
 use super::episode::Found;
+use super::judged::judged;
 use super::merge::{Told, merged};
+use super::testified::{Holds, Testified};
 use crate::args::WhyArgs;
 use crate::cmd::logfile::{self, Log, Looks};
 use crate::cmd::progress::Progress;
@@ -33,6 +37,8 @@ struct Read {
     logs: Vec<Log>,
     /// What could not be read, or not to its end, and why.
     faults: Vec<String>,
+    /// What was left out.
+    remarks: Vec<String>,
 }
 
 /// Explains the deaths in the logs at `paths`, all or those of `name`.
@@ -41,34 +47,73 @@ pub(crate) fn explained(
     paths: &[PathBuf],
     name: Option<&str>,
 ) -> anyhow::Result<ExitCode> {
-    let Read { mut logs, mut faults } = read(paths)?;
+    let Read { mut logs, mut faults, mut remarks } = read(paths)?;
     let is_whole = faults.is_empty();
     let about = About::of(&logs, args.anonymize);
     let mut notes: Vec<Claim> = Vec::new();
     if args.anonymize {
         faults = faults.iter().map(|_| UNNAMED_FAULT.to_owned()).collect();
+        remarks.clear();
     } else {
         notes.extend(logs.iter_mut().flat_map(|log| std::mem::take(&mut log.hints)));
     }
+    let testified = testified(&mut logs);
     let told = logs.into_iter().map(|log| Told { source: log.source, reports: log.reports });
-    let found = Found { episodes: merged(told.collect()), ..Found::default() };
-    let choice = chosen(&found, args, name);
-    let absent = absent(&found, &about, args, name);
+    let found = Found { episodes: merged(told.collect()), testified, ..Found::default() };
+    let mut all = judged(&found);
+    let mut choice = chosen(&all, args, name);
     let also = choice.also(args);
-    let is_empty = found.episodes.is_empty();
-    let empty_page =
-        is_empty.then(|| view::why::nothing_in_log(Page::of_terminal(), &absent, &notes));
+    let deaths = std::mem::take(&mut choice.deaths);
+    drop(choice);
+    let is_empty = found.episodes.is_empty() && deaths.is_empty();
+    let absent = match name {
+        Some(_) if found.episodes.is_empty() && !all.deaths.is_empty() => {
+            unnamed(&about, args, name)
+        }
+        _ => absent(&found, &about, args, name),
+    };
+    let empty_page = (is_empty && (name.is_none() || all.deaths.is_empty()))
+        .then(|| view::why::nothing_in_log(Page::of_terminal(), &absent, &notes));
+    if !deaths.is_empty() && found.episodes.is_empty() {
+        // What the hints guess at, the witnesses know.
+        notes.clear();
+    }
     let answer = Answer {
         in_full: IN_FULL,
-        remarks: faults.into_iter().chain(also).collect(),
+        remarks: faults.into_iter().chain(remarks).chain(also).collect(),
         notes,
         absent: vec![absent],
         empty_page,
-        subjects: choice.subjects,
+        deaths,
+        inquest: std::mem::take(&mut all.inquest),
+        kills: std::mem::take(&mut all.kills),
+        testified: Some(&found.testified),
         ..Answer::default()
     };
     answer.give(args)?;
     Ok(if is_whole { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// What the logs tell of ends and starts, oldest first where all have a date.
+fn testified(logs: &mut [Log]) -> Testified {
+    let holds = logs.iter().fold(Holds::default(), |all, log| all.or(log.holds));
+    let heard = logs.iter_mut().flat_map(|log| std::mem::take(&mut log.heard));
+    let mut heard: Vec<Heard> = heard.collect();
+    if heard.iter().all(|heard| heard.wall.is_some()) {
+        heard.sort_by_key(|heard| heard.wall);
+    }
+    let sights = vec![(WallTime::from_millis(i64::MIN), holds.sight())];
+    Testified { heard, sights, ..Testified::default() }
+}
+
+/// There are deaths, and none of that name.
+fn unnamed(about: &About, args: &WhyArgs, name: Option<&str>) -> String {
+    match name.filter(|_| !args.anonymize) {
+        Some(name) => {
+            format!("{} of deaths, but none of {}.", about.tell(), escape(name.as_bytes()))
+        }
+        None => format!("{} of deaths, but of none of that name.", about.tell()),
+    }
 }
 
 /// What to say where nobody was found.
@@ -135,6 +180,13 @@ impl Read {
             self.faults.push(format!(
                 "{} breaks off after line {}: {fault}; what stands before is explained",
                 log.source, log.lines
+            ));
+        }
+        if log.forgotten > 0 {
+            let count = log.forgotten;
+            self.remarks.push(format!(
+                "the oldest {count} ends and starts of {} were left out",
+                log.source
             ));
         }
         self.logs.push(log);

@@ -2,19 +2,21 @@
 
 use std::process::ExitCode;
 
-use highwater_core::event::{Death, Happening};
+use highwater_core::event::Happening;
 use highwater_core::series::SeriesSource;
 use highwater_core::units::PageSize;
-use highwater_diagnose::death::NoHistory;
+use highwater_diagnose::death::{NoHistory, reread};
+use highwater_diagnose::inquest::Heard;
 use highwater_linux::facts::HostFacts;
 use highwater_linux::root::Root;
-use highwater_oom::OomReport;
 use highwater_oom::report::Kill;
 use highwater_store::{EventFilter, Reader, StoredEvent};
 
 use super::absence;
 use super::answer::{Answer, chosen, moment, newest_before};
 use super::episode::{Episode, Found, Recorded, named, outlines, tell_dying};
+use super::judged::judged;
+use super::testified;
 use crate::args::WhyArgs;
 use crate::cmd::history::{self, left_out};
 use crate::cmd::{kernel, refusal, target};
@@ -24,18 +26,22 @@ use crate::view;
 /// its log lines, some 20 kB.
 const LOOKED_AT: usize = 1000;
 
+/// So many testimonies are looked at, the newest: some weeks of a calm machine, half a kilobyte each.
+const HEARD: usize = 20_000;
+
 pub(crate) fn explained(args: &WhyArgs, name: Option<&str>) -> anyhow::Result<ExitCode> {
     let history = history::open(args.data_dir.as_deref())?;
-    let mut found = gather(history.reader.as_ref(), args)?;
+    let mut found = gather_all(history.reader.as_ref(), args, HEARD)?;
     found.sight.unreadable = history.reader.is_none() && !history.remarks.is_empty();
     let left_out = history.reader.iter().flat_map(|reader| left_out(reader, &history.remarks));
     let left_out: Vec<String> = left_out.collect();
     found.remarks.splice(0..0, history.remarks);
-    let choice = chosen(&found, args, name);
+    let mut all = judged(&found);
+    let mut choice = chosen(&all, args, name);
     let also = choice.also(args);
-    let mut subjects = choice.subjects;
-    subjects.retain(|subject| subject.kill.is_some() || name.is_some());
-    let mut absent = if subjects.is_empty() { absent(&found, args, name)? } else { Vec::new() };
+    choice.deaths.retain(|death| death.is_death() || name.is_some());
+    let deaths = std::mem::take(&mut choice.deaths);
+    let mut absent = if deaths.is_empty() { absent(&found, args, name)? } else { Vec::new() };
     if !absent.is_empty() && !args.anonymize {
         absent.extend(history.reader.as_ref().and_then(unstored));
     }
@@ -47,7 +53,7 @@ pub(crate) fn explained(args: &WhyArgs, name: Option<&str>) -> anyhow::Result<Ex
     remarks.extend(left_out.into_iter().filter_map(|said| {
         if args.anonymize { refusal::nameless(&said).map(str::to_owned) } else { Some(said) }
     }));
-    if !subjects.is_empty() {
+    if !deaths.is_empty() {
         let only = |why: &String| format!("only deaths on record are shown: {why}");
         remarks.extend(found.sight.blind.as_ref().map(only));
     }
@@ -60,7 +66,17 @@ pub(crate) fn explained(args: &WhyArgs, name: Option<&str>) -> anyhow::Result<Ex
         Some(reader) => reader,
         None => &NoHistory,
     };
-    let answer = Answer { subjects, remarks, history: source, absent, ..Answer::default() };
+    drop(choice);
+    let answer = Answer {
+        deaths,
+        inquest: std::mem::take(&mut all.inquest),
+        kills: std::mem::take(&mut all.kills),
+        testified: Some(&found.testified),
+        remarks,
+        history: source,
+        absent,
+        ..Answer::default()
+    };
     answer.give(args)?;
     let saw_nothing = found.sight.blind.is_some() && history.reader.is_none();
     Ok(if saw_nothing { ExitCode::FAILURE } else { ExitCode::SUCCESS })
@@ -89,7 +105,33 @@ fn unstored(reader: &Reader) -> Option<String> {
 /// A recording names processes and cgroups in each of its series.
 const UNSHARED: &str = "what was recorded is left out, because its names cannot be masked: only the kernel's lines are explained";
 
-/// All deaths that the recording and the kernel's log still know, oldest first.
+/// The same, with what witnesses said: the newest `most` testimonies.
+pub(crate) fn gather_all(
+    reader: Option<&Reader>,
+    args: &WhyArgs,
+    most: usize,
+) -> anyhow::Result<Found> {
+    let mut found = gather(reader, args)?;
+    let fresh = std::mem::take(&mut found.testified.heard);
+    if let Some(reader) = reader {
+        found.testified = testified::on_record(reader, most)?;
+    }
+    // What the agent recorded of the kernel's log is there already.
+    let keys = &found.testified.keys;
+    let number = |heard: &Heard| heard.testimony.evidence.line.unwrap_or_default();
+    let (_, new): (Vec<_>, Vec<_>) =
+        fresh.into_iter().partition(|heard| keys.contains(&format!("kmsg:{}", number(heard))));
+    found.testified.heard.extend(new);
+    if let Some(from) = found.testified.cut_before {
+        found.remarks.push(format!(
+            "of ends and starts, only the newest {most} testimonies were looked at, from {from} on"
+        ));
+    }
+    Ok(found)
+}
+
+/// All deaths that the recording and the kernel's log still know, oldest first; of what witnesses
+/// said, only what the kernel's log has.
 pub(crate) fn gather(reader: Option<&Reader>, args: &WhyArgs) -> anyhow::Result<Found> {
     let now = highwater_agent::clock::now();
     let facts = HostFacts::read(&Root::live());
@@ -115,8 +157,11 @@ pub(crate) fn gather(reader: Option<&Reader>, args: &WhyArgs) -> anyhow::Result<
     let mut fresh = Vec::new();
     // An explicit directory may be another machine's: its story is told without this kernel's.
     if args.data_dir.is_none() {
-        match kernel::read(&Root::live(), now) {
-            Ok(log) => fresh = log.reports,
+        match kernel::read(&Root::live(), now, facts.boot_id) {
+            Ok(log) => {
+                fresh = log.reports;
+                found.testified.heard = log.heard.into_iter().map(|(_, heard)| heard).collect();
+            }
             Err(error) => found.sight.blind = Some(absence::reason(&error)),
         }
         found.sight.kills_since_boot = absence::kills_since_boot(&Root::live());
@@ -127,7 +172,7 @@ pub(crate) fn gather(reader: Option<&Reader>, args: &WhyArgs) -> anyhow::Result<
     found.episodes.extend(events.into_iter().map(|stored| from_event(stored, page_size)));
     let fresh = fresh.into_iter().map(|report| {
         let episode = Episode::of(report, kernel::SOURCE.to_owned());
-        Episode { page_size, ..episode }
+        Episode { page_size, boot_id: facts.boot_id, ..episode }
     });
     let mut fresh: Vec<Episode> = fresh.collect();
     tell_dying(&mut fresh);
@@ -170,40 +215,12 @@ fn from_event(stored: StoredEvent, page_size: Option<PageSize>) -> Episode {
         let source = kernel::SOURCE.to_owned();
         return Episode { source, page_size, ..Episode::default() };
     };
-    let number = |at: usize| {
-        let seq = death.lines.get(at).and_then(|line| line.seq);
-        seq.unwrap_or_else(|| u64::try_from(at).unwrap_or(0).saturating_add(1))
-    };
-    let lines = death.lines.iter().enumerate().map(|(at, line)| line.as_line(number(at)));
-    let lines: Vec<_> = lines.collect();
-    let wanted = number(death.kill_line);
-    let is_it = |kill: &Kill| kill.line == wanted || kill.pid == Some(death.pid);
-    let reports = highwater_oom::read(lines.into_iter());
-    let mut report = reports
-        .into_iter()
-        .find(|report| report.kills.iter().any(is_it))
-        .unwrap_or_else(|| unread(&death, wanted));
-    let kill = report.kills.iter().position(|kill| kill.line == wanted);
-    let kill = kill.or_else(|| report.kills.iter().position(is_it)).unwrap_or(0);
-    if let Some(kill) = report.kills.get_mut(kill) {
-        kill.wall = kill.wall.or(Some(event.wall));
-    }
+    let (report, kill) = reread(&death, event.wall);
     let recorded = Some(Recorded { death, wall: event.wall, boot: event.boot });
     let source = kernel::SOURCE.to_owned();
     let kills = Some(vec![kill]);
-    Episode { page_size, recorded, kills, ..Episode::of(report, source) }
-}
-
-/// A death whose lines say nothing to this version: what the recorder noted of it remains.
-fn unread(death: &Death, line: u64) -> OomReport {
-    let kill = Kill {
-        line,
-        pid: Some(death.pid),
-        comm: Some(death.comm.clone()),
-        bare: true,
-        ..Kill::default()
-    };
-    OomReport { kills: vec![kill], ..OomReport::default() }
+    let boot_id = Some(event.boot_id);
+    Episode { page_size, recorded, kills, boot_id, ..Episode::of(report, source) }
 }
 
 #[cfg(test)]

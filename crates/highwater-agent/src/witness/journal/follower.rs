@@ -1,0 +1,265 @@
+//! journalctl as a child.
+//!
+//! It ends when this end of its pipe does (it waits for that, and writing fails), so that an agent
+//! that is killed leaves none behind.
+
+use std::io::{self, ErrorKind, Read as _};
+use std::os::fd::{AsFd as _, BorrowedFd};
+use std::path::PathBuf;
+use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
+use std::time::Duration;
+
+use highwater_owners::{Told, cited, journal};
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
+
+use super::lines::Lines;
+use crate::watcher::timespec;
+
+/// A journalctl that said nothing to its standard error for so long can read the journal: what it
+/// lacks it says before it reads.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// So much of what it says to its standard error is kept: a hint has three lines.
+const WORDS_BYTES: usize = 2 << 10;
+
+/// What comes of following.
+#[derive(Debug)]
+pub(super) enum Said {
+    /// The journal is read.
+    Here,
+    /// It is not, or not all of it: why.
+    Absent(String),
+    /// An entry tells something.
+    Told(Box<Told>),
+    /// All that was there is read: the wall clock of the newest entry, in µs, and whether anything
+    /// was told.
+    Read { newest_us: u64, told: bool },
+}
+
+/// How following ended.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Gone {
+    /// The agent stops.
+    Stopped,
+    /// journalctl ended: why the journal is not heard.
+    Ended(String),
+}
+
+/// Follows the journal.
+#[derive(Debug)]
+pub(super) struct Follower {
+    program: PathBuf,
+    since_us: u64,
+    lines: Lines,
+}
+
+/// A child, which does not outlive this.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Either may find that it ended by itself.
+        let _ended = self.0.kill();
+        let _status = self.0.wait();
+    }
+}
+
+/// What a child writes to.
+struct Pipes {
+    stdout: ChildStdout,
+    /// Until it is closed: such a pipe is always ready.
+    stderr: Option<ChildStderr>,
+}
+
+/// What can be read.
+enum Ready {
+    Stop,
+    /// What it lacks goes before what it says.
+    Stderr,
+    Stdout,
+    Quiet,
+}
+
+impl Pipes {
+    fn wait(&self, stop: BorrowedFd<'_>, most: Option<Duration>) -> io::Result<Ready> {
+        let second = self.stderr.as_ref().map_or(stop, |stderr| stderr.as_fd());
+        let mut fds = [
+            PollFd::from_borrowed_fd(stop, PollFlags::IN),
+            PollFd::from_borrowed_fd(second, PollFlags::IN),
+            PollFd::from_borrowed_fd(self.stdout.as_fd(), PollFlags::IN),
+        ];
+        match poll(&mut fds, most.map(timespec).as_ref()) {
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let ready = fds.map(|fd| !fd.revents().is_empty());
+        Ok(match ready {
+            [true, ..] => Ready::Stop,
+            [_, true, _] => Ready::Stderr,
+            [_, _, true] => Ready::Stdout,
+            _ => Ready::Quiet,
+        })
+    }
+}
+
+/// What one child has said so far.
+#[derive(Debug, Default)]
+struct Manner {
+    words: Vec<u8>,
+    is_here: bool,
+}
+
+impl Follower {
+    /// Follows from the wall clock `since_us`, with the journalctl at `program`.
+    pub(super) fn new(program: PathBuf, since_us: u64) -> Self {
+        Self { program, since_us, lines: Lines::default() }
+    }
+
+    /// The wall clock of the newest entry, in µs.
+    pub(super) fn newest_us(&self) -> u64 {
+        self.lines.newest_us().unwrap_or(self.since_us)
+    }
+
+    /// Runs journalctl until it ends, or until `stop` is readable.
+    pub(super) fn follow(&mut self, stop: BorrowedFd<'_>, out: &mut dyn FnMut(Said)) -> Gone {
+        let mut child = match self.command().spawn() {
+            Ok(child) => Running(child),
+            Err(error) => return Gone::Ended(self.unstarted(&error)),
+        };
+        let (Some(stdout), Some(stderr)) = (child.0.stdout.take(), child.0.stderr.take()) else {
+            return Gone::Ended("journalctl was started without its pipes".to_owned());
+        };
+        self.lines.cut_off();
+        let mut manner = Manner::default();
+        let pipes = Pipes { stdout, stderr: Some(stderr) };
+        match self.hear(pipes, stop, &mut manner, out) {
+            Ok(true) => Gone::Stopped,
+            Ok(false) => Gone::Ended(ended(&mut child, &manner)),
+            Err(error) => Gone::Ended(format!("journalctl cannot be read: {error}")),
+        }
+    }
+
+    fn command(&self) -> Command {
+        let us = self.newest_us();
+        let since = format!("--since=@{}.{:06}", us / 1_000_000, us % 1_000_000);
+        let mut command = Command::new(&self.program);
+        command
+            .args(["--output=json", "--follow", "--no-tail", "--no-pager", "--boot"])
+            .arg(since)
+            .args(journal::matches())
+            .env("LC_ALL", "C")
+            .env("SYSTEMD_COLORS", "0")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command
+    }
+
+    fn unstarted(&self, error: &io::Error) -> String {
+        match error.kind() {
+            ErrorKind::NotFound => "there is no journalctl: systemd is not installed".to_owned(),
+            _ => format!("{} cannot be started: {error}", self.program.display()),
+        }
+    }
+
+    /// Hears a child until its output ends; `true` if the agent stops before.
+    fn hear(
+        &mut self,
+        mut pipes: Pipes,
+        stop: BorrowedFd<'_>,
+        manner: &mut Manner,
+        out: &mut dyn FnMut(Said),
+    ) -> io::Result<bool> {
+        loop {
+            let waits = !manner.is_here && manner.words.is_empty();
+            let ready = pipes.wait(stop, waits.then_some(GRACE))?;
+            match ready {
+                Ready::Stop => return Ok(true),
+                Ready::Stdout if !self.read(&mut pipes.stdout, manner, out)? => return Ok(false),
+                Ready::Stderr => manner.complain(&mut pipes.stderr, out)?,
+                Ready::Quiet if waits => manner.be_here(out),
+                Ready::Stdout | Ready::Quiet => {}
+            }
+        }
+    }
+
+    /// Reads what there is; `false` at the end.
+    fn read(
+        &mut self,
+        stdout: &mut ChildStdout,
+        manner: &mut Manner,
+        out: &mut dyn FnMut(Said),
+    ) -> io::Result<bool> {
+        let count = match stdout.read(self.lines.room()) {
+            Ok(0) => return Ok(false),
+            Ok(count) => count,
+            Err(error) if error.kind() == ErrorKind::Interrupted => return Ok(true),
+            Err(error) => return Err(error),
+        };
+        if manner.words.is_empty() {
+            manner.be_here(out);
+        }
+        let mut has_told = false;
+        self.lines.take(count, &mut |told| {
+            has_told = true;
+            out(Said::Told(Box::new(told)));
+        });
+        out(Said::Read { newest_us: self.newest_us(), told: has_told });
+        Ok(true)
+    }
+}
+
+impl Manner {
+    fn be_here(&mut self, out: &mut dyn FnMut(Said)) {
+        if !std::mem::replace(&mut self.is_here, true) {
+            out(Said::Here);
+        }
+    }
+
+    /// Reads what is said to standard error; at its end it is let go.
+    fn complain(
+        &mut self,
+        stderr: &mut Option<ChildStderr>,
+        out: &mut dyn FnMut(Said),
+    ) -> io::Result<()> {
+        let mut words = [0; WORDS_BYTES];
+        let count = stderr.as_mut().map_or(Ok(0), |stderr| stderr.read(&mut words))?;
+        if count == 0 {
+            *stderr = None;
+            return Ok(());
+        }
+        let room = WORDS_BYTES.saturating_sub(self.words.len());
+        self.words.extend(words.iter().take(count.min(room)));
+        self.is_here = false;
+        out(Said::Absent(reason(&self.words)));
+        Ok(())
+    }
+}
+
+/// Why a child ended.
+fn ended(child: &mut Running, manner: &Manner) -> String {
+    if !manner.words.trim_ascii().is_empty() {
+        return reason(&manner.words);
+    }
+    // Its output is closed, so it is about to end; if it is not, it is made to.
+    match child.0.try_wait() {
+        Ok(Some(status)) => format!("journalctl ended ({status})"),
+        _ => "journalctl closed its output".to_owned(),
+    }
+}
+
+/// What it lacks, by its own words.
+fn reason(words: &[u8]) -> String {
+    let says = |part: &str| memchr::memmem::find(words, part.as_bytes()).is_some();
+    if says("insufficient permissions") || says("not seeing messages from other users") {
+        return "this user may not read the system's journal (needs the group systemd-journal or \
+                CAP_DAC_READ_SEARCH)"
+            .to_owned();
+    }
+    if says("No journal files were found") {
+        return "there is no journal: journald does not run here, or keeps nothing".to_owned();
+    }
+    let first = words.split(|b| *b == b'\n').find(|line| !line.trim_ascii().is_empty());
+    format!("journalctl says: {}", cited(first.unwrap_or_default().trim_ascii()))
+}

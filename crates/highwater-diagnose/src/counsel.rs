@@ -1,0 +1,349 @@
+//! What to do after a death that no report of the kernel explains: by its cause, in a command where
+//! the owner's name can stand in one.
+
+use highwater_core::owner::{Owner, is_container_id};
+use highwater_core::testimony::Witness;
+
+use crate::death::Advice;
+use crate::inquest::{Cause, Verdict};
+
+/// So many digits of a container's id are typed.
+const ID_DIGITS: usize = 12;
+
+/// What to do next, most important first.
+pub fn advice(verdict: &Verdict) -> Vec<Advice> {
+    let mut all = for_cause(verdict);
+    all.extend(unheard(verdict));
+    all
+}
+
+fn to(text: &str, command: Option<String>) -> Advice {
+    Advice { text: text.to_owned(), command }
+}
+
+fn for_cause(verdict: &Verdict) -> Vec<Advice> {
+    let names = Names::of(verdict);
+    let of_manager = by_manager(verdict, &names);
+    if !of_manager.is_empty() {
+        return of_manager;
+    }
+    let of_runtime = by_runtime(verdict.cause, &names);
+    if !of_runtime.is_empty() {
+        return of_runtime;
+    }
+    by_itself(verdict, &names)
+}
+
+/// systemd did it.
+fn by_manager(verdict: &Verdict, names: &Names) -> Vec<Advice> {
+    match verdict.cause {
+        Cause::Watchdog => vec![
+            to("It hung, or was too busy to report: see what it did last.", names.log()),
+            to(
+                "See how long it may be silent; give it more only if it is slow, not if it hangs.",
+                names.show("WatchdogUSec,TimeoutAbortUSec"),
+            ),
+            to("Where it hung stands in the core that SIGABRT left.", core(verdict)),
+        ],
+        Cause::StopTimeout => vec![
+            to(
+                "It did not end within its time after SIGTERM, and was killed: what it had not \
+                 written is lost. See what it did last.",
+                names.log(),
+            ),
+            to("Have it end sooner, or give it longer.", names.edit("TimeoutStopSec=")),
+        ],
+        Cause::StartTimeout => vec![
+            to("It was not ready within its time: see where it got stuck.", names.log()),
+            to("A service of Type=notify must say READY=1.", names.show("Type,TimeoutStartUSec")),
+        ],
+        Cause::RuntimeMax => vec![to(
+            "It ran as long as RuntimeMaxSec allows: that is set on purpose.",
+            names.show("RuntimeMaxUSec"),
+        )],
+        Cause::SystemdKill | Cause::SystemdStop | Cause::SystemdRestart => vec![to(
+            "Somebody or something asked systemd for it: see what else happened then.",
+            around(verdict),
+        )],
+        _ => Vec::new(),
+    }
+}
+
+/// Docker or the kubelet did it.
+fn by_runtime(cause: Cause, names: &Names) -> Vec<Advice> {
+    let events = "docker events --since 1h --until 0s --filter container=";
+    let asked = names.container.as_ref().map(|name| format!("{events}{name}"));
+    match cause {
+        Cause::DockerStopTimeout => vec![to(
+            "It does not heed SIGTERM, often because a shell is its first process and does not \
+             pass it on: start it with exec or --init, or give it longer.",
+            names.container("docker stop --timeout 30"),
+        )],
+        Cause::DockerStop | Cause::DockerKill | Cause::DockerRestart | Cause::DockerRemove => {
+            vec![to("Somebody asked Docker for it: see what was asked around then.", asked)]
+        }
+        Cause::KubeletProbe => vec![to(
+            "It did not answer its probe: see whether it hung or is only slow to start \
+             (startupProbe, timeoutSeconds).",
+            names.pod(),
+        )],
+        Cause::KubeletEviction => vec![to(
+            "The node was short: give the pod a request it can live with, so that others go first.",
+            names.pod(),
+        )],
+        Cause::KubeletDelete => {
+            vec![to("The pod was deleted: its deployment's history says by whom.", names.pod())]
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// The kernel, another process, or itself did it.
+fn by_itself(verdict: &Verdict, names: &Names) -> Vec<Advice> {
+    match verdict.cause {
+        cause if cause.is_memory() => vec![
+            to(
+                "Look at what the kernel printed, if its log still has it.",
+                Some("journalctl -k -b | highwater why -".to_owned()),
+            ),
+            to("See how its memory grew, life by life.", names.restarts()),
+        ],
+        Cause::Signal => by_signal(verdict, names),
+        Cause::ParentDeath => {
+            vec![to("It asked to die with its parent: look for why the parent ended.", None)]
+        }
+        Cause::NamespaceEnd => vec![to(
+            "The first process of its container ended and took all others along: look for why \
+             that one ended.",
+            names.why(),
+        )],
+        Cause::CgroupKill => vec![to(
+            "Somebody wrote to cgroup.kill, as container runtimes do when they clear up.",
+            around(verdict),
+        )],
+        Cause::RlimitCpu => vec![to(
+            "It used up the processor time it may have (ulimit -t, LimitCPU=).",
+            names.show("LimitCPU"),
+        )],
+        Cause::RlimitAs => vec![to(
+            "It may have no more addresses (ulimit -v, LimitAS=): allocations fail, though memory \
+             is free.",
+            names.show("LimitAS"),
+        )],
+        Cause::NoMemory => vec![to(
+            "The machine promises no more memory than it has (strict overcommit): allocations \
+             fail, though memory may be free. Add swap, or raise the ratio.",
+            Some(
+                "sysctl vm.overcommit_memory vm.overcommit_ratio; grep Commit /proc/meminfo"
+                    .to_owned(),
+            ),
+        )],
+        Cause::Segfault
+        | Cause::BusError
+        | Cause::Abort
+        | Cause::IllegalInstruction
+        | Cause::Arithmetic
+        | Cause::Trap => by_fault(verdict, names),
+        Cause::Seccomp => vec![to(
+            "It made a system call that its sandbox forbids: which one stands in the audit log.",
+            Some("journalctl -k -g 'type=1326|SECCOMP'".to_owned()),
+        )],
+        Cause::ExitCode => vec![
+            to("It ended by itself: why stands in what it wrote last.", names.log()),
+            to("See how often that happens.", names.restarts()),
+        ],
+        Cause::Unknown => vec![to("See what it wrote last.", names.log())],
+        _ => Vec::new(),
+    }
+}
+
+fn by_signal(verdict: &Verdict, names: &Names) -> Vec<Advice> {
+    match &verdict.sender {
+        Some(sender) if sender.comm.is_some() => {
+            vec![to("Ask whoever ran that; what else happened then:", around(verdict))]
+        }
+        _ => vec![
+            to("Who sent it is not on record; what else happened then:", around(verdict)),
+            to("What it wrote last:", names.log()),
+        ],
+    }
+}
+
+fn by_fault(verdict: &Verdict, names: &Names) -> Vec<Advice> {
+    vec![
+        to("Where in the program it was stands in the core, if one was kept.", core(verdict)),
+        to("What it wrote last:", names.log()),
+    ]
+}
+
+fn core(verdict: &Verdict) -> Option<String> {
+    verdict.who.pid.map(|pid| format!("coredumpctl info {pid}"))
+}
+
+/// What would have told more next time.
+fn unheard(verdict: &Verdict) -> Option<Advice> {
+    let doubtful = verdict.cause == Cause::Unknown
+        || (verdict.cause == Cause::Signal
+            && verdict.sender.as_ref().is_none_or(|who| who.comm.is_none()));
+    let is_kernel = |witness: &Witness| matches!(witness, Witness::Signals | Witness::Processes);
+    let blind = verdict.missing.iter().any(|(witness, _)| is_kernel(witness));
+    (doubtful && blind).then(|| {
+        to(
+            "Record this machine as root, so that the next signal has a sender.",
+            Some("highwater agent".to_owned()),
+        )
+    })
+}
+
+/// The journal around the death.
+fn around(verdict: &Verdict) -> Option<String> {
+    use std::time::Duration;
+    let at = verdict.wall?;
+    let moment = |at: highwater_core::time::WallTime| {
+        let text = at.to_string();
+        text.get(..19).map(|text| text.replace('T', " ")).unwrap_or_default()
+    };
+    let (from, to) = (at.before(Duration::from_secs(30)), at.after(Duration::from_secs(10)));
+    Some(format!("journalctl --since '{} UTC' --until '{} UTC'", moment(from), moment(to)))
+}
+
+/// The owner as commands call it.
+#[derive(Debug, Default)]
+struct Names {
+    unit: Option<String>,
+    user: bool,
+    container: Option<String>,
+    pod: Option<(String, String, String)>,
+}
+
+impl Names {
+    fn of(verdict: &Verdict) -> Self {
+        let Some(owner) = &verdict.who.owner else { return Self::default() };
+        let plain = |name: &String| is_plain(name).then(|| name.clone());
+        match owner {
+            Owner::Unit(unit) | Owner::Session(unit) => {
+                Self { unit: plain(unit), ..Self::default() }
+            }
+            Owner::UserUnit { unit, .. } => {
+                Self { unit: plain(unit), user: true, ..Self::default() }
+            }
+            Owner::Container(name) if is_container_id(name) => {
+                Self { container: name.get(..ID_DIGITS).map(ToOwned::to_owned), ..Self::default() }
+            }
+            Owner::Container(name) => Self { container: plain(name), ..Self::default() },
+            Owner::Pod { namespace, pod, container } => {
+                let all = plain(namespace).zip(plain(pod)).zip(plain(container));
+                let pod = all.map(|((namespace, pod), container)| (namespace, pod, container));
+                Self { pod, ..Self::default() }
+            }
+            Owner::Machine | Owner::Cgroup(_) => Self::default(),
+        }
+    }
+
+    fn log(&self) -> Option<String> {
+        match (&self.unit, &self.container, &self.pod) {
+            (Some(unit), ..) if self.user => Some(format!("journalctl --user-unit {unit} -n 50")),
+            (Some(unit), ..) => Some(format!("journalctl -u {unit} -n 50")),
+            (_, Some(name), _) => Some(format!("docker logs --tail 50 {name}")),
+            (.., Some((namespace, pod, container))) => {
+                Some(format!("kubectl logs --previous -n {namespace} {pod} -c {container}"))
+            }
+            _ => None,
+        }
+    }
+
+    fn show(&self, properties: &str) -> Option<String> {
+        let user = if self.user { "--user " } else { "" };
+        self.unit.as_ref().map(|unit| format!("systemctl {user}show {unit} -p {properties}"))
+    }
+
+    fn edit(&self, what: &str) -> Option<String> {
+        let user = if self.user { "--user " } else { "" };
+        self.unit.as_ref().map(|unit| format!("systemctl {user}edit {unit}   # [Service] {what}"))
+    }
+
+    fn container(&self, command: &str) -> Option<String> {
+        self.container.as_ref().map(|name| format!("{command} {name}"))
+    }
+
+    fn pod(&self) -> Option<String> {
+        let (namespace, pod, _) = self.pod.as_ref()?;
+        Some(format!("kubectl describe pod -n {namespace} {pod}"))
+    }
+
+    fn name(&self) -> Option<&str> {
+        let pod = self.pod.as_ref().map(|(_, pod, _)| pod.as_str());
+        self.unit.as_deref().or(self.container.as_deref()).or(pod)
+    }
+
+    fn restarts(&self) -> Option<String> {
+        self.name().map(|name| format!("highwater restarts {name}"))
+    }
+
+    fn why(&self) -> Option<String> {
+        self.name().map(|name| format!("highwater why {name} --all"))
+    }
+}
+
+/// It can stand in a command as it is.
+fn is_plain(name: &str) -> bool {
+    let is_safe = |c: char| c.is_ascii_alphanumeric() || "._-@:".contains(c);
+    !name.is_empty() && !name.starts_with('-') && name.chars().all(is_safe)
+}
+
+#[cfg(test)]
+mod tests {
+    use highwater_core::testimony::Party;
+
+    use super::*;
+    use crate::death::Confidence;
+
+    fn verdict(owner: Owner, cause: Cause) -> Verdict {
+        Verdict {
+            who: Party::of_owner(owner),
+            is_first: Some(true),
+            wall: None,
+            boot: None,
+            boot_id: None,
+            cause,
+            confidence: Confidence::Certain,
+            status: None,
+            signal: None,
+            sender: None,
+            limited_by: None,
+            limit_owner: None,
+            report: None,
+            lived: None,
+            summary: String::new(),
+            claims: Vec::new(),
+            contradictions: Vec::new(),
+            ruled_out: Vec::new(),
+            missing: vec![(Witness::Signals, "needs root".to_owned())],
+            witnesses: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn every_cause_that_nobody_wanted_has_advice() {
+        for cause in Cause::ALL {
+            let said = advice(&verdict(Owner::Unit("web.service".to_owned()), cause));
+            let is_told = !said.is_empty() || cause == Cause::CleanExit;
+            assert!(is_told, "{cause:?}");
+            assert!(said.iter().all(|one| one.text.ends_with(['.', ':'])), "{said:?}");
+        }
+    }
+
+    #[test]
+    fn a_name_that_a_shell_would_read_otherwise_stands_in_no_command() {
+        let name = "x; rm -rf $HOME".to_owned();
+        for owner in [Owner::Unit(name.clone()), Owner::Container(name.clone())] {
+            for cause in Cause::ALL {
+                let said = advice(&verdict(owner.clone(), cause));
+                let is_in =
+                    |one: &Advice| one.command.as_ref().is_some_and(|c| c.contains("rm -rf"));
+                assert!(!said.iter().any(is_in), "{said:?}");
+            }
+        }
+        assert!(!is_plain("-u") && !is_plain("") && is_plain("getty@tty1.service"));
+    }
+}

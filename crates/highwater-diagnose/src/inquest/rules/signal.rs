@@ -1,0 +1,134 @@
+//! A signal that somebody sent, or the kernel on somebody's behalf.
+
+use highwater_core::testimony::{AuditWord, Fact, Origin, Sent, Signal};
+
+use super::Finding;
+use crate::death::Confidence;
+use crate::inquest::Cause;
+use crate::inquest::matter::{is_of_cgroup, is_of_namespace};
+use crate::inquest::scene::Scene;
+use crate::inquest::summary::whom;
+use crate::inquest::timeline::{Item, apart};
+
+/// A write to `cgroup.kill`.
+pub(super) fn cgroup_kill<'t>(scene: &Scene<'_, 't>) -> Option<Finding<'t>> {
+    let (item, sent) = scene.fatal.filter(|(_, sent)| is_of_cgroup(sent))?;
+    Some(
+        Finding::new(Cause::CgroupKill, Confidence::Certain)
+            .says("The kernel killed it task by task on somebody's behalf, as it does with a whole cgroup.", [item])
+            .by(Some(&sent.by)),
+    )
+}
+
+/// Its parent ended, and the kernel sent what it had asked for.
+pub(super) fn parent_death<'t>(scene: &Scene<'_, 't>) -> Option<Finding<'t>> {
+    /// The two are seen by different witnesses.
+    const TOGETHER_US: u64 = 50_000;
+    /// The kernel announces the exit first; a parent that kills and then exits does so later.
+    const EXACT_US: u64 = 1_000;
+    let (item, sent) = scene.hand(|_| true).filter(|(_, sent)| sent.origin == Origin::User)?;
+    let by = sent.by.pid?;
+    if scene.matter.who.parents.first().is_none_or(|parent| parent.pid != by) {
+        return None;
+    }
+    let exit = scene.exit_of(by, item)?;
+    let gap = apart(exit.at, item.at)?;
+    let is_first = exit.at <= item.at || gap <= EXACT_US;
+    let confidence = match (gap <= TOGETHER_US, is_first) {
+        (true, true) => Confidence::Certain,
+        (true, false) => Confidence::Likely,
+        (false, _) => return None,
+    };
+    Some(
+        Finding::new(Cause::ParentDeath, confidence)
+            .says("The signal came from its parent at the moment that this ended.", [item, exit])
+            .by(Some(&sent.by)),
+    )
+}
+
+/// Its processor time was used up.
+pub(super) fn processor_time<'t>(scene: &Scene<'_, 't>) -> Option<Finding<'t>> {
+    let warned = scene.sent().find(|(item, sent)| {
+        sent.signal == Signal::XCPU && sent.origin == Origin::Kernel && scene.is_before_end(item)
+    });
+    // What is sent out of a timer's interrupt comes from nobody.
+    let is_own = |sent: &Sent| {
+        sent.origin == Origin::Kernel
+            && sent.by.pid.map_or(warned.is_some(), |by| Some(by) == scene.matter.who.pid)
+    };
+    let killed = scene.fatal.filter(|(_, sent)| sent.signal == Signal::KILL && is_own(sent));
+    let is_limit = scene.died_of(Signal::XCPU);
+    if !is_limit && killed.is_none() {
+        return None;
+    }
+    if is_limit && scene.fatal.is_some_and(|(_, sent)| sent.origin != Origin::Kernel) {
+        return None;
+    }
+    let confidence = match (warned, is_limit) {
+        (Some(_), _) => Confidence::Certain,
+        (None, _) => Confidence::Likely,
+    };
+    let fatal = scene.fatal.map(|(item, _)| item);
+    Some(
+        Finding::new(Cause::RlimitCpu, confidence)
+            .says(
+                "The kernel warned it with SIGXCPU: its processor time was used up.",
+                warned.map(|(item, _)| item),
+            )
+            .says("The kernel sent the signal while working for the process itself.", fatal)
+            .says(
+                "It ended by the signal of a limit on processor time.",
+                scene.status.filter(|_| is_limit).map(|(_, item)| item),
+            ),
+    )
+}
+
+/// The first process of its pid namespace ended.
+pub(super) fn namespace_end<'t>(scene: &Scene<'_, 't>) -> Option<Finding<'t>> {
+    let pid = scene.matter.who.pid?;
+    let (item, sent) = scene.fatal.filter(|(_, sent)| is_of_namespace(sent, pid))?;
+    let exit = sent.by.pid.and_then(|by| scene.exit_of(by, item));
+    let confidence = if exit.is_some() { Confidence::Certain } else { Confidence::Likely };
+    Some(
+        Finding::new(Cause::NamespaceEnd, confidence)
+            .says("The kernel sent the signal while another process ended.", [item])
+            .says("That process ended at this moment.", exit)
+            .by(Some(&sent.by)),
+    )
+}
+
+/// Somebody sent it.
+pub(super) fn sent<'t>(scene: &Scene<'_, 't>) -> Option<Finding<'t>> {
+    if let Some((item, sent)) = scene.fatal {
+        let is_seen = scene.status.is_some() || sent.signal == Signal::KILL;
+        let confidence = if is_seen { Confidence::Certain } else { Confidence::Likely };
+        return Some(
+            Finding::new(Cause::Signal, confidence)
+                .says(format!("{} was sent by {}.", sent.signal, whom(&sent.by)), [item])
+                .says("It ended by that signal.", scene.status.map(|(_, item)| item))
+                .by(Some(&sent.by)),
+        );
+    }
+    let signal = scene.signal();
+    let (item, sender) = scene.items().rev().find_map(|item| audit(item, signal))?;
+    Some(
+        Finding::new(Cause::Signal, Confidence::Certain)
+            .says("The audit log has the system call that sent it.", [item])
+            .says("It ended by that signal.", scene.status.map(|(_, item)| item))
+            .by(Some(sender)),
+    )
+}
+
+fn audit<'t>(
+    item: &'t Item<'t>,
+    died_of: Option<Signal>,
+) -> Option<(&'t Item<'t>, &'t highwater_core::testimony::Party)> {
+    match item.fact() {
+        Some(Fact::Audit(AuditWord::Kill { signal, by }))
+            if died_of.is_none_or(|of| of == *signal) =>
+        {
+            Some((item, &**by))
+        }
+        _ => None,
+    }
+}

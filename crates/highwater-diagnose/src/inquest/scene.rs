@@ -1,0 +1,446 @@
+//! One death as a rule looks at it: what is said of it, and what else went on.
+
+use std::collections::HashMap;
+
+use highwater_core::event::Sight;
+use highwater_core::evidence::{Claim, Evidence};
+use highwater_core::id::Pid;
+use highwater_core::owner::Owner;
+use highwater_core::testimony::{
+    AuditWord, ContainerWord, Exit, Fact, Job, Limits, Origin, Party, PodWord, Sent, Signal,
+    Status, UnitWord, Witness,
+};
+use highwater_core::time::{BootId, WallTime};
+
+use super::Hearing;
+use super::matter::{Matter, is_systemd};
+use super::strand::{DYING_US, is_memory, sent};
+use super::tenure::Tenure;
+use super::timeline::{Item, Timeline, apart};
+
+/// The most places that one claim cites.
+const CITED: usize = 4;
+
+/// A command that ends others does so within this; stopping may take as long as it is allowed to.
+const COMMAND_US: i64 = 5_000_000;
+
+/// Everything that is of no one death alone.
+pub(super) struct Court<'t> {
+    pub(super) timeline: &'t Timeline<'t>,
+    sights: Vec<&'t (WallTime, Sight)>,
+    /// When processes ended.
+    exits: HashMap<(Option<BootId>, Pid), Vec<&'t Item<'t>>>,
+    /// Commands that can end others, in order of time.
+    ran: Vec<&'t Item<'t>>,
+    /// Refusals of memory by the name of who asked: the kernel names the thread, not the process.
+    refusals: HashMap<&'t str, Vec<&'t Item<'t>>>,
+    /// Deaths for memory, by owner.
+    memory: HashMap<usize, Vec<(i64, Brief<'t>)>>,
+}
+
+/// The death of a child, as its owner's sees it.
+#[derive(Clone, Debug)]
+pub(super) struct Brief<'t> {
+    pub(super) who: Party,
+    pub(super) item: &'t Item<'t>,
+}
+
+impl<'t> Court<'t> {
+    pub(super) fn new(
+        hearing: &Hearing<'t>,
+        timeline: &'t Timeline<'t>,
+        matters: &[Matter<'t>],
+    ) -> Self {
+        let mut sights: Vec<_> = hearing.sights.iter().collect();
+        sights.sort_by_key(|(from, _)| *from);
+        let mut court = Self {
+            timeline,
+            sights,
+            exits: HashMap::new(),
+            ran: Vec::new(),
+            refusals: HashMap::new(),
+            memory: HashMap::new(),
+        };
+        for item in &timeline.items {
+            match (item.fact(), item.about().and_then(|about| about.pid)) {
+                (Some(Fact::Ran), _) => court.ran.push(item),
+                (Some(Fact::Exited(_)), Some(pid)) => {
+                    court.exits.entry((item.boot_id, pid)).or_default().push(item);
+                }
+                (Some(Fact::NoMemory { .. }), _) => {
+                    let comm = item.about().and_then(|about| about.comm.as_deref());
+                    court.refusals.entry(comm.unwrap_or_default()).or_default().push(item);
+                }
+                _ => {}
+            }
+        }
+        for matter in matters.iter().filter(|matter| matter.is_first != Some(true)) {
+            let word = matter.items.iter().find(|item| is_memory(item) || is_oom_word(item));
+            if let (Some(item), Some(owner), Some(at)) = (word, matter.owner, matter.at()) {
+                let brief = Brief { who: matter.who.clone(), item };
+                court.memory.entry(owner).or_default().push((at, brief));
+            }
+        }
+        for deaths in court.memory.values_mut() {
+            deaths.sort_by_key(|(at, brief)| (*at, brief.who.pid));
+        }
+        court
+    }
+
+    /// Who was heard at this moment; of what was before anybody listened, the first sight.
+    pub(super) fn sight(&self, wall: Option<WallTime>) -> Option<&'t Sight> {
+        let after = match wall {
+            Some(wall) => self.sights.partition_point(|(from, _)| *from <= wall),
+            None => self.sights.len(),
+        };
+        let place = after.saturating_sub(1);
+        self.sights.get(place).map(|(_, sight)| sight)
+    }
+}
+
+fn is_oom_word(item: &Item<'_>) -> bool {
+    matches!(item.fact(), Some(Fact::Oom(_) | Fact::Unit(UnitWord::OutOfMemory)))
+        || matches!(item.fact(), Some(Fact::Container(ContainerWord::Oom)))
+}
+
+/// The first of `items` from `from` on, by bisection.
+fn from<'s, 't>(items: &'s [&'t Item<'t>], from: i64) -> &'s [&'t Item<'t>] {
+    let begin = items.partition_point(|item| item.at < Some(from));
+    items.get(begin..).unwrap_or_default()
+}
+
+/// One death.
+pub(super) struct Scene<'s, 't> {
+    pub(super) court: &'s Court<'t>,
+    pub(super) matter: &'s Matter<'t>,
+    pub(super) tenure: Option<&'s Tenure<'t>>,
+    pub(super) at: Option<i64>,
+    /// With what it ended, and who says so.
+    pub(super) status: Option<(Status, &'t Item<'t>)>,
+    /// The signal that ended it.
+    pub(super) fatal: Option<(&'t Item<'t>, &'t Sent)>,
+}
+
+impl<'s, 't> Scene<'s, 't> {
+    pub(super) fn of(
+        court: &'s Court<'t>,
+        matter: &'s Matter<'t>,
+        tenure: Option<&'s Tenure<'t>>,
+    ) -> Self {
+        let at = matter.at();
+        let status = status(&matter.items);
+        let fatal = fatal(&matter.items, at, status.map(|(status, _)| status));
+        Self { court, matter, tenure, at, status, fatal }
+    }
+
+    pub(super) fn items(&self) -> impl DoubleEndedIterator<Item = &'t Item<'t>> + '_ {
+        self.matter.items.iter().copied()
+    }
+
+    pub(super) fn owner(&self) -> Option<&Owner> {
+        self.matter.owner.and_then(|owner| self.court.timeline.owners.get(owner))
+    }
+
+    /// The first word of a unit's manager that is one of these.
+    pub(super) fn unit(&self, is_it: impl Fn(&UnitWord) -> bool) -> Option<&'t Item<'t>> {
+        self.items().find(|item| item.unit().is_some_and(&is_it))
+    }
+
+    /// systemd's verdict, if it is this.
+    pub(super) fn result(&self, wanted: &str) -> Option<&'t Item<'t>> {
+        self.unit(|word| matches!(word, UnitWord::Result { result, .. } if result == wanted))
+    }
+
+    pub(super) fn container(&self, is_it: impl Fn(&ContainerWord) -> bool) -> Option<&'t Item<'t>> {
+        self.items().find(|item| matches!(item.fact(), Some(Fact::Container(word)) if is_it(word)))
+    }
+
+    pub(super) fn pod(&self, is_it: impl Fn(&PodWord) -> bool) -> Option<&'t Item<'t>> {
+        self.items().find(|item| matches!(item.fact(), Some(Fact::Pod(word)) if is_it(word)))
+    }
+
+    /// A job of this kind, asked for while it lived and not long before.
+    pub(super) fn asked(&self, wanted: Job) -> Option<&'t Item<'t>> {
+        let is_it = |item: &&Item<'_>| matches!(item.unit(), Some(UnitWord::Asked { job }) if *job == wanted);
+        self.items().find(|item| is_it(item) && self.is_before_end(item))
+    }
+
+    /// A word that came before the end, and not so long before that it cannot have to do with it.
+    pub(super) fn is_before_end(&self, item: &Item<'_>) -> bool {
+        /// Two witnesses' clocks, and the way a message takes.
+        const SLACK_US: i64 = 2_000_000;
+        match (item.at, self.at) {
+            (Some(word), Some(end)) => {
+                word <= end.saturating_add(SLACK_US) && word.abs_diff(end) <= DYING_US
+            }
+            _ => true,
+        }
+    }
+
+    pub(super) fn exit(&self) -> Option<(Exit, &'t Item<'t>)> {
+        self.items().find_map(|item| match item.fact() {
+            Some(Fact::Exited(exit)) => Some((*exit, item)),
+            _ => None,
+        })
+    }
+
+    /// The signal it died of, whoever says so.
+    pub(super) fn signal(&self) -> Option<Signal> {
+        match self.status {
+            Some((Status::Signal { signal, .. }, _)) => Some(signal),
+            Some((Status::Code(_), _)) | None => self.fatal.map(|(_, sent)| sent.signal),
+        }
+    }
+
+    pub(super) fn died_of(&self, signal: Signal) -> bool {
+        self.signal() == Some(signal)
+    }
+
+    /// The code it ended with, of itself or as a daemon says.
+    pub(super) fn code(&self) -> Option<u8> {
+        match self.status {
+            Some((Status::Code(code), _)) => Some(code),
+            _ => None,
+        }
+    }
+
+    /// Signals that reached it, oldest first.
+    pub(super) fn sent(&self) -> impl DoubleEndedIterator<Item = (&'t Item<'t>, &'t Sent)> {
+        sent(&self.matter.items)
+    }
+
+    /// The request to end that came before the end, if it is not the signal that ended it.
+    pub(super) fn request(
+        &self,
+        is_by: impl Fn(&Party) -> bool,
+    ) -> Option<(&'t Item<'t>, &'t Sent)> {
+        let is_polite = |sent: &Sent| {
+            matches!(sent.signal, Signal::TERM | Signal::INT | Signal::HUP | Signal::QUIT)
+        };
+        self.sent()
+            .find(|(item, sent)| is_polite(sent) && is_by(&sent.by) && self.is_before_end(item))
+    }
+
+    /// The hand that ended it: the sender of the fatal signal, else of a request it answered.
+    pub(super) fn hand(&self, is_by: impl Fn(&Party) -> bool) -> Option<(&'t Item<'t>, &'t Sent)> {
+        match self.fatal {
+            Some((item, sent)) => is_by(&sent.by).then_some((item, sent)),
+            None => self.request(is_by),
+        }
+    }
+
+    /// The signal that ended it came from elsewhere than those.
+    pub(super) fn is_by_other(&self, is_by: impl Fn(&Party) -> bool) -> bool {
+        self.fatal.is_some_and(|(_, sent)| !is_by(&sent.by))
+    }
+
+    pub(super) fn hand_is_systemd(&self) -> Option<(&'t Item<'t>, &'t Sent)> {
+        self.hand(is_systemd)
+    }
+
+    /// A command that names the owner and could have led to this; the last before the end.
+    pub(super) fn command(&self, program: &str, verbs: &[&str]) -> Option<&'t Item<'t>> {
+        let at = self.at?;
+        let asked = self.items().find(|item| self.is_before_end(item) && is_request(item));
+        let begin = asked.and_then(|item| item.at).unwrap_or(at).min(at).saturating_sub(COMMAND_US);
+        let span = from(&self.court.ran, begin).iter().take(WINDOW);
+        let span = span.take_while(|item| item.at <= Some(at.saturating_add(COMMAND_US / 5)));
+        let names = self.names();
+        span.filter(|item| {
+            let command = item.about().and_then(|about| about.command.as_deref());
+            command.is_some_and(|command| is_command(command, program, verbs, &names))
+        })
+        .last()
+        .copied()
+    }
+
+    /// What a person may have called the owner.
+    fn names(&self) -> Vec<String> {
+        let mut names = Vec::new();
+        match self.owner() {
+            Some(Owner::Unit(unit) | Owner::UserUnit { unit, .. } | Owner::Session(unit)) => {
+                names.push(unit.clone());
+                names.extend(unit.strip_suffix(".service").map(str::to_owned));
+            }
+            Some(Owner::Container(name) | Owner::Pod { container: name, .. }) => {
+                names.push(name.clone());
+            }
+            _ => {}
+        }
+        names.extend(self.matter.who.container_id.clone());
+        names
+    }
+
+    /// When the parent that sent a signal ended, if it did.
+    pub(super) fn exit_of(&self, pid: Pid, near: &Item<'_>) -> Option<&'t Item<'t>> {
+        let exits = self.court.exits.get(&(near.boot_id, pid))?;
+        let gap = |item: &&&Item<'_>| apart(item.at, near.at).unwrap_or(u64::MAX);
+        exits.iter().min_by_key(gap).copied().filter(|item| gap(&item) <= 1_000_000)
+    }
+
+    /// The refusals of memory that came before the end: its own, else of a namesake's.
+    pub(super) fn refusal(&self) -> Option<(&'t Item<'t>, bool)> {
+        /// A program that is refused memory and does not give up at once may live long.
+        const SPAN_US: i64 = 10_000_000;
+        let own = self.items().rfind(|item| matches!(item.fact(), Some(Fact::NoMemory { .. })));
+        let is_near = |item: &&Item<'_>| {
+            apart(item.at, self.at).is_none_or(|gap| gap <= SPAN_US.unsigned_abs())
+        };
+        if let Some(own) = own {
+            return is_near(&own).then_some((own, true));
+        }
+        let refusals = self.court.refusals.get(self.matter.who.comm.as_deref()?)?;
+        let at = self.at?;
+        let span = from(refusals, at.saturating_sub(SPAN_US)).iter().take(WINDOW);
+        span.take_while(|item| item.at <= Some(at.saturating_add(SPAN_US / 10)))
+            .last()
+            .map(|item| (*item, false))
+    }
+
+    /// A process of the same owner that was killed for memory just before.
+    pub(super) fn child(&self) -> Option<&Brief<'t>> {
+        /// A shell ends as soon as what it ran is gone; a manager's jobs take a little.
+        const SPAN_US: i64 = 10_000_000;
+        let at = self.at?;
+        let deaths = self.court.memory.get(&self.matter.owner?)?;
+        let begin = deaths.partition_point(|(when, _)| *when < at.saturating_sub(SPAN_US));
+        let near = deaths.iter().skip(begin).take(WINDOW);
+        let near = near.take_while(|(when, _)| *when <= at.saturating_add(SPAN_US / 20));
+        near.map(|(_, brief)| brief)
+            .filter(|brief| brief.who.pid.is_none() || brief.who.pid != self.matter.who.pid)
+            .last()
+    }
+
+    /// Whether this witness was heard then; `None`: nobody knows.
+    pub(super) fn hears(&self, witness: Witness) -> Option<bool> {
+        self.sight().and_then(|sight| sight.hears(witness))
+    }
+
+    pub(super) fn sight(&self) -> Option<&'t Sight> {
+        self.court.sight(self.matter.end.and_then(|end| end.wall))
+    }
+
+    pub(super) fn limits(&self) -> Option<&'t Limits> {
+        self.tenure.and_then(|tenure| tenure.started).and_then(limits)
+    }
+}
+
+/// So many commands or refusals are looked at for one death.
+const WINDOW: usize = 256;
+
+/// What a start says of limits.
+pub(super) fn limits<'t>(item: &'t Item<'t>) -> Option<&'t Limits> {
+    match item.fact() {
+        Some(
+            Fact::Unit(UnitWord::Started { limits, .. })
+            | Fact::Container(ContainerWord::Started { limits, .. }),
+        ) => Some(limits),
+        _ => None,
+    }
+}
+
+fn is_request(item: &Item<'_>) -> bool {
+    matches!(
+        item.fact(),
+        Some(
+            Fact::Unit(UnitWord::Asked { .. } | UnitWord::Stopping)
+                | Fact::Container(ContainerWord::Kill { .. })
+                | Fact::Signalled(_)
+        )
+    )
+}
+
+/// `systemctl --user stop web` is the command `stop` of `systemctl` for `web`; an id may be cut.
+fn is_command(command: &str, program: &str, verbs: &[&str], names: &[String]) -> bool {
+    /// Docker takes any beginning of an id that is clear; people type some four digits at least.
+    const LEAST_DIGITS: usize = 4;
+    let mut words = command.split_whitespace();
+    let is_program = |word: &str| word.rsplit('/').next() == Some(program);
+    // The program may be run by another one: sudo, env, an interpreter.
+    if !words.by_ref().take(4).any(is_program) || !words.by_ref().any(|word| verbs.contains(&word))
+    {
+        return false;
+    }
+    words.any(|word| {
+        names.iter().any(|name| {
+            let is_part_of_id = word.len() >= LEAST_DIGITS
+                && name.len() == 64
+                && word.bytes().all(|digit| digit.is_ascii_hexdigit())
+                && name.starts_with(word);
+            name == word || is_part_of_id
+        })
+    })
+}
+
+/// With what it ended: those who wait for it know better than those who are told.
+fn status<'t>(items: &[&'t Item<'t>]) -> Option<(Status, &'t Item<'t>)> {
+    let told = items.iter().filter_map(|item| {
+        let rank = |status: Option<Status>, rank: u8| Some((rank, status?));
+        let code =
+            |code: Option<i32>| code.and_then(|code| u8::try_from(code).ok()).map(Status::Code);
+        let signal = |signal: Signal| Status::Signal { signal, core: false };
+        let (rank, status) = match item.fact()? {
+            Fact::Exited(exit) => rank(Some(exit.status), 0),
+            Fact::Unit(UnitWord::MainExited { status, .. }) => rank(*status, 1),
+            Fact::Unit(UnitWord::CoreDumped { signal, .. }) => {
+                rank(signal.map(|signal| Status::Signal { signal, core: true }), 2)
+            }
+            Fact::Audit(AuditWord::Abend { signal: of }) => rank(Some(signal(*of)), 3),
+            Fact::Pod(PodWord::Terminated { signal: Some(of), .. }) if of.0 > 0 => {
+                rank(Some(signal(*of)), 4)
+            }
+            Fact::Container(ContainerWord::Died { code: of, .. }) => rank(code(*of), 5),
+            Fact::Pod(PodWord::Terminated { code: of, .. }) => rank(code(*of), 6),
+            _ => None,
+        }?;
+        Some((rank, status, *item))
+    });
+    told.min_by_key(|(rank, ..)| *rank).map(|(_, status, item)| (status, item))
+}
+
+/// Of all the signals it got, the one that ended it.
+fn fatal<'t>(
+    items: &[&'t Item<'t>],
+    at: Option<i64>,
+    status: Option<Status>,
+) -> Option<(&'t Item<'t>, &'t Sent)> {
+    /// The moment of an exit is seen a little after its signal; never long before.
+    const SLACK_US: i64 = 1_000_000;
+    let is_in_time = |item: &Item<'_>| match (item.at, at) {
+        (Some(word), Some(end)) => word <= end.saturating_add(SLACK_US),
+        _ => true,
+    };
+    let mut signals = sent(items).filter(|(item, _)| is_in_time(item));
+    match status {
+        // Docker has 137 for whatever ended so; who waits for it has the signal.
+        Some(Status::Code(137)) | None => {
+            let all: Vec<_> = signals.collect();
+            let kill = all.iter().find(|(_, sent)| sent.signal == Signal::KILL);
+            let abort = |(_, sent): &&(&Item<'_>, &Sent)| {
+                status.is_none() && sent.signal == Signal::ABRT && sent.origin == Origin::Thread
+            };
+            kill.or_else(|| all.iter().rfind(abort)).copied()
+        }
+        Some(Status::Code(code)) => {
+            // A daemon's 143 is 128 + SIGTERM, if that was sent.
+            let of = Signal(code.checked_sub(128)?);
+            let is_daemon = items.iter().all(|item| !matches!(item.fact(), Some(Fact::Exited(_))));
+            signals.rfind(|(_, sent)| is_daemon && sent.signal == of)
+        }
+        Some(Status::Signal { signal: Signal::KILL, .. }) => {
+            signals.find(|(_, sent)| sent.signal == Signal::KILL)
+        }
+        Some(Status::Signal { signal, .. }) => signals.rfind(|(_, sent)| sent.signal == signal),
+    }
+}
+
+/// A statement, and what it stands on.
+pub(super) fn claim<'t>(text: String, items: impl IntoIterator<Item = &'t Item<'t>>) -> Claim {
+    let mut evidence: Vec<Evidence> = Vec::new();
+    for item in items.into_iter().take(CITED) {
+        if !evidence.contains(item.evidence()) {
+            evidence.push(item.evidence().clone());
+        }
+    }
+    Claim { text, evidence }
+}

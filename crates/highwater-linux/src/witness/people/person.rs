@@ -1,0 +1,180 @@
+//! What is known of one process.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use highwater_core::frame::CgroupVersion;
+use highwater_core::id::{CgroupPath, Comm, Pid, StartTicks};
+use highwater_core::owner::{Owner, container_id_of_path};
+use highwater_core::testimony::Party;
+use highwater_core::text::escape;
+use highwater_core::time::BootTime;
+
+use super::reading::Reading;
+use crate::parse::membership::memory_path;
+use crate::witness::Rlimits;
+
+/// The kernel's clock ticks for people (`USER_HZ`): a hundred a second on every machine that Rust
+/// runs on.
+const TICK_US: u64 = 10_000;
+
+/// A process, alive or ended. A copy shares the texts, as a child does with its parent.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Person {
+    pub(super) parent: Option<Pid>,
+    start: Option<StartTicks>,
+    began: Option<BootTime>,
+    pub(super) ended: Option<BootTime>,
+    pub(super) comm: Option<Comm>,
+    /// Its words with spaces between them.
+    pub(super) command: Option<Arc<[u8]>>,
+    membership: Option<Arc<Membership>>,
+    uid: Option<u32>,
+    login_uid: Option<u32>,
+    /// Hardly anybody has any.
+    limits: Option<Box<Rlimits>>,
+    /// All but its own life is its parent's: since the fork nothing of itself was heard.
+    is_copy: bool,
+}
+
+/// What cgroups a process is in; all that were forked there share it.
+#[derive(Debug)]
+struct Membership {
+    /// The file as it stands: a line for each hierarchy.
+    text: Box<[u8]>,
+    /// Its memory cgroup, or the unified one where memory has none.
+    memory: Option<CgroupPath>,
+}
+
+impl Person {
+    /// One of whom only the name is known.
+    pub(super) fn named(comm: &[u8]) -> Self {
+        Self { comm: Some(Comm::new(comm)), ..Self::default() }
+    }
+
+    /// A child as it is made: all of its parent's, but its own life.
+    pub(super) fn child(&self, parent: Pid, at: BootTime) -> Self {
+        let parent = Some(parent);
+        Self { parent, start: None, began: Some(at), ended: None, is_copy: true, ..self.clone() }
+    }
+
+    /// It became another program, of which nothing is known yet.
+    pub(super) fn became_another(&mut self) {
+        self.comm = None;
+        self.command = None;
+        self.limits = None;
+        self.is_copy = false;
+    }
+
+    /// Somebody else says its name. A copy with another name than its parent's has become another
+    /// program since.
+    pub(super) fn called(&mut self, comm: &[u8]) {
+        if self.is_copy && self.comm.is_some_and(|known| known.as_bytes() != comm) {
+            self.became_another();
+        }
+        self.comm.get_or_insert_with(|| Comm::new(comm));
+    }
+
+    /// Takes over what was read. What a process that has ended no longer says stays as it was: the
+    /// kernel then shows no command line, and for cgroup v1 the top of the hierarchy.
+    pub(super) fn take(&mut self, read: &Reading) {
+        let Some(stat) = read.stat else { return };
+        if self.start.is_some_and(|start| start != stat.start) {
+            *self = Self::default();
+        }
+        self.start = Some(stat.start);
+        self.is_copy = false;
+        let began = BootTime::from_micros(stat.start.get().saturating_mul(TICK_US));
+        self.began.get_or_insert(began);
+        self.parent.get_or_insert(stat.parent);
+        self.comm = Some(stat.comm);
+        self.uid = read.uid.or(self.uid);
+        if matches!(stat.state, b'Z' | b'X') {
+            return;
+        }
+        self.login_uid = read.login_uid;
+        // The kernel moves the soft limit of processor time on by a second for each SIGXCPU.
+        if self.limits.is_none() && read.limits.is_any() {
+            self.limits = Some(Box::new(read.limits));
+        }
+        self.take_command(&read.command);
+        self.take_cgroup(&read.cgroup);
+    }
+
+    /// The same text again is not copied again.
+    fn take_command(&mut self, command: &[u8]) {
+        let words = command.split(|byte| *byte == 0).filter(|word| !word.is_empty());
+        let line = words.collect::<Vec<_>>().join(&b' ');
+        let line = line.get(..Party::COMMAND_CHARS).unwrap_or(&line);
+        if !line.is_empty() && self.command.as_deref() != Some(line) {
+            self.command = Some(line.into());
+        }
+    }
+
+    fn take_cgroup(&mut self, text: &[u8]) {
+        let is_known = self.membership.as_ref().is_some_and(|known| *known.text == *text);
+        if text.is_empty() || is_known {
+            return;
+        }
+        let memory = memory_path(text, CgroupVersion::V1);
+        let memory = memory.or_else(|| memory_path(text, CgroupVersion::V2)).map(CgroupPath::new);
+        self.membership = Some(Arc::new(Membership { text: text.into(), memory }));
+    }
+
+    /// Its memory cgroup, or the unified one where memory has none.
+    pub(super) fn cgroup(&self) -> Option<&CgroupPath> {
+        self.membership.as_ref()?.memory.as_ref()
+    }
+
+    /// Its limits of its own.
+    pub(super) fn limits(&self) -> Rlimits {
+        self.limits.as_deref().copied().unwrap_or_default()
+    }
+
+    /// A program of which only the path is known.
+    pub(super) fn take_program(&mut self, path: &[u8]) {
+        if self.is_copy {
+            self.became_another();
+        }
+        let path = path.get(..Party::COMMAND_CHARS).unwrap_or(path);
+        let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or(path);
+        self.command.get_or_insert_with(|| path.into());
+        self.comm.get_or_insert_with(|| Comm::new(name.get(..15).unwrap_or(name)));
+    }
+
+    /// How long it lived, once it has ended.
+    pub(super) fn lived(&self) -> Option<Duration> {
+        Some(self.ended?.since(self.began?))
+    }
+
+    /// As others are told of it; its ancestors are not known here.
+    pub(super) fn party(&self, pid: Pid, name: &dyn Fn(&str) -> Owner) -> Party {
+        let cgroup = self.cgroup().cloned();
+        let membership = self.membership.as_ref();
+        Party {
+            pid: Some(pid),
+            start: self.start.or(self.began.map(start_of)),
+            comm: self.comm.map(|comm| comm.to_string()),
+            command: self.command.as_deref().map(|line| cut(&escape(line))),
+            parents: Vec::new(),
+            uid: self.uid,
+            login_uid: self.login_uid,
+            owner: membership.and_then(|membership| Owner::of_process(&membership.text, name)),
+            container_id: cgroup
+                .as_ref()
+                .and_then(|path| container_id_of_path(path.as_str()))
+                .map(str::to_owned),
+            cgroup,
+        }
+    }
+}
+
+/// The tick in which it began: right but for the few microseconds between that and the word of it.
+fn start_of(began: BootTime) -> StartTicks {
+    StartTicks::new(began.micros() / TICK_US)
+}
+
+/// Escaped text can be longer than what was escaped.
+fn cut(text: &str) -> String {
+    text.chars().take(Party::COMMAND_CHARS).collect()
+}

@@ -1,0 +1,113 @@
+//! What `/proc/PID` says of a process at one moment, with one open per file and buffers that are
+//! reused.
+
+use std::os::fd::{AsFd, OwnedFd};
+
+use highwater_core::id::Pid;
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
+
+use crate::parse::{number, stat, text};
+use crate::root::{Root, read_record};
+use crate::witness::Rlimits;
+
+/// Reads processes, one after the other.
+#[derive(Debug)]
+pub(super) struct Reading {
+    /// `/proc`, from which the path to a process is short.
+    proc: Option<OwnedFd>,
+    pub(super) stat: Option<stat::Stat>,
+    pub(super) uid: Option<u32>,
+    pub(super) login_uid: Option<u32>,
+    pub(super) limits: Rlimits,
+    /// With its NULs; empty of a kernel thread, and of one that has ended.
+    pub(super) command: Vec<u8>,
+    /// The file as it stands.
+    pub(super) cgroup: Vec<u8>,
+    buffer: Vec<u8>,
+}
+
+/// How much of a command line is read: what is kept, and a little so that a cut shows.
+const COMMAND_BYTES: usize = 512;
+
+/// Who it is when no user has logged in.
+const NOBODY_LOGGED_IN: u32 = u32::MAX;
+
+impl Reading {
+    pub(super) fn new(root: &Root) -> Self {
+        Self {
+            proc: directory(None, &root.path("proc")).ok(),
+            stat: None,
+            uid: None,
+            login_uid: None,
+            limits: Rlimits::default(),
+            command: Vec::new(),
+            cgroup: Vec::new(),
+            buffer: Vec::new(),
+        }
+    }
+
+    /// Reads all of it. `false`: there is no such process any more.
+    pub(super) fn read(&mut self, pid: Pid) -> bool {
+        self.stat = None;
+        let Some(dir) = self.open(pid) else { return false };
+        // The directory belongs to the effective user, also of a process that keeps the rest of
+        // its files for root.
+        self.uid = rustix::fs::fstat(&dir).ok().map(|stat| stat.st_uid);
+        self.stat = fill(&dir, "stat", &mut self.buffer).and_then(stat::parse);
+        self.read_command(&dir);
+        if fill(&dir, "cgroup", &mut self.cgroup).is_none() {
+            self.cgroup.clear();
+        }
+        let login = fill(&dir, "loginuid", &mut self.buffer).and_then(number::u32);
+        self.login_uid = login.filter(|uid| *uid != NOBODY_LOGGED_IN);
+        self.limits =
+            fill(&dir, "limits", &mut self.buffer).map(Rlimits::parse).unwrap_or_default();
+        self.stat.is_some()
+    }
+
+    /// The command line stands in the process's own memory and may be megabytes long: only its
+    /// beginning is read.
+    fn read_command(&mut self, dir: &OwnedFd) {
+        self.command.clear();
+        self.command.reserve_exact(COMMAND_BYTES);
+        if let Ok(file) = open_file(dir, "cmdline") {
+            let room = rustix::buffer::spare_capacity(&mut self.command);
+            let _none_if_it_ended = rustix::io::pread(file, room, 0);
+        }
+    }
+
+    /// Which process a thread belongs to: `Tgid` in its `status`.
+    pub(super) fn process_of(&mut self, thread: Pid) -> Option<Pid> {
+        let dir = self.open(thread)?;
+        let status = fill(&dir, "status", &mut self.buffer)?;
+        let (_, process) = text::keyed(status).find(|(key, _)| *key == b"Tgid")?;
+        number::u32(process).map(Pid::new)
+    }
+
+    /// Who is there now.
+    pub(super) fn everybody(&self) -> Vec<Pid> {
+        let Some(proc) = &self.proc else { return Vec::new() };
+        let Ok(dir) = rustix::fs::Dir::read_from(proc) else { return Vec::new() };
+        let pids = dir.filter_map(|entry| number::u32(entry.ok()?.file_name().to_bytes()));
+        pids.map(Pid::new).collect()
+    }
+
+    fn open(&self, pid: Pid) -> Option<OwnedFd> {
+        directory(Some(self.proc.as_ref()?), pid.to_string().as_ref()).ok()
+    }
+}
+
+fn directory(above: Option<&OwnedFd>, path: &std::path::Path) -> Result<OwnedFd, Errno> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let above = above.map_or(rustix::fs::CWD, AsFd::as_fd);
+    rustix::fs::openat(above, path, flags, Mode::empty())
+}
+
+fn fill<'b>(dir: &OwnedFd, name: &str, buffer: &'b mut Vec<u8>) -> Option<&'b [u8]> {
+    read_record(open_file(dir, name).ok()?, buffer).ok()
+}
+
+fn open_file(dir: &OwnedFd, name: &str) -> Result<OwnedFd, Errno> {
+    rustix::fs::openat(dir, name, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
+}

@@ -1,0 +1,295 @@
+//! The kernel's tracepoints of fatal signals and of the OOM killer's choice, in a tracing instance
+//! of our own (`Documentation/trace/ftrace.rst`, Instances), which disturbs nobody else's.
+//!
+//! The kernel filters: only signals that can end a process are written, so that a machine that
+//! forks a thousand times a second, each with its SIGCHLD, costs nothing here.
+//!
+//! What kernel 6.18 prints, sender first; the other words are those of `signal_generate`:
+//!
+//! | death | sender | code | grp |
+//! |---|---|---|---|
+//! | `kill -9`, also to itself | the thread that called kill(2) | 0 | 1 |
+//! | `cgroup.kill` | the one that wrote the file; one record for each process | 0 | 0 |
+//! | `PR_SET_PDEATHSIG` | the parent that ends | 0 | 1 |
+//! | end of a pid namespace | its ending first process | 128 | 1 |
+//! | OOM killer | the one that wanted memory | 128 | 1 |
+//! | `RLIMIT_CPU` | the process itself: SIGXCPU, at the hard limit SIGKILL | 128 | 1 |
+//! | abort(3) | the process itself, SIGABRT | -6 | 0 |
+//! | a wild pointer | the process itself, SIGSEGV | 1, 2 | 0 |
+//!
+//! A second SIGKILL for one that has it already is written too, with res=1 or 2.
+//!
+//! The instance lives in the kernel: when its reader is killed it goes on recording, the newest
+//! [`BUFFER_KIB`] of each processor. Whoever opens it again by the same name reads what happened
+//! meanwhile, with its true stamps, and each record only once. It ends with the boot, or when
+//! [`Tracing`] is dropped.
+
+mod record;
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
+
+use super::Absent;
+use crate::root::Root;
+
+pub use record::{Signalled, Traced, parse};
+
+/// Where tracefs is.
+const PLACE: &str = "sys/kernel/tracing";
+
+/// Where it was before 4.1, and still is below a mounted debugfs.
+const OLD_PLACE: &str = "sys/kernel/debug/tracing";
+
+/// How much each processor keeps for a reader that is late or dead: 2,000 signals.
+const BUFFER_KIB: &str = "128";
+
+/// The signals that end a process unless it catches them, without those of everyday life
+/// (SIGPIPE, SIGALRM, SIGUSR1, SIGUSR2).
+const FATAL: &str = "sig==1||sig==2||sig==3||sig==4||sig==5||sig==6||sig==7||sig==8||sig==9||\
+    sig==11||sig==15||sig==24||sig==25||sig==31";
+
+/// Programs that end others. One whose path has a newline is left out: its path could be made to
+/// look like other records.
+const ENDERS: &str = "(filename~\"*kill*\"||filename~\"*systemctl\"||filename~\"*docker\"||\
+    filename~\"*podman\"||filename~\"*nerdctl\"||filename~\"*kubectl\"||filename~\"*crictl\"||\
+    filename~\"*ctr\")&&!(filename~\"*\n*\")";
+
+/// A signal is made. This one has to be there; the others may be missing in an old kernel.
+const SIGNALS: &str = "events/signal/signal_generate";
+
+/// The OOM killer has chosen (4.13).
+const VICTIMS: &str = "events/oom/mark_victim";
+
+/// A program was started.
+const PROGRAMS: &str = "events/sched/sched_process_exec";
+
+/// Room for one read, so that none is cut. The kernel gives whole records, 8 KiB of them, and a page where pages are
+/// larger (`TRACE_SEQ_BUFFER_SIZE`).
+const READ_BYTES: usize = 64 << 10;
+
+/// Room for all reads of one call, so that a flood of signals leaves time for the other witnesses.
+const TEXT_BYTES: usize = 256 << 10;
+
+/// The longest name of an instance.
+const NAME_BYTES: usize = 64;
+
+/// A tracing instance of our own. Dropped, it is no more.
+#[derive(Debug)]
+pub struct Tracing {
+    pipe: OwnedFd,
+    // After the pipe: the kernel keeps an instance that somebody reads.
+    instance: Instance,
+    text: Vec<u8>,
+}
+
+impl Tracing {
+    /// Opens the instance `name`, and makes it unless a reader that was killed left it behind.
+    ///
+    /// Let the name be that of the recorder (`highwater-` and a hash of its data directory): the
+    /// same at each start, another for another recorder on the same machine. Reading never blocks.
+    pub fn open(root: &Root, name: &str) -> Result<Self, Absent> {
+        let instance = Instance::make(&home(root)?, name)?;
+        instance.set_up()?;
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let path = instance.dir.join("trace_pipe");
+        let pipe = rustix::fs::open(&path, flags, Mode::empty());
+        let pipe = pipe.map_err(|errno| refusal(errno, &path))?;
+        Ok(Self { pipe, instance, text: Vec::with_capacity(TEXT_BYTES) })
+    }
+
+    /// Whether the instance was there already: what comes first may have happened before now.
+    pub fn is_resumed(&self) -> bool {
+        !self.instance.is_new
+    }
+
+    /// Gives what was fetched, with the words of each record; fetches first, if nothing was.
+    pub fn read(&mut self, each: &mut dyn FnMut(&Traced<'_>, &[u8])) -> io::Result<()> {
+        if self.text.is_empty() {
+            self.fetch()?;
+        }
+        parse(&self.text, each);
+        self.text.clear();
+        Ok(())
+    }
+
+    /// Takes what was traced out of the kernel, as far as there is room, for [`Tracing::read`]: so
+    /// that other witnesses of what came before can be heard in between.
+    pub fn fetch(&mut self) -> io::Result<()> {
+        while self.text.capacity().saturating_sub(self.text.len()) >= READ_BYTES {
+            let room = rustix::buffer::spare_capacity(&mut self.text);
+            match rustix::io::read(&self.pipe, room) {
+                Ok(0) | Err(Errno::AGAIN) => break,
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(errno) => return Err(errno.into()),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// For `poll`: readable when there is a record.
+impl AsFd for Tracing {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.pipe.as_fd()
+    }
+}
+
+/// Where instances are made.
+fn home(root: &Root) -> Result<PathBuf, Absent> {
+    let mut refused = None;
+    for place in [PLACE, OLD_PLACE] {
+        let dir = root.path(place).join("instances");
+        match rustix::fs::stat(&dir) {
+            Ok(_) => return Ok(dir),
+            Err(Errno::NOENT) => {}
+            Err(errno) => refused = Some(refusal(errno, &dir)),
+        }
+    }
+    Err(refused.unwrap_or_else(|| {
+        let place = root.path(PLACE);
+        let place = place.display();
+        Absent::new(format_args!(
+            "tracefs is not mounted: mount -t tracefs tracefs {place}; or the kernel has no CONFIG_FTRACE"
+        ))
+    }))
+}
+
+/// The instance's directory, removed on drop.
+#[derive(Debug)]
+struct Instance {
+    dir: PathBuf,
+    is_new: bool,
+}
+
+impl Instance {
+    fn make(home: &Path, name: &str) -> Result<Self, Absent> {
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+        if name.is_empty() || name.len() > NAME_BYTES || !name.bytes().all(is_plain) {
+            let what = "is no name for a tracing instance: letters, digits, - and _";
+            return Err(Absent::new(format_args!("{name:?} {what}")));
+        }
+        let dir = home.join(name);
+        match rustix::fs::mkdir(&dir, Mode::RWXU) {
+            Ok(()) => Ok(Self { dir, is_new: true }),
+            Err(Errno::EXIST) => Ok(Self { dir, is_new: false }),
+            Err(errno) => Err(refusal(errno, &dir)),
+        }
+    }
+
+    /// Sets what is not set yet: to set the clock or the size once more would empty the buffer of
+    /// an instance that went on recording.
+    fn set_up(&self) -> Result<(), Absent> {
+        self.set("trace_clock", "boot", "[boot]")?;
+        if self.is_new {
+            self.set("buffer_size_kb", BUFFER_KIB, BUFFER_KIB)?;
+        }
+        // Without this, poll(2) waits until half of the buffer is full. Kernels before 5.0 do not
+        // have it, and wake at once.
+        if self.dir.join("buffer_percent").exists() {
+            self.set("buffer_percent", "0", "0")?;
+        }
+        self.switch_on(SIGNALS, FATAL)?;
+        for (event, filter) in [(VICTIMS, ""), (PROGRAMS, ENDERS)] {
+            if self.dir.join(event).exists() {
+                self.switch_on(event, filter)?;
+            }
+        }
+        self.set("tracing_on", "1", "1")
+    }
+
+    fn switch_on(&self, event: &str, filter: &str) -> Result<(), Absent> {
+        if !filter.is_empty() {
+            self.set(&format!("{event}/filter"), filter, filter)?;
+        }
+        self.set(&format!("{event}/enable"), "1", "1")
+    }
+
+    /// Writes `value` into `file` unless it says `said` already.
+    fn set(&self, file: &str, value: &str, said: &str) -> Result<(), Absent> {
+        let path = self.dir.join(file);
+        let says = |text: String| text.trim() == said || text.split(' ').any(|word| word == said);
+        if std::fs::read_to_string(&path).is_ok_and(says) {
+            return Ok(());
+        }
+        let flags = OFlags::WRONLY | OFlags::TRUNC | OFlags::CLOEXEC;
+        let written = rustix::fs::open(&path, flags, Mode::empty())
+            .and_then(|file| rustix::io::write(file, value.as_bytes()));
+        written.map(|_| ()).map_err(|errno| refusal(errno, &path))
+    }
+}
+
+impl Drop for Instance {
+    fn drop(&mut self) {
+        // One that another recorder reads stays, which is right.
+        let _stays_if_read = rustix::fs::rmdir(&self.dir);
+    }
+}
+
+fn refusal(errno: Errno, path: &Path) -> Absent {
+    let path = path.display();
+    Absent::new(match errno {
+        Errno::ACCESS => format!(
+            "{path}: not permitted: tracefs is root's alone; it takes root or CAP_DAC_OVERRIDE"
+        ),
+        Errno::PERM => format!(
+            "{path}: not permitted: the kernel is locked down (lockdown=confidentiality), or this user may not trace"
+        ),
+        Errno::ROFS => format!(
+            "{path}: mounted read-only here: a service with ProtectKernelTunables=yes needs ReadWritePaths=/sys/kernel/tracing"
+        ),
+        Errno::NOENT => format!(
+            "{path}: not there: the kernel needs CONFIG_EVENT_TRACING, and tracing instances (3.10)"
+        ),
+        Errno::BUSY => format!("{path}: another recorder of the same name reads it"),
+        errno => format!("{path}: {errno}"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_refusal_names_the_way_out() {
+        let said = |errno| refusal(errno, Path::new("/t/trace_pipe")).why;
+        assert!(said(Errno::ACCESS).contains("CAP_DAC_OVERRIDE"));
+        assert!(said(Errno::PERM).contains("lockdown"));
+        assert!(said(Errno::ROFS).contains("ReadWritePaths"));
+        assert!(said(Errno::NOENT).contains("CONFIG_EVENT_TRACING"));
+        assert!(said(Errno::BUSY).contains("another recorder"));
+        assert!(said(Errno::IO).contains("/t/trace_pipe"));
+    }
+
+    #[test]
+    fn a_name_cannot_leave_its_place() {
+        for name in ["", "..", "a/b", "a\n", &"a".repeat(65)] {
+            let error = Instance::make(Path::new("/nonexistent"), name).unwrap_err();
+            assert!(error.why.contains("no name"), "{name:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn without_tracefs_it_says_how_to_mount_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let error = Tracing::open(&Root::at(dir.path()), "highwater-test").unwrap_err();
+        assert!(error.why.contains("mount -t tracefs"), "{error}");
+    }
+
+    #[test]
+    fn what_is_set_already_is_not_set_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let instance = Instance { dir: dir.path().join("i"), is_new: false };
+        std::fs::create_dir_all(&instance.dir).unwrap();
+        let file = instance.dir.join("trace_clock");
+        std::fs::write(&file, "local [boot] tai\n").unwrap();
+        instance.set("trace_clock", "boot", "[boot]").unwrap();
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), "local [boot] tai\n");
+        std::fs::write(&file, "50\n").unwrap();
+        instance.set("trace_clock", "0", "0").unwrap();
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), "0");
+    }
+}

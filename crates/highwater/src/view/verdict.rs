@@ -1,0 +1,232 @@
+//! A death that its witnesses tell of: the sentence, who, who did it, why, what else was said, what
+//! next; and what witnesses add to a death that a report tells of.
+
+use anstyle::Style;
+use highwater_core::evidence::Claim;
+use highwater_core::testimony::{Party, Status};
+use highwater_core::time::Span;
+use highwater_diagnose::death::{Advice, Confidence, Growth, Recorded};
+use highwater_diagnose::inquest::{Cause, LimitOwner, Stuck, Verdict};
+use highwater_diagnose::place;
+
+use super::death::{curves, evidence, next};
+use super::paint::{BOLD, DIM, Page, RED, YELLOW, put};
+use super::wrap;
+
+/// So many claims, contradictions, things ruled out are shown each; the JSON has all.
+const CLAIMS: usize = 8;
+
+/// The column of names of facts.
+const NAME: usize = 8;
+
+/// What is known beside the verdict.
+#[derive(Debug, Default)]
+pub(crate) struct Beside {
+    /// Recorded curves up to the end.
+    pub(crate) growth: Vec<Growth>,
+    /// How well they are on record.
+    pub(crate) recorded: Option<Recorded>,
+    /// What its lives add up to.
+    pub(crate) story: Vec<Claim>,
+    /// What to do next.
+    pub(crate) advice: Vec<Advice>,
+}
+
+/// The page of a death without a report.
+pub(crate) fn page(page: Page, verdict: &Verdict, beside: &Beside) -> String {
+    let mut out = page.item("", &verdict.summary, BOLD);
+    out += &line(page, verdict);
+    out += &who(page, verdict);
+    out += &claims(page, "Why", "  • ", &verdict.claims);
+    out += &but(page, verdict);
+    out += &claims(page, "Ruled out", "  – ", &verdict.ruled_out);
+    out += &unheard(page, verdict);
+    out += &curves(page, &beside.growth, beside.recorded);
+    out += &story(page, &beside.story);
+    out += &next(page, &beside.advice);
+    out
+}
+
+/// What the witnesses add to the page of a report.
+pub(crate) fn additions(page: Page, verdict: &Verdict, again: &[Claim]) -> String {
+    let mut out = String::new();
+    let known = who(page, verdict);
+    let said: Vec<Claim> =
+        verdict.claims.iter().filter(|claim| !is_kernels(claim)).cloned().collect();
+    if !known.is_empty() || !said.is_empty() {
+        out += &page.head("What its witnesses say", "");
+        out += &known;
+        for claim in said.iter().take(CLAIMS) {
+            out += &page.item("  • ", &claim.text, Style::new());
+            out += &evidence(page, &claim.evidence);
+        }
+    }
+    out += &but(page, verdict);
+    out += &story(page, again);
+    out
+}
+
+/// The kernel's words are in the report.
+fn is_kernels(claim: &Claim) -> bool {
+    let is_told = |source: &str| source == "/dev/kmsg";
+    claim.evidence.iter().all(|one| is_told(&one.source))
+}
+
+/// When, what kind, how sure: in one dim line.
+fn line(page: Page, verdict: &Verdict) -> String {
+    let mut facts = Vec::new();
+    facts.extend(verdict.wall.map(|time| time.to_string()));
+    facts.extend(verdict.boot.map(|boot| format!("{:.3} s after boot", boot.seconds())));
+    let cause = verdict.cause.as_str();
+    facts.push(match verdict.cause {
+        Cause::Unknown => format!("cause {cause}"),
+        _ => cause.to_owned(),
+    });
+    if verdict.confidence != Confidence::Unknown {
+        facts.push(verdict.confidence.name().to_owned());
+    }
+    page.item("", &facts.join(" · "), DIM)
+}
+
+/// The facts, one in a line.
+fn who(page: Page, verdict: &Verdict) -> String {
+    let mut out = String::new();
+    let mut fact = |name: &str, text: Option<String>| {
+        if let Some(text) = text {
+            out += &page.item(&format!("  {} ", wrap::left(name, NAME)), &text, Style::new());
+        }
+    };
+    fact("who", process(&verdict.who));
+    fact("command", verdict.who.command.clone());
+    fact("owner", owner(verdict));
+    fact("ended", verdict.status.map(status));
+    fact("lived", verdict.lived.map(|lived| Span(lived).to_string()));
+    fact("sender", verdict.sender.as_ref().map(sender));
+    fact("limit", limit(verdict));
+    out
+}
+
+fn process(who: &Party) -> Option<String> {
+    who.pid?;
+    let user = who.uid.map_or(String::new(), |uid| format!(", user {uid}"));
+    Some(format!("{who}{user}"))
+}
+
+fn owner(verdict: &Verdict) -> Option<String> {
+    let owner = verdict.who.owner.as_ref()?;
+    Some(match verdict.is_first {
+        Some(true) => format!("{owner}: this was its first process"),
+        Some(false) => format!("{owner}, which lives on: this was not its first process"),
+        None => owner.to_string(),
+    })
+}
+
+fn status(status: Status) -> String {
+    match status {
+        Status::Code(code) => format!("by itself, with exit code {code}"),
+        Status::Signal { signal, core } => {
+            let core = if core { ", with a core dump" } else { "" };
+            format!("by {signal}{core} (a shell says {})", 128 + u16::from(signal.0))
+        }
+    }
+}
+
+/// Who it was, who started him, and who was logged in.
+fn sender(sender: &Party) -> String {
+    let user = sender.uid.map(|uid| format!(", user {uid}"));
+    let login = sender.login_uid.filter(|login| *login != u32::MAX);
+    let login = login.map(|login| format!(", logged in as {login}"));
+    let command = sender.command.as_ref().map(|command| format!(": {command}"));
+    let parents = sender.parents.iter().map(|one| format!("{} ({})", one.comm, one.pid));
+    let parents = parents.collect::<Vec<_>>().join(" < ");
+    let parents = (!parents.is_empty()).then(|| format!("; started by {parents}"));
+    let owner = sender.owner.as_ref().map(|owner| format!("; of {owner}"));
+    let more: String = [user, login, command, parents, owner].into_iter().flatten().collect();
+    format!("{sender}{more}")
+}
+
+fn limit(verdict: &Verdict) -> Option<String> {
+    let whose = match verdict.limit_owner? {
+        LimitOwner::Own => "its own",
+        LimitOwner::Ancestor => "of a cgroup above it",
+        LimitOwner::Machine => return Some("the machine's".to_owned()),
+    };
+    let path = verdict.limited_by.as_ref().map(|path| format!(": {}", place(path.as_str())));
+    Some(format!("{whose}{}", path.unwrap_or_default()))
+}
+
+fn claims(page: Page, head: &str, mark: &str, all: &[Claim]) -> String {
+    if all.is_empty() {
+        return String::new();
+    }
+    let mut out = page.head(head, "");
+    for claim in all.iter().take(CLAIMS) {
+        let is_open = claim.evidence.is_empty() && mark == "  • ";
+        let (mark, style) = if is_open { ("  ? ", YELLOW) } else { (mark, Style::new()) };
+        out += &page.item(mark, &claim.text, style);
+        out += &evidence(page, &claim.evidence);
+    }
+    if let Some(more) = all.len().checked_sub(CLAIMS).filter(|more| *more > 0) {
+        put(&mut out, &format!("    and {more} more (--json has all)\n"));
+    }
+    out
+}
+
+/// What was said that cannot be true beside it.
+fn but(page: Page, verdict: &Verdict) -> String {
+    if verdict.contradictions.is_empty() {
+        return String::new();
+    }
+    let mut out = page.head("But", "");
+    for claim in verdict.contradictions.iter().take(CLAIMS) {
+        out += &page.item("  ! ", &claim.text, YELLOW);
+        out += &evidence(page, &claim.evidence);
+    }
+    out
+}
+
+/// Who would have known more: only where something is left to know.
+fn unheard(page: Page, verdict: &Verdict) -> String {
+    if verdict.missing.is_empty() {
+        return String::new();
+    }
+    let mut out = page.head("Who would have known more", "");
+    for (witness, why) in &verdict.missing {
+        out += &page.item("  ? ", &format!("{}: {why}", witness.words()), YELLOW);
+    }
+    out
+}
+
+/// What its lives add up to.
+fn story(page: Page, claims: &[Claim]) -> String {
+    if claims.is_empty() {
+        return String::new();
+    }
+    let mut out = page.head("Its restarts", "");
+    for claim in claims.iter().take(CLAIMS) {
+        out += &page.item("  • ", &claim.text, Style::new());
+    }
+    out
+}
+
+/// Who hangs now, for want of memory, or did.
+pub(crate) fn stuck(page: Page, all: &[Stuck]) -> String {
+    let mut out = String::new();
+    for one in all {
+        let since = one.since.map_or(String::new(), |since| format!(" since {since}"));
+        let text = match one.until {
+            None => format!(
+                "{} is stuck under OOM{since}: nothing may be killed there, and its processes hang.",
+                one.who
+            ),
+            Some(until) => format!("{} was stuck under OOM{since} until {until}.", one.who),
+        };
+        let style = if one.until.is_none() { RED } else { YELLOW };
+        out += &page.item("! ", &text, style);
+        out += &evidence(page, &one.claim.evidence);
+    }
+    if !out.is_empty() {
+        out += "\n";
+    }
+    out
+}
