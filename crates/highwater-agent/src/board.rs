@@ -149,6 +149,13 @@ pub struct Counts {
 }
 
 impl Board {
+    /// The board of an agent that reads the machine this often.
+    pub(crate) fn of(every: std::time::Duration) -> Self {
+        let board = Self::default();
+        board.set_every(every);
+        board
+    }
+
     /// The counts.
     pub fn counts(&self) -> &Counts {
         &self.counts

@@ -20,12 +20,15 @@ const SETTLE: Duration = Duration::from_secs(4);
 /// No pid comes round again so soon, and no unit ends twice.
 const SAME: Duration = Duration::from_secs(2);
 
-/// So far back testimonies are joined: a stop that times out takes a minute and a half by default.
-const SPAN: Duration = Duration::from_mins(2);
+/// So far back testimonies are joined: a manager may tell of an end minutes after it.
+const SPAN: Duration = Duration::from_mins(12);
 
-/// So many testimonies are held at most: a cgroup of thousands that is killed brings as many. The
-/// oldest go first; those deaths are on record, and only not told aloud.
-const MOST: usize = 4_096;
+/// A death is told so long after it at most: what is heard of an older one is for whoever asks.
+const TELLS: Duration = Duration::from_mins(2);
+
+/// So many testimonies are held, and up to twice as many between two looks: a cgroup of thousands that
+/// is killed brings as many. The oldest go first; those deaths are on record, and only not told aloud.
+const MOST: usize = 2_048;
 
 #[derive(Debug, Default)]
 pub(crate) struct Coroner {
@@ -68,10 +71,8 @@ impl Coroner {
             Happening::Sight(sight) => self.sights.push((event.wall, sight.clone())),
             Happening::Recorder { .. } => {}
         }
-        let surplus = self.heard.len().saturating_sub(MOST);
-        self.heard.drain(..surplus);
-        let surplus = self.kills.len().saturating_sub(MOST);
-        self.kills.drain(..surplus);
+        bound(&mut self.heard);
+        bound(&mut self.kills);
     }
 
     /// The deaths that have settled by `now`, each once.
@@ -82,15 +83,15 @@ impl Coroner {
         let settled = now.wall.before(SETTLE);
         let hearing = Hearing { heard: &self.heard, kills: &self.kills, sights: &self.sights };
         let mut verdicts = inquire(&hearing).deaths;
-        verdicts.retain(|verdict| verdict.wall.is_some_and(|wall| wall <= settled));
-        let oldest = now.wall.before(SPAN);
-        verdicts.retain(|verdict| verdict.wall.is_some_and(|wall| wall >= oldest));
+        let tells = now.wall.before(TELLS);
+        let is_told_now = |wall: WallTime| wall <= settled && wall >= tells;
+        verdicts.retain(|verdict| verdict.wall.is_some_and(is_told_now));
         verdicts.retain(|verdict| self.is_new(verdict));
-        // Whoever is told and forgotten here cannot be met again: what was said of him is gone too.
+        // What is told is forgotten long after it could be told again.
+        let oldest = now.wall.before(SPAN);
         self.heard.retain(|heard| heard.wall.is_none_or(|wall| wall >= oldest));
         self.kills.retain(|kill| kill.wall.is_none_or(|wall| wall >= oldest));
-        let forgotten = oldest.before(SPAN);
-        self.told.retain(|(_, at)| *at >= forgotten);
+        self.told.retain(|(_, at)| *at >= oldest);
         let later = self.sights.len().saturating_sub(1);
         self.sights.drain(..later);
         let waits = self.heard.iter().filter_map(|heard| heard.wall);
@@ -104,30 +105,41 @@ impl Coroner {
     fn is_new(&mut self, verdict: &Verdict) -> bool {
         let (name, at) = (Name::of(verdict), verdict.wall.unwrap_or_default());
         let is_it = |(told, when): &(Name, WallTime)| {
-            *told == name && at.since(*when).max(when.since(at)) <= SAME
+            told.is(&name) && at.since(*when).max(when.since(at)) <= SAME
         };
-        let is_new = !self.told.iter().any(is_it);
+        let is_new = !self.told.iter().rev().take(MOST).any(is_it);
         if is_new {
             self.told.push((name, at));
+            bound(&mut self.told);
         }
         is_new
     }
 }
 
-/// Who it is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Name {
-    /// A process.
-    Pid(Pid),
-    /// An owner as a whole.
-    Owner(Option<Owner>),
+/// Lets the oldest go when there are twice as many as are wanted.
+fn bound<T>(all: &mut Vec<T>) {
+    if all.len() > 2 * MOST {
+        all.drain(..all.len().saturating_sub(MOST));
+    }
+}
+
+/// Who it is: the process, and whose it was.
+#[derive(Clone, Debug)]
+struct Name {
+    pid: Option<Pid>,
+    owner: Option<Owner>,
 }
 
 impl Name {
     fn of(verdict: &Verdict) -> Self {
-        match verdict.who.pid {
-            Some(pid) => Self::Pid(pid),
-            None => Self::Owner(verdict.who.owner.clone()),
+        Self { pid: verdict.who.pid, owner: verdict.who.owner.clone() }
+    }
+
+    /// The same process; or the same owner, where one of them was told without a process.
+    fn is(&self, other: &Self) -> bool {
+        match (self.pid, other.pid) {
+            (Some(one), Some(other)) => one == other,
+            _ => self.owner.is_some() && self.owner == other.owner,
         }
     }
 }

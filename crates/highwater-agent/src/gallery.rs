@@ -166,7 +166,7 @@ mod tests {
         assert_eq!(gallery.sight().hears(Witness::Kmsg), None);
         // Both are known, so that this returns at once.
         gallery.set(Witness::Kmsg, None);
-        gallery.wait(&[Witness::Kmsg, Witness::Docker], Duration::from_secs(3_600));
+        gallery.wait(&[Witness::Kmsg, Witness::Docker], Duration::from_hours(1));
     }
 
     #[test]

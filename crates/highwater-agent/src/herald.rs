@@ -9,6 +9,7 @@ use std::collections::HashSet;
 use highwater_core::event::{Event, Happening};
 use highwater_core::id::Pid;
 use highwater_core::time::{Stamp, WallTime};
+use highwater_diagnose::counsel::is_of_note;
 use highwater_diagnose::inquest::Verdict;
 
 /// So many deaths that were told early are remembered: as many as wait for the store.
@@ -129,9 +130,9 @@ impl Herald {
         })
     }
 
-    /// A death that no report of the kernel tells of, unless somebody wanted it.
+    /// A death that no report of the kernel tells of, if anybody would want to know of it.
     pub(crate) fn verdict(&self, verdict: &Verdict) -> Option<String> {
-        if verdict.cause.is_wanted() || verdict.report.is_some() {
+        if !is_of_note(verdict) || verdict.report.is_some() {
             return None;
         }
         let name = match (&verdict.who.owner, verdict.who.pid) {

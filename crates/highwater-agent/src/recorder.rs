@@ -15,6 +15,7 @@ use highwater_core::frame::{Frame, Scope};
 use highwater_core::thing::Survey;
 use highwater_core::time::{BootId, BootTime, Stamp};
 use highwater_core::units::{Bytes, Permille};
+use highwater_diagnose::counsel::is_of_note;
 use highwater_linux::survey::Candidate;
 use highwater_owners::Directory;
 use highwater_store::{Cursor, Keep};
@@ -228,7 +229,9 @@ impl Recorder {
             self.events(vec![Event { wall, boot, boot_id, key, what }], None);
         }
         for verdict in self.coroner.settled(now) {
-            self.board.gallery().toll(verdict.cause, verdict.who.owner.as_ref());
+            if is_of_note(&verdict) || verdict.cause.is_wanted() {
+                self.board.gallery().toll(verdict.cause, verdict.who.owner.as_ref());
+            }
             if let Some(line) = self.herald.verdict(&verdict) {
                 log::say(&line);
             }

@@ -100,13 +100,11 @@ impl Agent {
         let place = Place::claim(dir)?;
         let facts = HostFacts::read(root);
         let boot = facts.boot_id.ok_or_else(|| AgentError::Proc(no_boot_id()))?;
-        let board = Arc::new(Board::default());
-        board.set_every(config.sample.every);
+        let board = Arc::new(Board::of(config.sample.every));
         let terms = plan::terms(config, place.dir());
         let now = clock::now();
         let (place, mut keeper) = open(place, boot, &board, &terms, now)?;
-        let mut findings = Findings::default();
-        ask_for_privileges(root, config, &mut findings);
+        let mut findings = ask_for_privileges(root, config);
         let sampler = Sampler::new(root, facts.clone(), plan::sampler(config));
         let sampler = sampler.map_err(AgentError::Proc)?;
         see(&sampler, config, &mut findings);
@@ -115,14 +113,7 @@ impl Agent {
         let after = keeper.cursor(CURSOR).filter(|at| at.boot_id == boot).map(|at| at.seq);
         keeper.events(beginning(dir, boot, now), None, now);
         let mut crew = Crew::new(&board);
-        let directory: Arc<Directory> = Arc::default();
-        if let Some(kmsg) = open_kmsg(root, config, &board) {
-            board.counts().kmsg_ok.store(true, Ordering::Relaxed);
-            let (entries, board) = (entries.clone(), Arc::clone(&board));
-            crew.add("watcher", move |stop| {
-                Watcher { kmsg, boot, after, entries, board, stop }.run();
-            })?;
-        }
+        watch_kernel(root, config, boot, after, &entries, &mut crew)?;
         let rhythm = Arc::new(Mutex::new(plan::rhythm(config)));
         let pulse = Pulse {
             sampler,
@@ -150,6 +141,7 @@ impl Agent {
             stop: crew.stop_signal()?,
         };
         crew.add_ready("survey", move || rounds.run())?;
+        let directory: Arc<Directory> = Arc::default();
         let outlet = Outlet::new(boot, entries.clone(), Arc::clone(&board), Arc::clone(&directory));
         let heard_before = |name: &str| keeper.cursor(name).map(|cursor| cursor.seq);
         witness::listen(root, place.dir(), config, &heard_before, &outlet, &mut crew)?;
@@ -214,6 +206,21 @@ impl Agent {
     }
 }
 
+/// Reads the kernel's messages on a thread of their own, from after the message `after` on.
+fn watch_kernel(
+    root: &Root,
+    config: &Config,
+    boot: BootId,
+    after: Option<u64>,
+    entries: &Feed,
+    crew: &mut Crew,
+) -> Result<(), AgentError> {
+    let Some(kmsg) = open_kmsg(root, config, crew.board()) else { return Ok(()) };
+    let (entries, board) = (entries.clone(), Arc::clone(crew.board()));
+    board.counts().kmsg_ok.store(true, Ordering::Relaxed);
+    crew.add("watcher", move |stop| Watcher { kmsg, boot, after, entries, board, stop }.run())
+}
+
 /// Opens the store of `place`. A directory whose database is not the recorder's is left as it was.
 fn open(
     place: Place,
@@ -258,15 +265,12 @@ fn keep_private() {
     rustix::process::umask(Mode::from_raw_mode(0o027));
 }
 
-fn ask_for_privileges(root: &Root, config: &Config, findings: &mut Findings) {
-    if config.agent.lock_memory
-        && let Err(why) = privilege::lock_memory()
-    {
-        findings.blind.push(why);
-    }
-    if let Err(why) = privilege::be_killed_last(root, config.agent.oom_score_adj) {
-        findings.blind.push(why);
-    }
+fn ask_for_privileges(root: &Root, config: &Config) -> Findings {
+    let own = &config.agent;
+    let locked = if own.lock_memory { privilege::lock_memory() } else { Ok(()) };
+    let last = privilege::be_killed_last(root, own.oom_score_adj);
+    let blind = [locked, last].into_iter().filter_map(Result::err).collect();
+    Findings { records: Vec::new(), blind }
 }
 
 fn see(sampler: &Sampler, config: &Config, findings: &mut Findings) {

@@ -122,9 +122,9 @@ impl Watcher {
             }
             // Programs may write to the kernel's log too; only the kernel's word counts.
             if record.facility == KERNEL {
-                let line = record.as_line();
-                progress.take(&line, wall, now.boot);
-                if let Some(event) = faulted(&line, self.boot, wall) {
+                let message = record.as_line();
+                progress.take(&message, wall, now.boot);
+                if let Some(event) = faulted(&message, self.boot, wall) {
                     self.board.gallery().heard(Witness::Kmsg);
                     progress.note(event);
                 }

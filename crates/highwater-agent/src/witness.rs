@@ -15,6 +15,7 @@ mod journal;
 mod kubelet;
 mod managers;
 mod outlet;
+mod resume;
 mod sieve;
 mod signals;
 
@@ -43,8 +44,9 @@ pub(crate) use outlet::Outlet;
 const JOURNAL: &str = "journal";
 const AUDIT: &str = "audit";
 
-/// So long the agent's greeting waits for the slower witnesses to answer.
-const GREETING_WAITS: Duration = Duration::from_millis(500);
+/// So long the agent's greeting waits for the slower witnesses to answer: a machine that is just
+/// booting takes a while.
+const GREETING_WAITS: Duration = Duration::from_secs(2);
 
 /// Starts a thread for each group of witnesses that the configuration asks for.
 pub(crate) fn listen(

@@ -1,6 +1,10 @@
 //! Text that somebody else chose: process names, cgroup paths, log lines.
 
+mod discreet;
+
 use std::borrow::Cow;
+
+pub use discreet::discreet;
 
 /// `bytes` as one line of printable text, safe for a terminal, a page or a log.
 ///

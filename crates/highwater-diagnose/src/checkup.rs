@@ -163,8 +163,8 @@ pub fn judge_lives(
 ) -> Checkup {
     let memory = memory(frame);
     let mut owners = holders::owners(frame);
-    let mut findings = points::of(frame, &memory, &owners, past);
-    findings.extend(lives.findings(frame.stamp.wall));
+    let mut findings = points::of(frame, &memory, &owners, past, &lives.stuck);
+    findings.extend(lives.findings(frame));
     findings.extend(recorder.iter().flat_map(|recorder| recorder.findings(frame.stamp.wall)));
     // Stable: among equals the order of the questions, which is that of urgency, stays.
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));

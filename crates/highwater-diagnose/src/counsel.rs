@@ -2,7 +2,7 @@
 //! the owner's name can stand in one.
 
 use highwater_core::owner::{Owner, is_container_id};
-use highwater_core::testimony::Witness;
+use highwater_core::testimony::{Signal, Witness};
 
 use crate::death::Advice;
 use crate::inquest::{Cause, Verdict};
@@ -15,6 +15,62 @@ pub fn advice(verdict: &Verdict) -> Vec<Advice> {
     let mut all = for_cause(verdict);
     all.extend(unheard(verdict));
     all
+}
+
+/// Whether somebody who asks for nobody by name should be told of it: not of what was wanted, not of
+/// every command that fails in a script, and not of what a person at a shell ends by hand.
+pub fn is_of_note(verdict: &Verdict) -> bool {
+    if verdict.cause.is_wanted() {
+        return false;
+    }
+    let is_first = verdict.is_first == Some(true);
+    let has_lives = verdict.who.owner.as_ref().is_some_and(|owner| {
+        !matches!(owner, Owner::Machine | Owner::Session(_) | Owner::Cgroup(_))
+    });
+    match verdict.cause {
+        Cause::ExitCode => is_first,
+        // Of these the end of the first process of their namespace tells.
+        Cause::NamespaceEnd => verdict.is_first != Some(false),
+        Cause::Signal | Cause::Unknown if is_first && has_lives => true,
+        Cause::Signal if is_by_own_parent(verdict) => false,
+        Cause::Signal | Cause::Unknown => {
+            !verdict.signal.is_some_and(is_polite) || (has_lives && is_sent(verdict))
+        }
+        _ => true,
+    }
+}
+
+/// Whoever started it ended it, and lives where it lived: a program and its children.
+fn is_by_own_parent(verdict: &Verdict) -> bool {
+    let Some(sender) = &verdict.sender else { return false };
+    let is_parent = verdict.who.parents.iter().any(|parent| Some(parent.pid) == sender.pid);
+    let owners = sender.owner.as_ref().zip(verdict.who.owner.as_ref());
+    let cgroups = sender.cgroup.as_ref().zip(verdict.who.cgroup.as_ref());
+    let is_in_one = cgroups.is_some_and(|(one, other)| one == other);
+    is_parent && (is_in_one || owners.is_none_or(|(one, other)| one == other))
+}
+
+/// Somebody else is known to have sent the signal.
+fn is_sent(verdict: &Verdict) -> bool {
+    verdict.sender.as_ref().is_some_and(|sender| sender.pid != verdict.who.pid)
+}
+
+/// A request to end, the end of a terminal, a pipe or a while, or a word between programs.
+const fn is_polite(signal: Signal) -> bool {
+    /// SIGUSR1 and SIGUSR2, as most machines count them.
+    const USR1: Signal = Signal(10);
+    const USR2: Signal = Signal(12);
+    matches!(
+        signal,
+        Signal::INT
+            | Signal::TERM
+            | Signal::HUP
+            | Signal::QUIT
+            | Signal::PIPE
+            | Signal::ALRM
+            | USR1
+            | USR2
+    )
 }
 
 fn to(text: &str, command: Option<String>) -> Advice {
@@ -293,7 +349,8 @@ fn is_plain(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use highwater_core::testimony::Party;
+    use highwater_core::id::Pid;
+    use highwater_core::testimony::{Ancestor, Party};
 
     use super::*;
     use crate::death::Confidence;
@@ -331,6 +388,46 @@ mod tests {
             assert!(is_told, "{cause:?}");
             assert!(said.iter().all(|one| one.text.ends_with(['.', ':'])), "{said:?}");
         }
+    }
+
+    #[test]
+    fn what_is_everyday_is_not_of_note() {
+        let unit = || Owner::Unit("web.service".to_owned());
+        assert!(is_of_note(&verdict(unit(), Cause::ExitCode)));
+        let child = Verdict { is_first: Some(false), ..verdict(unit(), Cause::ExitCode) };
+        assert!(!is_of_note(&child));
+        assert!(!is_of_note(&verdict(unit(), Cause::SystemdStop)));
+        let session = Owner::Session("session-4.scope".to_owned());
+        let by_hand = |signal| Verdict {
+            is_first: None,
+            signal: Some(signal),
+            ..verdict(session.clone(), Cause::Signal)
+        };
+        assert!(!is_of_note(&by_hand(Signal::INT)));
+        assert!(is_of_note(&by_hand(Signal::KILL)));
+        assert!(!is_of_note(&by_hand(Signal::ALRM)));
+        let first = Verdict { signal: Some(Signal::TERM), ..verdict(unit(), Cause::Signal) };
+        assert!(is_of_note(&first));
+    }
+
+    #[test]
+    fn a_program_that_ends_its_own_children_is_not_of_note() {
+        let place = Owner::Cgroup("/tests".to_owned());
+        let parent = |pid| Party {
+            pid: Some(Pid::new(pid)),
+            comm: Some("runner".to_owned()),
+            ..Party::of_owner(place.clone())
+        };
+        let mut child = verdict(place.clone(), Cause::Signal);
+        child.signal = Some(Signal::KILL);
+        child.who.parents = vec![Ancestor { pid: Pid::new(70), comm: "runner".to_owned() }];
+        for (sender, is_told) in [(parent(70), false), (parent(71), true)] {
+            child.sender = Some(sender);
+            assert_eq!(is_of_note(&child), is_told);
+        }
+        let elsewhere = Owner::Session("session-4.scope".to_owned());
+        child.sender = Some(Party { owner: Some(elsewhere), ..parent(70) });
+        assert!(is_of_note(&child), "from without");
     }
 
     #[test]

@@ -7,6 +7,7 @@
 mod checkup;
 mod death;
 mod inquest;
+mod opening;
 mod restarts;
 
 use highwater_core::evidence::Claim;
@@ -18,6 +19,7 @@ use serde::Serialize;
 pub use checkup::CheckupDocument;
 pub use death::{DeathDocument, EpisodeDocument};
 pub use inquest::{StuckDocument, TestifiedDocument};
+pub use opening::opening;
 pub use restarts::RestartsDocument;
 
 /// The version of the form.

@@ -12,6 +12,7 @@
 
 mod cause;
 mod doubts;
+mod hands;
 mod hints;
 mod lives;
 mod matter;
@@ -37,7 +38,7 @@ use highwater_core::units::Bytes;
 pub use cause::Cause;
 
 use crate::death::Confidence;
-use matter::Matter;
+use matter::{Matter, Matters};
 use rules::Finding;
 use scene::{Court, Scene};
 use timeline::{Item, Timeline};
@@ -205,12 +206,12 @@ pub fn inquire(hearing: &Hearing<'_>) -> Inquest {
     let timeline = Timeline::of(hearing);
     let strands = strand::all(&timeline.items);
     let (tenures, firsts) = tenure::all(&timeline, &strands);
-    let mut matters = matter::all(&timeline, &strands, &tenures, &firsts);
+    let Matters { deaths: mut matters, carried } =
+        matter::all(&timeline, &strands, &tenures, &firsts);
+    matters.sort_by_key(order);
     hints::attach(&timeline, &mut matters);
-    matters.sort_by(|one, other| {
-        let key = |matter: &Matter<'_>| (matter.at(), matter.who.pid, matter.owner);
-        key(one).cmp(&key(other))
-    });
+    matters.extend(carried);
+    matters.sort_by_key(order);
     let court = Court::new(hearing, &timeline, &matters);
     let deaths: Vec<Verdict> = matters
         .iter()
@@ -222,6 +223,10 @@ pub fn inquire(hearing: &Hearing<'_>) -> Inquest {
     let places: Vec<usize> = (0..deaths.len()).collect();
     let lives = lives::all(&timeline, &strands, &tenures, &matters, &places);
     Inquest { deaths, lives, stuck: lives::stuck(&timeline) }
+}
+
+fn order(matter: &Matter<'_>) -> (Option<i64>, Option<Pid>, Option<usize>) {
+    (matter.at(), matter.who.pid, matter.owner)
 }
 
 fn verdict(scene: &Scene<'_, '_>) -> Verdict {

@@ -15,6 +15,7 @@ fn main() -> std::io::Result<()> {
     runtime.block_on(watch_all(&run, &|bus, heard| {
         let line = match heard {
             Ok(Heard::Here(who)) => json!({"here": who}),
+            Ok(Heard::Caught) => json!({"caught": true}),
             Ok(Heard::Missed(missed)) => json!({"missed": missed.why}),
             Ok(Heard::Told(told)) => json!({
                 "key": told.key,

@@ -27,6 +27,7 @@ use highwater_core::id::Pid;
 use highwater_core::testimony::{
     AuditWord, Fact, Fault, FaultKind, Party, Signal, Testimony, Witness,
 };
+use highwater_core::time::WallTime;
 
 use crate::told::{Told, cited, cut};
 pub use follower::{Follower, Progress};
@@ -97,6 +98,11 @@ impl Records {
         while self.waiting.front().is_some_and(|kill| kill.rested > 1) {
             self.tell_first(each);
         }
+    }
+
+    /// When the earliest that waits happened.
+    fn waits_since(&self) -> Option<WallTime> {
+        self.waiting.iter().filter_map(|kill| kill.stamp.wall).min()
     }
 
     /// There will be nothing more: gives all that waits.

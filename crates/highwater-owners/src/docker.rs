@@ -70,8 +70,13 @@ const MOST_SMALL: usize = 1 << 20;
 /// The most that is read of the list: a container takes about 1 KiB.
 const MOST_LIST: usize = 8 << 20;
 
-/// After so many inspections that failed, the rest of the containers is known by name only.
+/// After so many inspections that failed, the rest of the containers is known by name only; and after
+/// so many in a row that came too late, events are told without. A daemon that is so slow would drop
+/// events meanwhile, without a word.
 const MOST_FAILURES: u32 = 4;
+
+/// So many events are then told before one is inspected again.
+const UNINSPECTED: u32 = 64;
 
 /// So much before the event heard last a replay begins, in nanoseconds: two that happened at once
 /// may have been written in the other order.
@@ -88,7 +93,8 @@ const WANTED_OF_PODMAN: &str = r#"{"type":["container"]}"#;
 
 /// Listens until the daemon is heard no more, and says why. It never tries again by itself: the
 /// caller waits (a second, twice as long each time, at most 30) and calls again with the newest
-/// [`moment`] of what was told.
+/// [`moment`] of what was told up to [`Heard::Caught`] or after it: what is told before that may have
+/// earlier events behind it.
 ///
 /// `since` is that moment, in nanoseconds since 1970; without it the daemon is asked for all that it
 /// still has. What was told may be told again with the same key. No call waits without end.
@@ -119,6 +125,7 @@ async fn listen(
         directory,
         ledger,
         last: None,
+        late: Late::default(),
         out,
     };
     match watch.run().await {
@@ -137,6 +144,7 @@ struct Watch<'a> {
     ledger: Ledger,
     /// When the newest event happened.
     last: Option<u64>,
+    late: Late,
     out: &'a dyn Fn(Heard),
 }
 
@@ -229,6 +237,7 @@ impl Watch<'_> {
         for told in untold {
             (self.out)(Heard::Told(Box::new(told)));
         }
+        (self.out)(Heard::Caught);
         if let Some(event) = live {
             self.take(&event).await;
         }
@@ -286,8 +295,12 @@ impl Watch<'_> {
         }
         // An end is told with the process that was first until then.
         let first = self.ledger.first(&event.whom.id, event.ns);
-        if let Some(standing) = self.inspect(&event.whom.id).await {
-            self.ledger.note(standing);
+        if self.late.may_inspect() {
+            let standing = self.inspect(&event.whom.id).await;
+            self.late.note(standing.is_some());
+            if let Some(standing) = standing {
+                self.ledger.note(standing);
+            }
         }
         self.tell_of(event, first.filter(|_| event.action != Action::Started));
     }
@@ -318,6 +331,29 @@ impl Watch<'_> {
             }
             _ => {}
         }
+    }
+}
+
+/// How inspections went of late.
+#[derive(Debug, Default)]
+struct Late {
+    failures: u32,
+    /// So many events were told without since.
+    passed: u32,
+}
+
+impl Late {
+    /// Whether the next event is worth the wait.
+    const fn may_inspect(&mut self) -> bool {
+        if self.failures < MOST_FAILURES {
+            return true;
+        }
+        self.passed = (self.passed + 1) % UNINSPECTED;
+        self.passed == 0
+    }
+
+    const fn note(&mut self, is_answered: bool) {
+        self.failures = if is_answered { 0 } else { self.failures.saturating_add(1) };
     }
 }
 

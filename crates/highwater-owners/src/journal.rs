@@ -16,12 +16,13 @@
 //! What `earlyoom`, `nohang` and the `oomd`s say of whom they killed is read by `highwater-oom`.
 
 mod core;
-mod manager;
 mod matches;
 mod net;
+mod program;
 mod runtime;
 mod speaker;
 mod status;
+mod systemd;
 #[cfg(test)]
 mod tests;
 mod unit;
@@ -37,7 +38,7 @@ use highwater_core::testimony::{Fact, Party, Testimony, Witness};
 use highwater_core::text::escape;
 
 pub use matches::matches;
-pub use net::{NET, is_relevant};
+pub use net::{is_relevant, mark};
 
 use self::speaker::Speaker;
 use crate::told::cited;
@@ -78,11 +79,12 @@ pub fn testimony(line: &LogLine<'_>) -> Option<Testimony> {
     let text = line.text.get(..MESSAGE_BYTES).unwrap_or(line.text);
     let text = escape(text);
     let (about, fact) = match speaker {
-        Speaker::Manager { user } => manager::read(&text, line.journal, user)?,
+        Speaker::Manager { user } => systemd::read(&text, line.journal, user)?,
         Speaker::Coredump => core::read(&text, line.journal)?,
         Speaker::Runtime => runtime::read(&text)?,
+        Speaker::Program => program::read(&text, line.journal?)?,
         Speaker::Unnamed => {
-            let unnamed = || manager::read_unnamed(&text);
+            let unnamed = || systemd::read_unnamed(&text);
             unnamed().or_else(|| core::read(&text, None)).or_else(|| runtime::read(&text))?
         }
     };

@@ -13,6 +13,7 @@
 //! Nothing here waits without an end: a socket that accepts and never answers is left after
 //! [`ANSWER_WITHIN`], and tried again later and later.
 
+mod place;
 mod private;
 mod properties;
 mod session;

@@ -29,6 +29,8 @@ pub enum Heard {
     Told(Box<Told>),
     /// It no longer has what happened in a span.
     Missed(Missed),
+    /// All that it had to say of the past is said; what it says from here on happens now.
+    Caught,
 }
 
 /// A span of which a witness has nothing left to tell.

@@ -202,16 +202,22 @@ fn doom_old(db: &Connection, now: WallTime, keep: &Keep) -> rusqlite::Result<boo
 }
 
 /// Deletes the oldest events where they take more than their part of the budget; whether they did.
+/// What witnesses said goes before the deaths themselves: there is far more of it.
 fn delete_events(db: &Connection, budget: Bytes) -> rusqlite::Result<bool> {
     let mut size = db.prepare_cached("SELECT coalesce(sum(length(body)), 0) FROM event")?;
     let bytes: i64 = size.query_row([], |row| row.get(0))?;
     if schema::unsigned(bytes) <= budget.get() / EVENTS {
         return Ok(false);
     }
-    let mut delete = db.prepare_cached(
-        "DELETE FROM event WHERE id IN (SELECT id FROM event ORDER BY id LIMIT ?1)",
-    )?;
-    Ok(delete.execute([BATCH_ROWS])? > 0)
+    for kind in ["kind = 'testimony'", "true"] {
+        let mut delete = db.prepare_cached(&format!(
+            "DELETE FROM event WHERE id IN (SELECT id FROM event WHERE {kind} ORDER BY id LIMIT ?1)"
+        ))?;
+        if delete.execute([BATCH_ROWS])? > 0 {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Deletes entities of which no sample is left; the moment before which they were last seen, if

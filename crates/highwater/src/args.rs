@@ -7,6 +7,7 @@ use clap::builder::{PathBufValueParser, TypedValueParser as _};
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 use highwater_agent::config::{Config, ConfigError, Wrong};
+use highwater_core::time::WallTime;
 use highwater_core::units::Bytes;
 
 /// highwater tells you why a process died, and how this machine's memory fares.
@@ -101,7 +102,7 @@ pub(crate) struct WhyArgs {
     /// Read this log; - is standard input. May be given several times
     #[arg(long, value_name = "FILE")]
     pub(crate) file: Vec<PathBuf>,
-    /// Only deaths since then: 2h, 7d, 2026-11-20T08:00:00Z
+    /// Only deaths since then: 2h, 7d, today, 2026-11-20, '2026-11-20 08:00' (UTC)
     #[arg(long, value_name = "TIME", value_parser = since)]
     pub(crate) since: Option<Since>,
     /// Also what was wanted, such as systemctl stop, and every command that failed
@@ -134,7 +135,7 @@ pub(crate) struct WhyArgs {
 pub(crate) struct RestartsArgs {
     /// Whose restarts: a unit, a container's name or id, a pod
     pub(crate) owner: Option<String>,
-    /// Only ends since then: 2h, 7d, 2026-11-20T08:00:00Z
+    /// Only ends since then: 2h, 7d, today, 2026-11-20, '2026-11-20 08:00' (UTC)
     #[arg(long, value_name = "TIME", value_parser = since)]
     pub(crate) since: Option<Since>,
     /// In how long 5 ends are a storm
@@ -329,21 +330,55 @@ pub(crate) enum Since {
     Ago(std::time::Duration),
     /// At this moment.
     At(jiff::Timestamp),
+    /// When the day began, in UTC, that was so many days before today.
+    Day(u8),
 }
 
-/// `2h`, `7d`, `1h30m`, or a moment.
+impl Since {
+    /// Which moment that is at `now`.
+    pub(crate) fn moment(self, now: WallTime) -> WallTime {
+        const DAY_MILLIS: i64 = 24 * 60 * 60 * 1000;
+        match self {
+            Self::Ago(length) => now.before(length),
+            Self::At(moment) => WallTime::from(moment),
+            Self::Day(before) => {
+                let days = now.millis().div_euclid(DAY_MILLIS) - i64::from(before);
+                WallTime::from_millis(days.saturating_mul(DAY_MILLIS))
+            }
+        }
+    }
+}
+
+/// `2h`, `7d`, `1h30m`, a date or time in UTC, or a moment with its zone.
 fn since(text: &str) -> Result<Since, String> {
-    if let Ok(moment) = text.parse::<jiff::Timestamp>() {
-        return Ok(Since::At(moment));
+    if let Some(moment) = date(text) {
+        return Ok(moment);
     }
     let span: jiff::Span = text.parse().map_err(|_| {
-        "neither a span (2h, 7d) nor a moment with its zone (2026-11-20T08:00:00Z)".to_owned()
+        "neither a span (2h, 7d) nor a date or time in UTC (2026-11-20, '2026-11-20 08:00', today, \
+         yesterday) nor one with its zone (2026-11-20T08:00:00+01:00)"
+            .to_owned()
     })?;
     // A day is 24 hours here, and a week seven of them: nobody means the change of the clocks.
     let length = span
         .to_duration(jiff::SpanRelativeTo::days_are_24_hours())
         .map_err(|_| "months and years have no fixed length; say it in days".to_owned())?;
     Ok(Since::Ago(length.unsigned_abs()))
+}
+
+/// A date, a time of a date, in UTC if no zone is told.
+fn date(text: &str) -> Option<Since> {
+    match text {
+        "today" => return Some(Since::Day(0)),
+        "yesterday" => return Some(Since::Day(1)),
+        _ => {}
+    }
+    if let Ok(moment) = text.parse::<jiff::Timestamp>() {
+        return Some(Since::At(moment));
+    }
+    let text = text.strip_suffix(" UTC").unwrap_or(text);
+    let civil = text.parse::<jiff::civil::DateTime>().ok()?;
+    Some(Since::At(civil.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp()))
 }
 
 /// `90s`, `1h`, `7d`: longer than nothing.
@@ -400,8 +435,25 @@ mod tests {
         assert_eq!(since("2h"), Ok(Since::Ago(Duration::from_hours(2))));
         assert_eq!(since("7d"), Ok(Since::Ago(Duration::from_hours(168))));
         assert!(matches!(since("2026-11-20T08:00:00Z"), Ok(Since::At(_))));
-        for wrong in ["", "yesterday", "3", "2026-11-20", "1mo"] {
+        for wrong in ["", "tomorrow", "3", "2026-13-20", "1mo"] {
             assert!(since(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn since_takes_dates_in_utc() {
+        let now = WallTime::from(("2026-11-21T10:30:00Z").parse::<jiff::Timestamp>().unwrap());
+        for (typed, meant) in [
+            ("today", "2026-11-21T00:00:00.000Z"),
+            ("yesterday", "2026-11-20T00:00:00.000Z"),
+            ("2026-11-20", "2026-11-20T00:00:00.000Z"),
+            ("2026-11-20 UTC", "2026-11-20T00:00:00.000Z"),
+            ("2026-11-20 08:05", "2026-11-20T08:05:00.000Z"),
+            ("2026-11-20 08:05:07 UTC", "2026-11-20T08:05:07.000Z"),
+            ("2026-11-20T08:00:00+02:00", "2026-11-20T06:00:00.000Z"),
+        ] {
+            let moment = since(typed).unwrap().moment(now);
+            assert_eq!(moment.to_string(), meant, "{typed}");
         }
     }
 

@@ -13,5 +13,5 @@ mod progress;
 pub(crate) mod refusal;
 pub(crate) mod restarts;
 pub(crate) mod store;
-mod target;
+pub(crate) mod target;
 pub(crate) mod why;

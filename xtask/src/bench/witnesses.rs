@@ -44,6 +44,9 @@ const GOAL_PSS_MIB: f64 = 64.0;
 /// Where the agent serves its metrics: free on most machines.
 const PORT: u16 = 39_479;
 
+/// The agent's count of what it did not keep, by witness.
+const DROPPED: &str = "highwater_agent_testimonies_dropped_total{";
+
 /// How loud it is.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
@@ -62,11 +65,11 @@ pub(crate) struct Options {
 pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     let program = repo::build("highwater", Profile::Release)?;
     let desk = Desk::new(options)?;
+    let from = clock::wall();
     let agent = desk.agent(&program)?.context("the agent does not start")?;
     thread::sleep(SETTLE);
-    let before = agent.cost()?;
+    let (before, (fed_before, _)) = (agent.cost()?, desk.fed()?);
     let began = clock::now();
-    let from = clock::wall();
     let storm = Storm::start(options.processes)?;
     let mut peak_kib = before.pss_kib;
     let victims = Victims::fall(Duration::from_secs(options.seconds), || {
@@ -74,12 +77,12 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     })?;
     let started = storm.stop();
     let (after, took) = (agent.cost()?, began.elapsed());
-    let lines = desk.lines_fed()?;
+    let (lines, fatal) = desk.fed()?;
     thread::sleep(CALM);
     let dropped = agent.page()?;
     agent.stop()?;
-    let toll = Toll::of(&desk.data(), &victims, from, desk.fatal_fed()?)?;
-    let load = Load { took, started, lines };
+    let toll = Toll::of(&desk.data(), &victims, from, fatal)?;
+    let load = Load { took, started, lines: lines.saturating_sub(fed_before) };
     report(&load, &toll, &dropped, cost(before, after, took), peak_kib)
 }
 
@@ -117,13 +120,22 @@ fn report(
         "memory: {pss_mib:.1} MiB at most, {:.2} of its budget of {GOAL_PSS_MIB} MiB",
         pss_mib / GOAL_PSS_MIB
     );
-    for line in metrics.lines().filter(|line| line.starts_with("highwater_agent_testimonies")) {
-        println!("{line}");
-    }
+    let dropped = dropped(metrics);
+    println!("of low value, dropped and counted: {dropped}");
     ensure!(toll.missing() == 0, "{} fatal events are not on record", toll.missing());
+    ensure!(
+        dropped > 0,
+        "half of the processes failed, and the agent says that it dropped nothing"
+    );
     ensure!(cpu_percent <= GOAL_CPU_PERCENT, "the agent took {cpu_percent:.1} % of a core");
     ensure!(pss_mib <= GOAL_PSS_MIB, "the agent took {pss_mib:.1} MiB");
     Ok(())
+}
+
+/// What the agent says that it heard and did not keep.
+fn dropped(metrics: &str) -> u64 {
+    let counters = metrics.lines().filter_map(|line| line.strip_prefix(DROPPED));
+    counters.filter_map(|line| line.rsplit_once(' ')?.1.parse::<u64>().ok()).sum()
 }
 
 /// A folder with the history, the configuration and the fake journalctl.
@@ -175,19 +187,25 @@ impl Desk {
         };
         Ok((lines, fatal))
     }
-
-    fn lines_fed(&self) -> anyhow::Result<u64> {
-        Ok(self.fed()?.0)
-    }
-
-    fn fatal_fed(&self) -> anyhow::Result<u64> {
-        Ok(self.fed()?.1)
-    }
 }
 
 impl Drop for Desk {
     fn drop(&mut self) {
         // What cannot be removed is in the folder for what is temporary.
         let _left = fs::remove_dir_all(&self.folder);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_dropped_is_the_sum_over_the_witnesses() {
+        let page = "# TYPE highwater_agent_testimonies_dropped_total counter\n\
+                    highwater_agent_testimonies_dropped_total{witness=\"signals\"} 2\n\
+                    highwater_agent_testimonies_dropped_total{witness=\"journal\"} 40\n\
+                    highwater_agent_testimonies_total{witness=\"journal\"} 7\n";
+        assert_eq!(dropped(page), 42);
     }
 }

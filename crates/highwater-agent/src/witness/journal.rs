@@ -6,7 +6,8 @@
 //! ```
 //!
 //! The cursor is the wall clock of the newest entry: after a restart the journal is read from there
-//! again, and what is heard twice has the same key. Only entries of this boot are read.
+//! again, and what is heard twice has the same key. It goes back where the clock was set back. Only
+//! entries of this boot are read.
 
 mod follower;
 mod killers;
@@ -25,7 +26,9 @@ use highwater_owners::Told;
 use self::follower::{Follower, Gone, Said};
 use super::JOURNAL;
 use super::outlet::Outlet;
+use super::resume;
 use crate::clock;
+use crate::log;
 use crate::watcher::sleep_or_stop;
 
 /// What is run.
@@ -61,7 +64,8 @@ impl Following {
     pub(crate) fn run(self) {
         let Self { mut outlet, since, stop } = self;
         let now = clock::now();
-        let since_us = since.unwrap_or_else(|| micros(now));
+        let unit = Duration::from_micros(1);
+        let since_us = since.map_or(micros(now), |since| resume::from(since, micros(now), unit));
         let mut kept = Kept { us: since_us, at: now.boot };
         let mut follower = Follower::new(PathBuf::from(PROGRAM), since_us);
         let mut wait = START_AGAIN;
@@ -87,6 +91,7 @@ fn take(outlet: &mut Outlet, kept: &mut Kept, said: Said) {
     match said {
         Said::Here => outlet.board().gallery().set(Witness::Journal, None),
         Said::Absent(why) => outlet.board().gallery().set(Witness::Journal, Some(why)),
+        Said::Odd(words) => log::say(&words),
         Said::Told(told) => {
             let now = clock::now();
             outlet.take(Told { boot: told.boot.map(|boot| since_boot(boot, now)), ..*told }, now);
@@ -99,7 +104,7 @@ fn take(outlet: &mut Outlet, kept: &mut Kept, said: Said) {
 fn keep(outlet: &mut Outlet, kept: &mut Kept, newest_us: u64, is_due: bool) {
     let now = clock::now().boot;
     let is_due = is_due || now.since(kept.at) >= KEEP_CURSOR_EVERY;
-    if is_due && newest_us > kept.us {
+    if is_due && newest_us != kept.us {
         *kept = Kept { us: newest_us, at: now };
         let cursor = outlet.cursor(JOURNAL, newest_us);
         outlet.flush(Some(cursor));

@@ -1,11 +1,13 @@
 //! What a witness says, on its way to the recorder.
 
 use std::sync::Arc;
+use std::sync::mpsc::TrySendError;
+use std::time::Duration;
 
 use highwater_core::event::{Event, Happening};
 use highwater_core::owner::Owner;
-use highwater_core::testimony::Party;
-use highwater_core::time::{BootId, Stamp, WallTime};
+use highwater_core::testimony::{Party, Witness};
+use highwater_core::time::{BootId, BootTime, Stamp};
 use highwater_owners::{Directory, Missed, Told};
 use highwater_store::Cursor;
 
@@ -16,6 +18,14 @@ use crate::recorder::{Entry, lifecycle};
 
 /// So many events are sent in one go at most: a batch is one write to the disk.
 const BATCH: usize = 256;
+
+/// So many events are held at most for a recorder that has no place for them: half a minute of a
+/// storm. The oldest go first, and are counted.
+const HELD: usize = 4_096;
+
+/// The wall clock may be set by this much without a testimony of this boot being taken for one of
+/// the last.
+const CLOCKS_APART: Duration = Duration::from_mins(1);
 
 /// Where a witness's thread puts what it heard.
 #[derive(Debug)]
@@ -56,19 +66,27 @@ impl Outlet {
 
     /// Takes what was said, and drops it if it is of low value and there is much of it.
     pub(crate) fn take(&mut self, told: Told, now: Stamp) {
-        let Told { wall, boot, key, mut testimony } = told;
-        let witness = testimony.witness;
-        match self.sieve.judge(&testimony, now.boot) {
-            Fate::Kept => {}
-            Fate::Idle => return,
-            Fate::Dropped => return self.board.gallery().dropped(witness, 1),
+        match self.sieve.judge(&told.testimony, now.boot) {
+            Fate::Kept => self.take_anyway(told, now),
+            Fate::Idle => {}
+            Fate::Dropped => self.board.gallery().dropped(told.testimony.witness, 1),
         }
-        self.board.gallery().heard(witness);
+    }
+
+    /// Takes what was said, whatever it is worth by itself.
+    pub(crate) fn take_anyway(&mut self, told: Told, now: Stamp) {
+        let Told { wall, boot, key, mut testimony } = told;
+        self.board.gallery().heard(testimony.witness);
         name(&self.directory, &mut testimony.about);
         if let highwater_core::testimony::Fact::Signalled(sent) = &mut testimony.fact {
             name(&self.directory, &mut sent.by);
         }
         let wall = wall.or_else(|| boot.map(|boot| now.wall_at(boot))).unwrap_or(now.wall);
+        let uptime = now.boot.since(BootTime::default()) + CLOCKS_APART;
+        if boot.is_none() && wall < now.wall.before(uptime) {
+            // It happened before this boot: its process is none of this one's.
+            (testimony.about.pid, testimony.about.start) = (None, None);
+        }
         let what = Happening::Testimony(Box::new(testimony));
         self.events.push(Event { wall, boot, boot_id: self.boot, key, what });
         if self.events.len() >= BATCH {
@@ -87,10 +105,18 @@ impl Outlet {
     }
 
     /// Takes that a witness no longer has what happened in a span.
-    pub(crate) fn note_missed(&mut self, note: &str, until: WallTime, now: Stamp) {
-        let mut event = lifecycle(now, self.boot, "missed", note);
-        event.key = format!("missed:{}", until.millis());
+    pub(crate) fn note_missed(&mut self, who: &str, span: &Missed, now: Stamp) {
+        let note = format!("{who} has nothing of {} to {}: {}", span.from, span.until, span.why);
+        let mut event = lifecycle(now, self.boot, "missed", &note);
+        event.key = format!("missed:{who}:{}", span.from.millis());
         self.note(event);
+    }
+
+    /// Takes that the kernel dropped events of this witness before they were read.
+    pub(crate) fn note_lost(&mut self, witness: Witness, now: Stamp) {
+        let note =
+            format!("{} said more than could be read in time: some of it is lost", witness.words());
+        self.note(lifecycle(now, self.boot, "missed", &note));
     }
 
     /// Sends what was taken, and how far the witness was heard thereby. `false`: nobody records any
@@ -102,15 +128,31 @@ impl Outlet {
         self.feed.send(Entry::Events(std::mem::take(&mut self.events), cursor))
     }
 
+    /// The same, for a thread that must not wait: events that find no place are kept for the next time.
+    /// The cursor is not: it is to be given again.
+    pub(crate) fn try_flush(&mut self, cursor: Option<Cursor>) -> bool {
+        if self.events.is_empty() && cursor.is_none() {
+            return true;
+        }
+        let entry = Entry::Events(std::mem::take(&mut self.events), cursor);
+        let Err(refused) = self.feed.try_send(entry) else { return true };
+        let (TrySendError::Full(entry) | TrySendError::Disconnected(entry)) = *refused;
+        if let Entry::Events(mut events, _) = entry {
+            let surplus = events.len().saturating_sub(HELD);
+            for event in events.drain(..surplus) {
+                if let Happening::Testimony(testimony) = event.what {
+                    self.board.gallery().dropped(testimony.witness, 1);
+                }
+            }
+            self.events = events;
+        }
+        false
+    }
+
     /// The cursor `name` at `seq`.
     pub(crate) fn cursor(&self, name: &str, seq: u64) -> Cursor {
         Cursor { name: name.to_owned(), boot_id: self.boot, seq }
     }
-}
-
-/// That a witness no longer has what happened in a span, in words.
-pub(crate) fn missed(witness: &str, span: &Missed) -> String {
-    format!("{witness} has nothing of {} to {}: {}", span.from, span.until, span.why)
 }
 
 /// Calls a container by its name, where that is known.

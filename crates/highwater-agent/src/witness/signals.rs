@@ -1,16 +1,19 @@
 //! The kernel's own witnesses, on one thread: who signals whom, who ran what and how it ended, which
 //! cgroup ran out of memory. They share a table of who is who.
 
+use std::collections::VecDeque;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
 use highwater_core::evidence::Evidence;
 use highwater_core::id::{Pid, StartTicks};
-use highwater_core::testimony::{Fact, OomWord, Party, Reception, Status, Testimony, Witness};
+use highwater_core::testimony::{
+    Exit, Fact, OomWord, Origin, Party, Reception, Status, Testimony, Witness,
+};
 use highwater_core::time::{BootTime, Stamp};
 use highwater_linux::root::Root;
-use highwater_linux::witness::cgroups::{MOST as MOST_CGROUPS, Spoke};
+use highwater_linux::witness::cgroups::Spoke;
 use highwater_linux::witness::{
     Absent, CgroupEvents, Connector, People, ProcEvent, Signalled, Traced, Tracing,
 };
@@ -31,6 +34,12 @@ const RESCAN_EVERY: Duration = Duration::from_mins(1);
 /// is asked to keep each write for good.
 const TOGETHER: Duration = Duration::from_millis(30);
 
+/// So many of those that ended well are remembered for a moment …
+const DEPARTED: usize = 256;
+
+/// … of this length, in which a parent that ends and the signal that its child gets for it are heard.
+const AWAITED: Duration = Duration::from_secs(1);
+
 /// The source that a tracepoint's words are cited from.
 const SIGNAL_POINT: &str = "tracefs signal:signal_generate";
 const VICTIM_POINT: &str = "tracefs oom:mark_victim";
@@ -38,24 +47,24 @@ const CONNECTOR: &str = "proc connector";
 
 /// The thread.
 pub(crate) struct Signals {
-    root: Root,
-    wanted: Wanted,
-    /// What the tracing instance is called: by its data directory, so that two agents have two.
-    instance: String,
+    doors: Doors,
     outlet: Outlet,
     /// Readable when the agent stops.
     stop: OwnedFd,
 }
 
-/// Which of the three are asked for.
-#[derive(Clone, Copy, Debug)]
-struct Wanted {
+/// Where the three are to be had, and which are asked for.
+struct Doors {
+    root: Root,
+    /// What the tracing instance is called: by its data directory, so that two agents have two.
+    instance: String,
     signals: bool,
     processes: bool,
     cgroups: bool,
 }
 
 /// Those that could be had.
+#[derive(Default)]
 struct Ears {
     tracing: Option<Tracing>,
     connector: Option<Connector>,
@@ -71,59 +80,61 @@ impl Signals {
         stop: OwnedFd,
     ) -> Self {
         let Witnesses { signals, processes, cgroups, .. } = *wanted;
-        let wanted = Wanted { signals, processes, cgroups };
-        Self { root: root.clone(), wanted, instance, outlet, stop }
+        let doors = Doors { root: root.clone(), instance, signals, processes, cgroups };
+        Self { doors, outlet, stop }
     }
 
     /// Listens until told to stop.
     pub(crate) fn run(self) {
-        let ears = self.open();
-        let Self { root, mut outlet, stop, .. } = self;
-        if ears.tracing.is_none() && ears.connector.is_none() && ears.cgroups.is_none() {
-            return;
-        }
-        let directory = Arc::clone(outlet.directory());
-        let mut people = People::new(&root, Box::new(move |path| directory.owner_of(path)));
-        let mut ears = ears;
+        let Self { doors, outlet, stop } = self;
+        let mut ears = Ears::default();
+        doors.open(&mut ears, outlet.board());
+        let mut notes = Notes::new(&doors.root, outlet);
         let mut scanned = clock::now().boot;
         let mut flushed = scanned;
         loop {
-            let wait = if outlet.is_empty() { RESCAN_EVERY } else { TOGETHER };
+            let wait = if notes.outlet.is_empty() { RESCAN_EVERY } else { TOGETHER };
             let goes_on = ears.wait(&stop, wait);
             let now = clock::now();
-            ears.hear(&mut people, &mut outlet, now);
+            ears.hear(&mut notes, now);
             if now.boot.since(scanned) >= RESCAN_EVERY {
                 scanned = now.boot;
-                ears.rescan(&mut outlet, now);
+                doors.open(&mut ears, notes.outlet.board());
+                ears.rescan(&mut notes, now);
             }
             let is_time = !goes_on || now.boot.since(flushed) >= TOGETHER;
-            if is_time && !outlet.is_empty() {
+            if is_time && !notes.outlet.is_empty() {
                 flushed = now.boot;
-                outlet.flush(None);
+                notes.outlet.flush(None);
             }
             if !goes_on {
                 break;
             }
         }
     }
+}
 
-    fn open(&self) -> Ears {
-        let board = self.outlet.board();
-        let Wanted { signals, processes, cgroups } = self.wanted;
-        let tracing = signals.then(|| Tracing::open(&self.root, &self.instance));
-        let connector = processes.then(Connector::open);
-        let cgroups = cgroups.then(|| CgroupEvents::open(&self.root, MOST_CGROUPS));
-        Ears {
-            tracing: present(board, Witness::Signals, tracing),
-            connector: present(board, Witness::Processes, connector),
-            cgroups: present(board, Witness::Cgroups, cgroups),
+impl Doors {
+    /// Opens what is wanted and not open: tracefs may be mounted later, and the agent before this one
+    /// may still be ending.
+    fn open(&self, ears: &mut Ears, board: &Board) {
+        if self.signals && ears.tracing.is_none() {
+            let opened = Tracing::open(&self.root, &self.instance);
+            ears.tracing = present(board, Witness::Signals, opened);
+        }
+        if self.processes && ears.connector.is_none() {
+            ears.connector = present(board, Witness::Processes, Connector::open());
+        }
+        if self.cgroups && ears.cgroups.is_none() {
+            let opened = CgroupEvents::open(&self.root);
+            ears.cgroups = present(board, Witness::Cgroups, opened);
         }
     }
 }
 
-/// Shows on the board whether the witness is there; one that is switched off is shown already.
-fn present<T>(board: &Board, witness: Witness, opened: Option<Result<T, Absent>>) -> Option<T> {
-    match opened? {
+/// Shows on the board whether the witness is there.
+fn present<T>(board: &Board, witness: Witness, opened: Result<T, Absent>) -> Option<T> {
+    match opened {
         Ok(one) => {
             board.gallery().set(witness, None);
             Some(one)
@@ -151,52 +162,187 @@ impl Ears {
 
     /// Signals are fetched first and looked at last: who sent one was born before it, so that the
     /// process events that are read in between tell who that is.
-    fn hear(&mut self, people: &mut People, outlet: &mut Outlet, now: Stamp) {
+    fn hear(&mut self, notes: &mut Notes, now: Stamp) {
         let asleep = now.boot.since(clock::awake());
         if let Some(tracing) = &mut self.tracing
             && let Err(error) = tracing.fetch()
         {
-            lose(&mut self.tracing, Witness::Signals, &error, outlet.board());
+            lose(&mut self.tracing, Witness::Signals, &error, notes.outlet.board());
         }
         if let Some(connector) = &mut self.connector {
-            let each = &mut |event| happened(event, people, outlet, now);
+            let each = &mut |event| notes.happened(event, now);
             if let Err(error) = connector.read(asleep, each) {
-                lose(&mut self.connector, Witness::Processes, &error, outlet.board());
+                lose(&mut self.connector, Witness::Processes, &error, notes.outlet.board());
             }
         }
         if let Some(tracing) = &mut self.tracing {
-            let each = &mut |traced: &Traced<'_>, words: &[u8]| {
-                traced_one(traced, words, people, outlet, now);
-            };
-            if let Err(error) = tracing.read(each) {
-                lose(&mut self.tracing, Witness::Signals, &error, outlet.board());
-            }
+            let each = &mut |traced: &Traced<'_>, words: &[u8]| notes.traced(traced, words, now);
+            tracing.read(each);
         }
         if let Some(cgroups) = &mut self.cgroups
-            && let Err(error) = cgroups.read(&mut |spoke| counted(spoke, outlet, now))
+            && let Err(error) = cgroups.read(&mut |spoke| notes.counted(spoke, now))
         {
-            lose(&mut self.cgroups, Witness::Cgroups, &error, outlet.board());
+            lose(&mut self.cgroups, Witness::Cgroups, &error, notes.outlet.board());
         }
     }
 
     /// For what the kernel tells nobody.
-    fn rescan(&mut self, outlet: &mut Outlet, now: Stamp) {
+    fn rescan(&mut self, notes: &mut Notes, now: Stamp) {
         if let Some(cgroups) = &mut self.cgroups {
-            cgroups.rescan(&mut |spoke| counted(spoke, outlet, now));
+            cgroups.rescan(&mut |spoke| notes.counted(spoke, now));
         }
     }
 }
 
-fn counted(spoke: Spoke, outlet: &mut Outlet, now: Stamp) {
-    let word = match spoke.word {
-        OomWord::Marked | OomWord::Counted { .. } => "counted",
-        OomWord::Stuck => "stuck",
-        OomWord::Unstuck => "unstuck",
-    };
-    let key = format!("cgroup:{}:{}:{word}", spoke.cgroup, now.boot.micros());
-    let owner = outlet.directory().owner_of(spoke.cgroup.as_str());
-    let testimony = spoke.testimony(owner);
-    outlet.take(Told { wall: None, boot: Some(now.boot), key, testimony }, now);
+/// What is heard, and by whom it can be told apart.
+struct Notes {
+    people: People,
+    outlet: Outlet,
+    /// Those that ended well a moment ago.
+    departed: VecDeque<(BootTime, Pid, Exit)>,
+    /// Parents whose children got a signal from them: if they end now, that is why.
+    awaited: Vec<(BootTime, Pid)>,
+    /// When that something was lost was last recorded.
+    lost_at: Option<BootTime>,
+    /// Tells words of one cgroup apart that are read in one turn.
+    number: u64,
+}
+
+impl Notes {
+    fn new(root: &Root, outlet: Outlet) -> Self {
+        let directory = Arc::clone(outlet.directory());
+        let people = People::new(root, Box::new(move |path| directory.owner_of(path)));
+        Self {
+            people,
+            outlet,
+            departed: VecDeque::new(),
+            awaited: Vec::new(),
+            lost_at: None,
+            number: 0,
+        }
+    }
+
+    fn counted(&mut self, spoke: Spoke, now: Stamp) {
+        let word = match spoke.word {
+            OomWord::Marked | OomWord::Counted { .. } => "counted",
+            OomWord::Stuck => "stuck",
+            OomWord::Unstuck => "unstuck",
+        };
+        let key = format!("cgroup:{}:{}:{word}:{}", spoke.cgroup, now.boot.micros(), self.number);
+        self.number = self.number.wrapping_add(1);
+        let owner = self.outlet.directory().owner_of(spoke.cgroup.as_str());
+        let testimony = spoke.testimony(owner);
+        self.outlet.take(Told { wall: None, boot: Some(now.boot), key, testimony }, now);
+    }
+
+    fn happened(&mut self, event: ProcEvent, now: Stamp) {
+        let ran = self.people.learn(&event);
+        match event {
+            ProcEvent::Exec { at, pid } if ran == Some(pid) => {
+                let who = self.people.party(pid);
+                let words = who.command.clone().unwrap_or_default();
+                let key = format!("ran:{pid}:{}:{}", start(&who), at.micros());
+                let told = told(at, key, Witness::Processes, who, Fact::Ran, CONNECTOR, &words);
+                self.outlet.take(told, now);
+            }
+            ProcEvent::Exit { at, pid, status } => self.ended(at, pid, status, now),
+            ProcEvent::Lost => self.lost(Witness::Processes, 1, now),
+            _ => {}
+        }
+    }
+
+    /// Counted each time, and on record once a minute: who asks later must know that something is
+    /// missing.
+    fn lost(&mut self, witness: Witness, count: u64, now: Stamp) {
+        self.outlet.board().gallery().dropped(witness, count);
+        if self.lost_at.is_none_or(|last| now.boot.since(last) >= RESCAN_EVERY) {
+            self.lost_at = Some(now.boot);
+            self.outlet.note_lost(witness, now);
+        }
+    }
+
+    fn ended(&mut self, at: BootTime, pid: Pid, status: Status, now: Stamp) {
+        let mut exit = self.people.exit(pid, status);
+        // What nobody put anywhere has no first process.
+        if self.people.cgroup(pid).is_none_or(|cgroup| cgroup.as_str() == "/") {
+            exit.is_first = None;
+        }
+        // Nearly all processes end well, and are of no interest: nothing is made of them.
+        if status != Status::Code(0) || exit.is_first == Some(true) {
+            let told = self.farewell(at, pid, exit);
+            self.outlet.take(told, now);
+        } else if self.awaited.iter().any(|(_, awaited)| *awaited == pid) {
+            let told = self.farewell(at, pid, exit);
+            self.outlet.take_anyway(told, now);
+        } else {
+            self.departed.push_back((at, pid, exit));
+            if self.departed.len() > DEPARTED {
+                self.departed.pop_front();
+            }
+        }
+    }
+
+    fn farewell(&mut self, at: BootTime, pid: Pid, exit: Exit) -> Told {
+        let who = self.people.party(pid);
+        let words = match exit.status {
+            Status::Code(code) => format!("exit pid={pid} code={code}"),
+            Status::Signal { signal, core } => {
+                format!("exit pid={pid} signal={signal} core={core}")
+            }
+        };
+        let limit = self.people.limits(pid).address_space;
+        let limit = limit.map_or(String::new(), |limit| format!(" RLIMIT_AS={}", limit.get()));
+        let (words, key) = (words + &limit, format!("exit:{pid}:{}:{}", start(&who), at.micros()));
+        told(at, key, Witness::Processes, who, Fact::Exited(exit), CONNECTOR, &words)
+    }
+
+    fn traced(&mut self, traced: &Traced<'_>, words: &[u8], now: Stamp) {
+        match traced {
+            Traced::Signal(signal) => self.signalled(signal, words, now),
+            Traced::Marked { at, pid, .. } => {
+                self.people.hear(traced);
+                let who = self.people.party(*pid);
+                let key = format!("mark:{}:{pid}", at.micros());
+                let (fact, words) = (Fact::Oom(OomWord::Marked), String::from_utf8_lossy(words));
+                let told = told(*at, key, Witness::Signals, who, fact, VICTIM_POINT, &words);
+                self.outlet.take(told, now);
+            }
+            Traced::Exec { .. } => self.people.hear(traced),
+            Traced::Lost { count } => self.lost(Witness::Signals, count.unwrap_or(1), now),
+        }
+    }
+
+    fn signalled(&mut self, signal: &Signalled<'_>, words: &[u8], now: Stamp) {
+        if signal.reception == Reception::Ignored {
+            return;
+        }
+        let (who, sent) = self.people.sent(signal);
+        let parent = who.parents.first().map(|parent| parent.pid);
+        if let (Some(parent), Origin::User) =
+            (parent.filter(|_| parent == sent.by.pid), sent.origin)
+        {
+            self.await_end(signal.at, parent, now);
+        }
+        let key = format!("signal:{}:{}:{}", signal.at.micros(), signal.target, signal.signal.0);
+        let (fact, words) = (Fact::Signalled(sent), String::from_utf8_lossy(words));
+        let told = told(signal.at, key, Witness::Signals, who, fact, SIGNAL_POINT, &words);
+        self.outlet.take(told, now);
+    }
+
+    /// A child got a signal from `parent`: that this one ends, or just ended, tells whether it sent
+    /// it or died (`PR_SET_PDEATHSIG`).
+    fn await_end(&mut self, at: BootTime, parent: Pid, now: Stamp) {
+        let is_near = |other: BootTime| at.since(other).max(other.since(at)) <= AWAITED;
+        self.awaited.retain(|(since, awaited)| *awaited != parent && is_near(*since));
+        self.awaited.push((at, parent));
+        let is_it = |(ended, pid, _): &(BootTime, Pid, Exit)| *pid == parent && is_near(*ended);
+        if let Some(place) = self.departed.iter().position(is_it)
+            && let Some((ended, pid, exit)) = self.departed.remove(place)
+        {
+            let told = self.farewell(ended, pid, exit);
+            self.outlet.take_anyway(told, now);
+        }
+    }
 }
 
 fn lose<T>(ear: &mut Option<T>, witness: Witness, error: &std::io::Error, board: &Board) {
@@ -205,93 +351,21 @@ fn lose<T>(ear: &mut Option<T>, witness: Witness, error: &std::io::Error, board:
     board.gallery().set(witness, Some(error.to_string()));
 }
 
-fn happened(event: ProcEvent, people: &mut People, outlet: &mut Outlet, now: Stamp) {
-    let ran = people.learn(&event);
-    match event {
-        ProcEvent::Exec { at, pid } if ran == Some(pid) => {
-            let who = people.party(pid);
-            let words = who.command.clone().unwrap_or_default();
-            let key = format!("ran:{pid}:{}", start(&who));
-            let said = said(Witness::Processes, who, Fact::Ran, CONNECTOR, words.as_bytes());
-            outlet.take(Told { wall: None, boot: Some(at), key, testimony: said }, now);
-        }
-        ProcEvent::Exit { at, pid, status } => ended(at, pid, status, people, outlet, now),
-        ProcEvent::Lost => outlet.board().gallery().dropped(Witness::Processes, 1),
-        _ => {}
-    }
-}
-
-fn ended(
-    at: BootTime,
-    pid: Pid,
-    status: Status,
-    people: &mut People,
-    outlet: &mut Outlet,
-    now: Stamp,
-) {
-    let mut exit = people.exit(pid, status);
-    // What nobody put anywhere has no first process.
-    if people.cgroup(pid).is_none_or(|cgroup| cgroup.as_str() == "/") {
-        exit.is_first = None;
-    }
-    // Nearly all processes end well, and are of no interest: nothing is made of them.
-    if status == Status::Code(0) && exit.is_first != Some(true) {
-        return;
-    }
-    let who = people.party(pid);
-    let words = match status {
-        Status::Code(code) => format!("exit pid={pid} code={code}"),
-        Status::Signal { signal, core } => format!("exit pid={pid} signal={signal} core={core}"),
-    };
-    let key = format!("exit:{pid}:{}", start(&who));
-    let said = said(Witness::Processes, who, Fact::Exited(exit), CONNECTOR, words.as_bytes());
-    outlet.take(Told { wall: None, boot: Some(at), key, testimony: said }, now);
-}
-
-fn traced_one(
-    traced: &Traced<'_>,
-    words: &[u8],
-    people: &mut People,
-    outlet: &mut Outlet,
-    now: Stamp,
-) {
-    match traced {
-        Traced::Signal(signal) => signalled(signal, words, people, outlet, now),
-        Traced::Marked { at, pid, .. } => {
-            people.hear(traced);
-            let who = people.party(*pid);
-            let key = format!("mark:{}:{pid}", at.micros());
-            let said = said(Witness::Signals, who, Fact::Oom(OomWord::Marked), VICTIM_POINT, words);
-            outlet.take(Told { wall: None, boot: Some(*at), key, testimony: said }, now);
-        }
-        Traced::Exec { .. } => people.hear(traced),
-        Traced::Lost { count } => {
-            outlet.board().gallery().dropped(Witness::Signals, count.unwrap_or(1));
-        }
-    }
-}
-
-fn signalled(
-    signal: &Signalled<'_>,
-    words: &[u8],
-    people: &mut People,
-    outlet: &mut Outlet,
-    now: Stamp,
-) {
-    if signal.reception == Reception::Ignored {
-        return;
-    }
-    let (who, sent) = people.sent(signal);
-    let key = format!("signal:{}:{}:{}", signal.at.micros(), signal.target, signal.signal.0);
-    let said = said(Witness::Signals, who, Fact::Signalled(sent), SIGNAL_POINT, words);
-    outlet.take(Told { wall: None, boot: Some(signal.at), key, testimony: said }, now);
-}
-
 fn start(who: &Party) -> u64 {
     who.start.map_or(0, StartTicks::get)
 }
 
-fn said(witness: Witness, about: Party, fact: Fact, source: &str, words: &[u8]) -> Testimony {
-    let evidence = Evidence { source: source.to_owned(), line: None, text: cited(words) };
-    Testimony { witness, about, fact, evidence }
+fn told(
+    at: BootTime,
+    key: String,
+    witness: Witness,
+    about: Party,
+    fact: Fact,
+    source: &str,
+    words: &str,
+) -> Told {
+    let evidence =
+        Evidence { source: source.to_owned(), line: None, text: cited(words.as_bytes()) };
+    let testimony = Testimony { witness, about, fact, evidence };
+    Told { wall: None, boot: Some(at), key, testimony }
 }

@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use highwater_core::event::Sight;
 use highwater_core::evidence::{Claim, Evidence};
+use highwater_core::frame::Frame;
 use highwater_core::time::{Span, WallTime};
 
+use super::points::under_oom;
 use super::recorder::ago;
 use super::{Finding, Severity};
 use crate::inquest::restarts::{Brake, Story};
@@ -47,9 +49,15 @@ pub struct Ended {
 }
 
 impl Lives {
-    /// What is to be said about them at `now`.
-    pub(super) fn findings(&self, now: WallTime) -> Vec<Finding> {
-        let mut found: Vec<Finding> = self.stuck.iter().filter_map(hangs).collect();
+    /// What is to be said about them, beside what `frame` shows by itself.
+    pub(super) fn findings(&self, frame: &Frame) -> Vec<Finding> {
+        let now = frame.stamp.wall;
+        let seen = |stuck: &&Stuck| {
+            let path = stuck.who.cgroup.as_ref();
+            path.is_some_and(|path| under_oom(frame).any(|one| one.path == *path))
+        };
+        let unseen = self.stuck.iter().filter(|stuck| !seen(stuck));
+        let mut found: Vec<Finding> = unseen.filter_map(hangs).collect();
         found.extend(self.storms(now));
         found.extend(self.given_up());
         found.extend(self.recent(now));
@@ -199,6 +207,8 @@ fn finding(severity: Severity, text: String, evidence: Vec<Evidence>) -> Finding
 #[cfg(test)]
 mod tests {
     use highwater_core::event::Presence;
+    use highwater_core::frame::{CgroupMemory, CgroupSample, CgroupVersion};
+    use highwater_core::id::CgroupPath;
     use highwater_core::owner::Owner;
     use highwater_core::testimony::{Party, Witness};
 
@@ -222,7 +232,13 @@ mod tests {
     }
 
     fn said(lives: &Lives) -> Vec<(Severity, String)> {
-        lives.findings(NOW).into_iter().map(|one| (one.severity, one.claim.text)).collect()
+        seen(lives, &Frame::default())
+    }
+
+    fn seen(lives: &Lives, frame: &Frame) -> Vec<(Severity, String)> {
+        let mut frame = frame.clone();
+        frame.stamp.wall = NOW;
+        lives.findings(&frame).into_iter().map(|one| (one.severity, one.claim.text)).collect()
     }
 
     #[test]
@@ -282,6 +298,14 @@ mod tests {
                 (Severity::Ok, "witnesses of deaths that are not heard: docker".to_owned()),
             ]
         );
+        let path = CgroupPath::new(b"/batch");
+        let known = Party { cgroup: Some(path.clone()), ..stuck.who.clone() };
+        let memory = CgroupMemory { under_oom: Some(true), ..CgroupMemory::default() };
+        let cgroups = vec![CgroupSample { path, version: CgroupVersion::V1, memory }];
+        let shown = Frame { cgroups, ..Frame::default() };
+        let twice =
+            Lives { stuck: vec![Stuck { who: known, ..stuck.clone() }], ..Lives::default() };
+        assert_eq!(seen(&twice, &shown), [], "what the frame shows is said once");
         let over = Lives { stuck: vec![Stuck { until: Some(NOW), ..stuck }], ..Lives::default() };
         assert_eq!(said(&over), []);
     }

@@ -3,13 +3,15 @@
 use std::time::Duration;
 
 use highwater_core::evidence::{Claim, Evidence};
-use highwater_core::frame::{Frame, MachineSample};
+use highwater_core::frame::{CgroupSample, Frame, MachineSample};
 use highwater_core::limit::Limit;
+use highwater_core::owner::Owner;
 use highwater_core::time::WallTime;
 use highwater_core::units::{Bytes, Permille};
 
 use super::recorder::ago;
 use super::{Finding, Holder, Memory, PastDeaths, Severity};
+use crate::inquest::Stuck;
 use crate::words;
 
 /// Less available memory than this share of the machine: the next burst starts killing.
@@ -51,12 +53,13 @@ pub(super) fn of(
     memory: &Memory,
     owners: &[Holder],
     past: &PastDeaths,
+    stuck: &[Stuck],
 ) -> Vec<Finding> {
     let machine = frame.machine.unwrap_or_default();
     let mut findings = Vec::new();
-    findings.extend(hanging(frame));
+    findings.extend(hanging(frame, stuck));
     findings.extend(available(memory));
-    findings.extend(near_limit(owners));
+    findings.extend(near_limit(frame, owners));
     findings.extend(stalled(&machine));
     findings.extend(recent_deaths(frame, &machine, past));
     findings.extend(swap(memory));
@@ -72,19 +75,34 @@ fn finding(severity: Severity, text: String, source: &str, cited: String) -> Fin
     Finding { severity, claim: Claim { text, evidence } }
 }
 
-fn hanging(frame: &Frame) -> Vec<Finding> {
-    let stuck = frame.cgroups.iter().filter(|cgroup| cgroup.memory.under_oom == Some(true));
-    stuck
-        .map(|cgroup| {
-            let path = cgroup.path.as_str();
-            let text = format!(
-                "cgroup {} is out of memory and its tasks hang: nothing is killed there",
-                words::place(path)
-            );
-            let source = format!("{path}/memory.oom_control");
-            finding(Severity::Critical, text, &source, "under_oom 1".to_owned())
-        })
-        .collect()
+/// The cgroups whose tasks hang now.
+pub(super) fn under_oom(frame: &Frame) -> impl Iterator<Item = &CgroupSample> {
+    frame.cgroups.iter().filter(|cgroup| cgroup.memory.under_oom == Some(true))
+}
+
+fn hanging(frame: &Frame, stuck: &[Stuck]) -> Vec<Finding> {
+    let found = under_oom(frame).map(|cgroup| {
+        let path = cgroup.path.as_str();
+        let told = stuck.iter().find(|one| {
+            one.until.is_none() && one.who.cgroup.as_ref().is_some_and(|at| at.as_str() == path)
+        });
+        let since = told.and_then(|one| one.since);
+        let since = since.map_or(String::new(), |since| format!(" since {since}"));
+        let full = match cgroup.memory.limit {
+            Some(Limit::At(limit)) => format!(" at its {limit} limit"),
+            _ => String::new(),
+        };
+        let owner = told
+            .and_then(|one| one.who.owner.as_ref())
+            .filter(|owner| !matches!(owner, Owner::Cgroup(_) | Owner::Machine));
+        let name = owner.map_or_else(|| format!("cgroup {}", words::place(path)), Owner::to_string);
+        let text = format!(
+            "{name}: its tasks hang{full}{since}, and nothing is killed there: highwater why"
+        );
+        let source = format!("{path}/memory.oom_control");
+        finding(Severity::Critical, text, &source, "under_oom 1".to_owned())
+    });
+    found.collect()
 }
 
 fn available(memory: &Memory) -> Option<Finding> {
@@ -113,8 +131,11 @@ fn available(memory: &Memory) -> Option<Finding> {
     Some(finding(severity, text, "/proc/meminfo", cited))
 }
 
-fn near_limit(owners: &[Holder]) -> Vec<Finding> {
-    let mut found: Vec<(Permille, Finding)> = owners.iter().filter_map(fill).collect();
+/// Of who hangs for it, that it is full goes without saying.
+fn near_limit(frame: &Frame, owners: &[Holder]) -> Vec<Finding> {
+    let hangs = |holder: &&Holder| under_oom(frame).any(|one| one.path.as_str() == holder.path);
+    let others = owners.iter().filter(|holder| !hangs(holder));
+    let mut found: Vec<(Permille, Finding)> = others.filter_map(fill).collect();
     found.sort_by_key(|(share, _)| std::cmp::Reverse(*share));
     found.into_iter().map(|(_, finding)| finding).collect()
 }
@@ -163,8 +184,9 @@ fn recent_deaths(frame: &Frame, machine: &MachineSample, past: &PastDeaths) -> O
             None => String::new(),
         };
         let text = format!(
-            "{} killed for memory in the last 24 h; the last was {}{whose}, {}: highwater why",
+            "{} killed for memory in the last 24 h{}; the last was {}{whose}, {}: highwater why",
             words::count(recent.len(), "process"),
+            unnamed(frame, machine, past),
             last.victim,
             ago(frame.stamp.wall.since(at))
         );
@@ -185,6 +207,16 @@ fn recent_deaths(frame: &Frame, machine: &MachineSample, past: &PastDeaths) -> O
         ),
     };
     Some(finding(severity, text, "/proc/vmstat", format!("oom_kill {count}")))
+}
+
+/// That the kernel counts more than there are names for: of a longer time than the last day it says
+/// nothing about that.
+fn unnamed(frame: &Frame, machine: &MachineSample, past: &PastDeaths) -> String {
+    let known = u64::try_from(past.deaths.len()).unwrap_or(u64::MAX);
+    let counted = machine.vm.oom_kill.filter(|count| *count > known);
+    let up = Duration::from_micros(frame.stamp.boot.micros());
+    let counted = counted.filter(|_| up <= RECENT);
+    counted.map_or(String::new(), |count| format!(" (of {count} since boot)"))
 }
 
 fn swap(memory: &Memory) -> Option<Finding> {

@@ -8,6 +8,7 @@ use highwater_oom::report::{Kill, OomReport, Trust};
 use serde::Serialize;
 
 use super::inquest::InquestDocument;
+use super::opening::opening;
 use super::time;
 use crate::death::{
     Confidence, Diagnosis, Ground, Kind, Makeup, Part, RankedTask, Reason, Recorded, Role,
@@ -108,6 +109,7 @@ impl DeathDocument {
     /// With what its witnesses say.
     #[must_use]
     pub fn with(mut self, verdict: &inquest::Verdict) -> Self {
+        self.verdict.summary = opening(&self.verdict.summary, verdict);
         self.inquest = Some(InquestDocument::of(verdict));
         self
     }

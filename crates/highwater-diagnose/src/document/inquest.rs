@@ -11,9 +11,9 @@ use serde::Serialize;
 
 use super::death::RecordedDocument;
 use super::time;
-use crate::counsel;
 use crate::death::{Confidence, Recorded};
 use crate::inquest::{LimitOwner, Stuck, Verdict};
+use crate::{counsel, hang};
 
 /// What the witnesses say of a death.
 #[derive(Clone, Debug, Serialize)]
@@ -226,6 +226,7 @@ pub struct StuckDocument {
     since: Option<String>,
     until: Option<String>,
     claim: Claim,
+    advice: Vec<String>,
 }
 
 impl StuckDocument {
@@ -237,6 +238,7 @@ impl StuckDocument {
             since: time(stuck.since),
             until: time(stuck.until),
             claim: stuck.claim.clone(),
+            advice: hang::advice(stuck).iter().map(ToString::to_string).collect(),
         }
     }
 }

@@ -135,7 +135,9 @@ pub(super) fn ruled_out(scene: &Scene<'_, '_>, finding: &Finding<'_>) -> Vec<Cla
     let is_counted = scene.items().any(|item| matches!(item.fact(), Some(Fact::Oom(_))));
     let may_be_killed = scene.signal().is_none_or(|signal| signal == Signal::KILL);
     if !is_counted && may_be_killed && scene.code().is_none_or(|code| code == 137) {
-        add(Witness::Cgroups, "No OOM kill: the counters of its cgroup did not rise.");
+        // Whether this very cgroup is among those nobody says, and a kill of the machine's is not
+        // counted in cgroups of version 1.
+        add(Witness::Cgroups, "No OOM kill at its limit: no counter that is watched rose.");
         add(Witness::Kmsg, "No OOM kill: the kernel's log has no report of one.");
         if scene.fatal.is_some() {
             add(Witness::Signals, "No OOM kill: the OOM killer's tracepoint did not name it.");
@@ -145,7 +147,7 @@ pub(super) fn ruled_out(scene: &Scene<'_, '_>, finding: &Finding<'_>) -> Vec<Cla
         if is_unit(scene) {
             add(Witness::Systemd, "No stop by systemd: it had no job for it.");
         }
-        if is_container(scene) {
+        if is_known_to_docker(scene) {
             add(Witness::Docker, "No stop or kill by Docker: it told of none.");
         }
     }
@@ -153,11 +155,16 @@ pub(super) fn ruled_out(scene: &Scene<'_, '_>, finding: &Finding<'_>) -> Vec<Cla
 }
 
 fn is_unit(scene: &Scene<'_, '_>) -> bool {
+    // Only the system's manager is among those who are said to be heard; not a user's.
     scene.owner().is_some_and(|owner| owner.unit().is_some())
+        && !matches!(scene.owner(), Some(Owner::UserUnit { .. }))
 }
 
-fn is_container(scene: &Scene<'_, '_>) -> bool {
+/// Docker and Podman count as one witness: only who spoke of this container would have told.
+fn is_known_to_docker(scene: &Scene<'_, '_>) -> bool {
+    let started = scene.tenure.and_then(|tenure| tenure.started);
     matches!(scene.owner(), Some(Owner::Container(_)))
+        && scene.items().chain(started).any(|item| item.witness() == Witness::Docker)
 }
 
 fn listened(scene: &Scene<'_, '_>, witness: Witness) -> Evidence {
@@ -170,12 +177,18 @@ fn listened(scene: &Scene<'_, '_>, witness: Witness) -> Evidence {
     }
 }
 
-/// Who would have known more, and was not heard: of one that is certain nobody is missed.
+/// Who would have known more, and was not heard. Of what is certain nobody is missed, but for why a
+/// program gave up.
 pub(super) fn missing(scene: &Scene<'_, '_>, finding: &Finding<'_>) -> Vec<(Witness, String)> {
-    if finding.confidence == Confidence::Certain {
-        return Vec::new();
-    }
     let mut wanted = Vec::new();
+    if finding.confidence == Confidence::Certain {
+        // What a program was refused before it gave up, these would know.
+        if finding.cause != Cause::ExitCode || scene.exit().is_some() {
+            return Vec::new();
+        }
+        wanted.extend([Witness::Processes, Witness::Kmsg]);
+        return absent(scene, wanted);
+    }
     let is_signal = scene.signal().is_some() || scene.code().is_none_or(|code| code > 128);
     if is_signal && scene.fatal.is_none() {
         wanted.push(Witness::Signals);
@@ -195,6 +208,10 @@ pub(super) fn missing(scene: &Scene<'_, '_>, finding: &Finding<'_>) -> Vec<(Witn
         }
         _ => {}
     }
+    absent(scene, wanted)
+}
+
+fn absent(scene: &Scene<'_, '_>, mut wanted: Vec<Witness>) -> Vec<(Witness, String)> {
     wanted.retain(|witness| !scene.items().any(|item| item.witness() == *witness));
     wanted.into_iter().filter_map(|witness| absence(scene, witness)).collect()
 }

@@ -88,6 +88,8 @@ fn is_slice(unit: &str) -> bool {
 fn stands_alone(timeline: &Timeline<'_>, item: &Item<'_>) -> bool {
     match item.fact() {
         Some(Fact::Oom(OomWord::Counted { kills, .. })) => *kills > 0,
+        // That a limit was reached kills nobody where the killer is switched off.
+        Some(Fact::Container(ContainerWord::Oom)) => false,
         _ => item
             .owner
             .and_then(|owner| timeline.owners.get(owner))

@@ -41,7 +41,7 @@ pub(super) fn all<'t>(
         lives.push(Life {
             owner: owner.clone(),
             cgroup: cgroup.cloned().or_else(of_process),
-            started: tenure.started.and_then(|start| start.wall).or_else(|| began(tenure, death)),
+            started: started(tenure).or_else(|| began(tenure, death)),
             ended: ended.or_else(closed),
             first,
             death: death.map(|(death, _)| *death),
@@ -54,6 +54,13 @@ pub(super) fn all<'t>(
         key(one).cmp(&key(other)).then_with(|| one.owner.cmp(&other.owner))
     });
     lives
+}
+
+/// When its manager says that it started; one that is told of after the end says nothing of that.
+fn started(tenure: &Tenure<'_>) -> Option<WallTime> {
+    let started = tenure.started?.wall?;
+    let ended = tenure.end().and_then(|end| end.wall);
+    ended.is_none_or(|ended| started <= ended).then_some(started)
 }
 
 /// When its first process began, where the end says how long that lived.

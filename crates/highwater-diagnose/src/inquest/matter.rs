@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, HashMap};
 
 use highwater_core::id::Pid;
 use highwater_core::owner::Owner;
-use highwater_core::testimony::{Fact, Origin, Party, Sent, Signal, Status, UnitWord};
+use highwater_core::testimony::{Fact, FaultKind, Origin, Party, Sent, Signal, Status, UnitWord};
 use highwater_core::time::BootId;
 
+use super::hands::is_manager;
 use super::strand::{DYING_US, LATE_US, Strand, party};
 use super::tenure::{Firsts, Tenure};
 use super::timeline::{Item, Timeline, apart};
@@ -54,7 +55,19 @@ struct Bench<'s, 't> {
     by_pid: HashMap<(Option<BootId>, Pid), Vec<usize>>,
     /// In order of time.
     by_owner: HashMap<usize, Vec<(i64, usize)>>,
+    /// Those that nobody knows the owner of, in order of time.
+    homeless: Vec<(i64, usize)>,
     firsts: &'s Firsts,
+    /// Of those that another's end took with it, who may be asked for by their pid.
+    carried: Vec<usize>,
+}
+
+/// Every death.
+pub(super) struct Matters<'t> {
+    pub(super) deaths: Vec<Matter<'t>>,
+    /// Whoever ended with the first process of their pid namespace. No word that tells of somebody's
+    /// death means one of these.
+    pub(super) carried: Vec<Matter<'t>>,
 }
 
 pub(super) fn all<'t>(
@@ -62,20 +75,25 @@ pub(super) fn all<'t>(
     strands: &[Strand<'t>],
     tenures: &[Tenure<'t>],
     firsts: &Firsts,
-) -> Vec<Matter<'t>> {
+) -> Matters<'t> {
     let mut bench = Bench::new(timeline, strands, tenures, firsts);
     let ended = || tenures.iter().enumerate().filter(|(_, tenure)| tenure.end().is_some());
-    let firsts: Vec<(usize, Option<usize>)> =
-        ended().map(|(place, tenure)| (place, bench.first(tenure))).collect();
-    let mut matters = Vec::new();
+    // What is known comes before what only fits.
+    let mut firsts: Vec<(usize, Option<usize>)> =
+        ended().map(|(place, tenure)| (place, bench.known(tenure))).collect();
+    for (place, first) in &mut firsts {
+        *first = first.or_else(|| tenures.get(*place).and_then(|tenure| bench.first(tenure)));
+    }
+    let mut deaths = Vec::new();
     for (place, first) in firsts {
-        matters.extend(bench.of_tenure(place, first));
+        deaths.extend(bench.of_tenure(place, first));
     }
-    matters.extend(bench.bursts());
+    deaths.extend(bench.bursts());
     for place in 0..strands.len() {
-        matters.extend(bench.alone(place));
+        deaths.extend(bench.alone(place));
     }
-    matters
+    let carried = bench.carried.iter().filter_map(|place| bench.carried(*place)).collect();
+    Matters { deaths, carried }
 }
 
 impl<'s, 't> Bench<'s, 't> {
@@ -96,8 +114,15 @@ impl<'s, 't> Bench<'s, 't> {
         for places in by_owner.values_mut() {
             places.sort_unstable();
         }
+        let homeless = |(place, strand): (usize, &Strand<'_>)| {
+            let at = strand.at().filter(|_| strand.owner.is_none() && strand.end.is_some())?;
+            Some((at, place))
+        };
+        let mut homeless: Vec<_> = strands.iter().enumerate().filter_map(homeless).collect();
+        homeless.sort_unstable();
         let is_taken = vec![false; strands.len()];
-        Self { timeline, strands, tenures, is_taken, by_pid, by_owner, firsts }
+        let carried = Vec::new();
+        Self { timeline, strands, tenures, is_taken, by_pid, by_owner, homeless, firsts, carried }
     }
 
     fn is_free(&self, place: usize) -> bool {
@@ -110,13 +135,19 @@ impl<'s, 't> Bench<'s, 't> {
         }
     }
 
+    /// The strand whose own end says that it was the first process of this life.
+    fn known(&mut self, tenure: &Tenure<'t>) -> Option<usize> {
+        let found = tenure.strand.filter(|place| self.is_free(*place))?;
+        self.take(found);
+        Some(found)
+    }
+
     /// The strand of the first process of a life that ended.
     fn first(&mut self, tenure: &Tenure<'t>) -> Option<usize> {
-        let found = tenure
-            .strand
-            .filter(|place| self.is_free(*place))
-            .or_else(|| self.first_by_pid(tenure))
-            .or_else(|| self.first_by_owner(tenure))?;
+        let found = self
+            .first_by_pid(tenure)
+            .or_else(|| self.first_by_owner(tenure))
+            .or_else(|| self.first_by_moment(tenure))?;
         self.take(found);
         Some(found)
     }
@@ -144,8 +175,8 @@ impl<'s, 't> Bench<'s, 't> {
         let fit = |place: &usize| {
             let strand = self.strands.get(*place)?;
             let other = tenure.first.is_some_and(|first| first != strand.pid);
-            let exit = strand.exit();
-            if other || exit.is_some_and(|exit| exit.is_first == Some(false)) {
+            let (exit, said) = (strand.exit(), strand.said_first());
+            if other || said == Some(false) {
                 return None;
             }
             let seen = match exit.map(|exit| exit.status) {
@@ -157,7 +188,7 @@ impl<'s, 't> Bench<'s, 't> {
                 return None;
             }
             let is_quiet = exit.is_some() && !strand.is_memory() && strand.fatal().is_none();
-            let is_said = exit.is_some_and(|exit| exit.is_first == Some(true));
+            let is_said = said == Some(true);
             if is_quiet && differs != Some(false) && !is_said {
                 return None;
             }
@@ -165,6 +196,26 @@ impl<'s, 't> Bench<'s, 't> {
             Some((differs.unwrap_or(true), is_quiet, gap, strand.pid, *place))
         };
         near.filter_map(|place| fit(&place)).min().map(|fit| fit.4)
+    }
+
+    /// Where a log names processes here and units there, and never one beside the other: the only
+    /// one that ended at that moment, and as its unit is said to have.
+    fn first_by_moment(&self, tenure: &Tenure<'t>) -> Option<usize> {
+        /// A manager hears of an end within milliseconds.
+        const TOGETHER_US: i64 = 1_000_000;
+        let (at, told) = (tenure.at()?, told(&tenure.items)?);
+        if tenure.first.is_some() {
+            return None;
+        }
+        let begin = self.homeless.partition_point(|(end, _)| *end < at.saturating_sub(TOGETHER_US));
+        let near = self.homeless.iter().skip(begin).take(MOST);
+        let near = near.take_while(|(end, _)| *end <= at.saturating_add(TOGETHER_US / 4));
+        let fits = |place: &usize| {
+            let strand = self.strands.get(*place).filter(|_| self.is_free(*place));
+            strand.is_some_and(|strand| ended_as(strand, told))
+        };
+        let mut found = near.map(|(_, place)| *place).filter(fits);
+        found.next().filter(|_| found.next().is_none())
     }
 
     /// The free strands of an owner that ended in a span, no more than [`MOST`] of them.
@@ -188,6 +239,7 @@ impl<'s, 't> Bench<'s, 't> {
             self.take(child);
             let is_killed = self.strands.get(child).is_some_and(is_killed);
             company += usize::from(is_killed);
+            self.carry(child);
         }
         items.sort_by_key(|item| item.at);
         let end = strand.and_then(|strand| strand.end).or_else(|| tenure.end());
@@ -219,7 +271,10 @@ impl<'s, 't> Bench<'s, 't> {
         let from = began.unwrap_or(end).min(end).saturating_sub_unsigned(BURST_US);
         let hand = first.and_then(Strand::fatal).and_then(|(_, sent)| sent.by.pid);
         let pid = first.map(|first| first.pid).or(tenure.first);
-        let near = self.near(tenure.owner, from, end.saturating_add_unsigned(LATE_US));
+        // What does not heed the stop is killed when its time is up, long after the first process.
+        let last = tenure.items.last().and_then(|item| item.at).unwrap_or(end);
+        let until = end.max(last.min(end.saturating_add_unsigned(DYING_US)));
+        let near = self.near(tenure.owner, from, until.saturating_add_unsigned(LATE_US));
         let is_child = |place: &usize| {
             self.strands.get(*place).is_some_and(|strand| ends_with(strand, hand, pid))
         };
@@ -253,17 +308,32 @@ impl<'s, 't> Bench<'s, 't> {
     }
 
     fn burst(&mut self, burst: &[(i64, usize)]) -> Option<Matter<'t>> {
-        let is_first = |place: usize| {
-            let exit = self.strands.get(place).and_then(Strand::exit);
-            exit.is_some_and(|exit| exit.is_first == Some(true))
-        };
+        let is_first =
+            |place: usize| self.strands.get(place).and_then(Strand::said_first) == Some(true);
         let head = burst.iter().find(|(_, place)| is_first(*place)).or(burst.first())?.1;
         for (_, place) in burst {
             self.take(*place);
+            if *place != head {
+                self.carry(*place);
+            }
         }
         let mut matter = self.of_strand(head)?;
         matter.company = burst.len().saturating_sub(1);
         Some(matter)
+    }
+
+    /// Remembers one that ended with the first process of its pid namespace.
+    fn carry(&mut self, place: usize) {
+        let strand = self.strands.get(place);
+        let fatal = strand.and_then(|strand| Some((strand.pid, strand.fatal()?.1)));
+        if fatal.is_some_and(|(pid, sent)| is_of_namespace(sent, pid)) {
+            self.carried.push(place);
+        }
+    }
+
+    /// Its own death; it was the first process of nothing.
+    fn carried(&self, place: usize) -> Option<Matter<'t>> {
+        Some(Matter { is_first: Some(false), ..self.of_strand(place)? })
     }
 
     /// A process by itself, if its end is a death.
@@ -299,7 +369,7 @@ impl<'s, 't> Bench<'s, 't> {
     fn is_first(&self, strand: &Strand<'_>) -> Option<bool> {
         let said = match strand.owner {
             Some(owner) => self.firsts.is_first(owner, strand),
-            None => strand.exit().and_then(|exit| exit.is_first),
+            None => strand.said_first(),
         };
         if said.is_some() {
             return said;
@@ -320,6 +390,32 @@ impl<'s, 't> Bench<'s, 't> {
     }
 }
 
+/// What little is known of it goes with this code.
+fn ended_as(strand: &Strand<'_>, told: i32) -> bool {
+    if strand.exit().is_some() {
+        return false;
+    }
+    let of_fault = strand.items.iter().find_map(|item| match item.fact() {
+        Some(Fact::Faulted(fault)) => Some(signal_of(fault.kind)),
+        _ => None,
+    });
+    match of_fault {
+        Some(signal) => told == 128 + i32::from(signal.0),
+        None => strand.is_memory() && matches!(told, 137 | 143),
+    }
+}
+
+const fn signal_of(kind: FaultKind) -> Signal {
+    match kind {
+        FaultKind::Segfault | FaultKind::GeneralProtection => Signal::SEGV,
+        FaultKind::InvalidOpcode => Signal::ILL,
+        FaultKind::DivideError => Signal::FPE,
+        FaultKind::Bus => Signal::BUS,
+        FaultKind::Trap => Signal::TRAP,
+        FaultKind::Seccomp => Signal::SYS,
+    }
+}
+
 /// A signal ended it.
 fn is_killed(strand: &Strand<'_>) -> bool {
     let status = strand.exit().map(|exit| exit.status);
@@ -333,7 +429,7 @@ fn ends_with(strand: &Strand<'_>, hand: Option<Pid>, first: Option<Pid>) -> bool
     }
     match strand.fatal() {
         Some((_, sent)) => {
-            is_manager(&sent.by)
+            is_manager(&sent.by, &strand.party())
                 || (hand.is_some() && sent.by.pid == hand)
                 || (sent.by.pid.is_some() && sent.by.pid == first)
                 || is_of_namespace(sent, strand.pid)
@@ -366,30 +462,19 @@ pub(super) fn is_of_cgroup(sent: &Sent) -> bool {
 
 /// What a dying init of a pid namespace sends to all in it; the OOM killer's looks the same.
 pub(super) fn is_of_namespace(sent: &Sent, target: Pid) -> bool {
+    sent.to_process && is_for_another(sent, target)
+}
+
+/// What the kernel sends to a traced task whose tracer ends.
+pub(super) fn is_of_tracer(sent: &Sent, target: Pid) -> bool {
+    !sent.to_process && is_for_another(sent, target)
+}
+
+/// The kernel killed it while it worked for another process.
+fn is_for_another(sent: &Sent, target: Pid) -> bool {
     sent.signal == Signal::KILL
         && sent.origin == Origin::Kernel
         && sent.by.pid.is_some_and(|by| by != target)
-}
-
-/// systemd, the system's or a user's.
-pub(super) fn is_systemd(party: &Party) -> bool {
-    let is_system = party.pid == Some(Pid::new(1));
-    match party.comm.as_deref() {
-        Some(comm) => comm == "systemd" || comm == "(sd-pam)" || (is_system && comm == "init"),
-        None => is_system,
-    }
-}
-
-/// What runs containers on somebody's behalf.
-pub(super) fn is_runtime(party: &Party) -> bool {
-    const RUNTIMES: [&str; 8] =
-        ["runc", "crun", "containerd-shim", "containerd", "dockerd", "conmon", "podman", "runsc"];
-    let is_one = |comm: &str| RUNTIMES.iter().any(|name| comm.starts_with(name));
-    party.comm.as_deref().is_some_and(is_one)
-}
-
-fn is_manager(party: &Party) -> bool {
-    is_systemd(party) || is_runtime(party)
 }
 
 /// A request to end that a program may refuse, or the end of a terminal or a pipe.
@@ -398,7 +483,7 @@ fn is_polite(signal: Signal) -> bool {
 }
 
 /// What a status looks like to a shell.
-fn code(status: Status) -> i32 {
+pub(super) fn code(status: Status) -> i32 {
     match status {
         Status::Code(code) => i32::from(code),
         Status::Signal { signal, .. } => 128 + i32::from(signal.0),
@@ -406,7 +491,7 @@ fn code(status: Status) -> i32 {
 }
 
 /// With what an owner's manager says that it ended, as a shell has it.
-fn told(items: &[&Item<'_>]) -> Option<i32> {
+pub(super) fn told(items: &[&Item<'_>]) -> Option<i32> {
     use highwater_core::testimony::{ContainerWord, PodWord};
     items.iter().find_map(|item| match item.fact()? {
         Fact::Unit(UnitWord::MainExited { status, .. }) => status.map(code),
@@ -416,13 +501,15 @@ fn told(items: &[&Item<'_>]) -> Option<i32> {
     })
 }
 
-/// Whether the end of a process that nothing else tells of is a death: whatever was not wanted. A
-/// command that ends with 1 and a worker that its master lets go are none.
+/// Whether the end of a process that nothing else tells of is a death: whatever did not end by
+/// itself. A command that ends with 1 is none.
 fn is_death(strand: &Strand<'_>, is_first: Option<bool>, owner: Option<&Owner>) -> bool {
     if strand.end.is_none() {
         return false;
     }
-    if strand.is_memory() || is_fault(strand) {
+    // What it survived, and ended well after, is not what ended it.
+    let is_clean = strand.exit().is_some_and(|exit| exit.status == Status::Code(0));
+    if strand.is_memory() || (is_fault(strand) && !is_clean) {
         return true;
     }
     // A first process alone in a plain cgroup is one as any other.
@@ -439,20 +526,7 @@ fn is_death(strand: &Strand<'_>, is_first: Option<bool>, owner: Option<&Owner>) 
             let is_grown = exit.lived_ms.is_some_and(|lived| lived >= GROWN_MS);
             is_first.is_none() && (is_plain || is_grown)
         }
-        Status::Signal { signal, .. } if is_polite(signal) => match strand.fatal() {
-            Some((_, sent)) => is_of_stranger(strand, sent),
-            None => is_first.is_none() && signal == Signal::TERM,
-        },
+        // Also what its own parent sent: somebody may ask for it by its number.
         Status::Signal { .. } => true,
     }
-}
-
-/// Not from itself, its parents, the kernel or a manager.
-fn is_of_stranger(strand: &Strand<'_>, sent: &Sent) -> bool {
-    let Some(by) = sent.by.pid else { return true };
-    let parents = strand.party().parents;
-    by != strand.pid
-        && sent.origin != Origin::Kernel
-        && !is_manager(&sent.by)
-        && !parents.iter().any(|parent| parent.pid == by)
 }

@@ -129,6 +129,12 @@ impl Story {
         self.downs().count()
     }
 
+    /// How often it was started again, whoever wanted that.
+    pub fn starts_again(&self) -> usize {
+        let again = |pair: &&[Chapter]| matches!(pair, [before, _] if before.ended.is_some());
+        self.chapters.windows(2).filter(again).count()
+    }
+
     /// How long it was down after each end that nobody wanted, where it was started again.
     pub fn downs(&self) -> impl Iterator<Item = Duration> {
         self.chapters.windows(2).filter_map(|pair| match pair {

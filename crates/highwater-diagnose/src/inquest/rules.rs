@@ -36,6 +36,8 @@ pub(super) struct Finding<'t> {
     pub(super) other: Option<Party>,
     /// What a manager said of it: a probe that failed, a limit in time.
     pub(super) words: Option<String>,
+    /// At least one of the claims stands on something that not everybody can write.
+    is_vouched: bool,
 }
 
 impl<'t> Finding<'t> {
@@ -51,6 +53,7 @@ impl<'t> Finding<'t> {
             report: None,
             other: None,
             words: None,
+            is_vouched: false,
         }
     }
 
@@ -60,6 +63,8 @@ impl<'t> Finding<'t> {
         text: impl Into<String>,
         items: impl IntoIterator<Item = &'i Item<'i>>,
     ) -> Self {
+        let items: Vec<_> = items.into_iter().collect();
+        self.is_vouched |= items.iter().any(|item| item.is_vouched);
         let claim = super::scene::claim(text.into(), items);
         if !claim.evidence.is_empty() {
             self.claims.push(claim);
@@ -92,7 +97,7 @@ impl<'t> Finding<'t> {
 }
 
 /// The rules, the strongest first.
-const RULES: [for<'s, 't> fn(&Scene<'s, 't>) -> Option<Finding<'t>>; 19] = [
+const RULES: [for<'s, 't> fn(&Scene<'s, 't>) -> Option<Finding<'t>>; 20] = [
     memory::kernel,
     memory::program,
     unit::watchdog,
@@ -106,6 +111,7 @@ const RULES: [for<'s, 't> fn(&Scene<'s, 't>) -> Option<Finding<'t>>; 19] = [
     signal::parent_death,
     signal::processor_time,
     signal::namespace_end,
+    signal::tracer_end,
     own::no_memory,
     own::fault,
     signal::sent,
@@ -117,5 +123,19 @@ const RULES: [for<'s, 't> fn(&Scene<'s, 't>) -> Option<Finding<'t>>; 19] = [
 /// What ended this one.
 pub(super) fn judge<'t>(scene: &Scene<'_, 't>) -> Finding<'t> {
     let found = RULES.iter().find_map(|rule| rule(scene));
-    found.unwrap_or_else(|| own::unknown(scene))
+    doubted(found.unwrap_or_else(|| own::unknown(scene)))
+}
+
+/// Whoever can write to a log can write a manager's words: what stands on such lines alone is at
+/// best likely.
+fn doubted(mut finding: Finding<'_>) -> Finding<'_> {
+    if finding.is_vouched || finding.confidence != Confidence::Certain {
+        return finding;
+    }
+    finding.confidence = Confidence::Likely;
+    let evidence = finding.claims.iter().filter_map(|claim| claim.evidence.first()).take(1);
+    let evidence = evidence.cloned().collect();
+    let text = "Nobody vouches for who wrote these lines of the log.".to_owned();
+    finding.claims.push(Claim { text, evidence });
+    finding
 }

@@ -13,8 +13,9 @@ use highwater_core::testimony::{
 use highwater_core::time::{BootId, WallTime};
 
 use super::Hearing;
-use super::matter::{Matter, is_systemd};
-use super::strand::{DYING_US, is_memory, sent};
+use super::hands::{is_runtime, is_systemd};
+use super::matter::Matter;
+use super::strand::{DYING_US, ending, is_memory, sent};
 use super::tenure::Tenure;
 use super::timeline::{Item, Timeline, apart};
 
@@ -34,6 +35,10 @@ pub(super) struct Court<'t> {
     ran: Vec<&'t Item<'t>>,
     /// Refusals of memory by the name of who asked: the kernel names the thread, not the process.
     refusals: HashMap<&'t str, Vec<&'t Item<'t>>>,
+    /// All of them, in order of time.
+    refused: Vec<&'t Item<'t>>,
+    /// Whose they were that asked in vain, where anybody says so: the kernel does not.
+    askers: HashMap<(Option<BootId>, Pid), Option<usize>>,
     /// Deaths for memory, by owner.
     memory: HashMap<usize, Vec<(i64, Brief<'t>)>>,
 }
@@ -59,6 +64,8 @@ impl<'t> Court<'t> {
             exits: HashMap::new(),
             ran: Vec::new(),
             refusals: HashMap::new(),
+            refused: Vec::new(),
+            askers: HashMap::new(),
             memory: HashMap::new(),
         };
         for item in &timeline.items {
@@ -68,12 +75,15 @@ impl<'t> Court<'t> {
                     court.exits.entry((item.boot_id, pid)).or_default().push(item);
                 }
                 (Some(Fact::NoMemory { .. }), _) => {
+                    court.refused.push(item);
                     let comm = item.about().and_then(|about| about.comm.as_deref());
                     court.refusals.entry(comm.unwrap_or_default()).or_default().push(item);
                 }
                 _ => {}
             }
         }
+        court.know_ends(matters);
+        court.know_askers();
         for matter in matters.iter().filter(|matter| matter.is_first != Some(true)) {
             let word = matter.items.iter().find(|item| is_memory(item) || is_oom_word(item));
             if let (Some(item), Some(owner), Some(at)) = (word, matter.owner, matter.at()) {
@@ -85,6 +95,29 @@ impl<'t> Court<'t> {
             deaths.sort_by_key(|(at, brief)| (*at, brief.who.pid));
         }
         court
+    }
+
+    /// Of a first process whose own end nobody saw, its manager tells.
+    fn know_ends(&mut self, matters: &[Matter<'t>]) {
+        for matter in matters.iter().filter(|matter| matter.tenure.is_some()) {
+            if let (Some(pid), Some(end)) = (matter.who.pid, matter.end) {
+                self.exits.entry((matter.boot_id, pid)).or_insert_with(|| vec![end]);
+            }
+        }
+    }
+
+    fn know_askers(&mut self) {
+        let asker = |item: &Item<'_>| Some((item.boot_id, item.about()?.pid?));
+        self.askers = self.refused.iter().filter_map(|item| Some((asker(item)?, None))).collect();
+        if self.askers.is_empty() {
+            return;
+        }
+        for item in &self.timeline.items {
+            let known = asker(item).and_then(|asker| self.askers.get_mut(&asker));
+            if let Some(owner) = known {
+                *owner = owner.or(item.owner);
+            }
+        }
     }
 
     /// Who was heard at this moment; of what was before anybody listened, the first sight.
@@ -234,6 +267,10 @@ impl<'s, 't> Scene<'s, 't> {
         self.fatal.is_some_and(|(_, sent)| !is_by(&sent.by))
     }
 
+    pub(super) fn is_runtime(&self, by: &Party) -> bool {
+        is_runtime(by, &self.matter.who)
+    }
+
     pub(super) fn hand_is_systemd(&self) -> Option<(&'t Item<'t>, &'t Sent)> {
         self.hand(is_systemd)
     }
@@ -278,23 +315,51 @@ impl<'s, 't> Scene<'s, 't> {
         exits.iter().min_by_key(gap).copied().filter(|item| gap(&item) <= 1_000_000)
     }
 
-    /// The refusals of memory that came before the end: its own, else of a namesake's.
+    /// The refusals of memory that came before the end: its own, else of a namesake that may be a
+    /// thread of it or one of its owner.
     pub(super) fn refusal(&self) -> Option<(&'t Item<'t>, bool)> {
         /// A program that is refused memory and does not give up at once may live long.
         const SPAN_US: i64 = 10_000_000;
-        let own = self.items().rfind(|item| matches!(item.fact(), Some(Fact::NoMemory { .. })));
+        let own = self.items().filter(|item| matches!(item.fact(), Some(Fact::NoMemory { .. })));
+        let own = best(&own.collect::<Vec<_>>());
         let is_near = |item: &&Item<'_>| {
             apart(item.at, self.at).is_none_or(|gap| gap <= SPAN_US.unsigned_abs())
         };
         if let Some(own) = own {
             return is_near(&own).then_some((own, true));
         }
-        let refusals = self.court.refusals.get(self.matter.who.comm.as_deref()?)?;
         let at = self.at?;
-        let span = from(refusals, at.saturating_sub(SPAN_US)).iter().take(WINDOW);
-        span.take_while(|item| item.at <= Some(at.saturating_add(SPAN_US / 10)))
-            .last()
-            .map(|item| (*item, false))
+        let near = |refusals: &[&'t Item<'t>]| -> Vec<&'t Item<'t>> {
+            let span = from(refusals, at.saturating_sub(SPAN_US)).iter().take(WINDOW);
+            let span = span.take_while(|item| item.at <= Some(at.saturating_add(SPAN_US / 10)));
+            span.copied().filter(|item| self.may_have_asked(item)).collect()
+        };
+        let who = &self.matter.who;
+        if let Some(comm) = who.comm.as_deref() {
+            return Some((best(&near(self.court.refusals.get(comm)?))?, false));
+        }
+        // An owner of which no process is known: whoever of it was refused, if it was but one.
+        let all = near(&self.court.refused);
+        let is_one = all.windows(2).all(|two| match two {
+            [one, other] => one.process() == other.process(),
+            _ => true,
+        });
+        let last = best(&all).filter(|_| who.pid.is_none() && is_one)?;
+        Some((last, false))
+    }
+
+    /// Whether who asked in vain is of the same owner; where nobody knows whose it is, whether it
+    /// can be a thread of this very process: those have later numbers, and no end of their own.
+    fn may_have_asked(&self, refusal: &Item<'_>) -> bool {
+        let Some(asker) = refusal.about().and_then(|about| about.pid) else { return false };
+        let asker = (refusal.boot_id, asker);
+        let owner = self.court.askers.get(&asker).copied().flatten();
+        match (owner, self.matter.who.pid) {
+            (Some(owner), None) => self.matter.owner == Some(owner),
+            (Some(owner), Some(_)) if self.matter.owner != Some(owner) => false,
+            (_, Some(pid)) => asker.1 > pid && !self.court.exits.contains_key(&asker),
+            (None, None) => false,
+        }
     }
 
     /// A process of the same owner that was killed for memory just before.
@@ -323,6 +388,12 @@ impl<'s, 't> Scene<'s, 't> {
     pub(super) fn limits(&self) -> Option<&'t Limits> {
         self.tenure.and_then(|tenure| tenure.started).and_then(limits)
     }
+}
+
+/// The last refusal of which the kernel speaks; else of which the program itself does.
+fn best<'t>(refusals: &[&'t Item<'t>]) -> Option<&'t Item<'t>> {
+    let kernels = refusals.iter().rfind(|item| item.witness() == Witness::Kmsg);
+    kernels.or(refusals.last()).copied()
 }
 
 /// So many commands or refusals are looked at for one death.
@@ -427,10 +498,7 @@ fn fatal<'t>(
             let is_daemon = items.iter().all(|item| !matches!(item.fact(), Some(Fact::Exited(_))));
             signals.rfind(|(_, sent)| is_daemon && sent.signal == of)
         }
-        Some(Status::Signal { signal: Signal::KILL, .. }) => {
-            signals.find(|(_, sent)| sent.signal == Signal::KILL)
-        }
-        Some(Status::Signal { signal, .. }) => signals.rfind(|(_, sent)| sent.signal == signal),
+        Some(Status::Signal { signal, .. }) => ending(signals, signal),
     }
 }
 

@@ -80,6 +80,19 @@ impl<'t> Strand<'t> {
         })
     }
 
+    /// Whether it was started as the first of its owner, by the word of its end. What makes a
+    /// container ready stands in its cgroup before it and is none of it; the last of those becomes
+    /// the container's program, under a name that may be seen too early.
+    pub(super) fn said_first(&self) -> Option<bool> {
+        const BECOMES_IT: &str = "runc:[2:INIT]";
+        let said = self.exit().and_then(|exit| exit.is_first)?;
+        match self.party().comm.as_deref() {
+            Some(BECOMES_IT) => None,
+            Some(comm) if comm == "runc" || comm.starts_with("runc:[") => Some(false),
+            _ => Some(said),
+        }
+    }
+
     /// The signals that were sent to it and not thrown away.
     pub(super) fn signals(&self) -> impl DoubleEndedIterator<Item = (&'t Item<'t>, &'t Sent)> {
         sent(&self.items)
@@ -91,8 +104,7 @@ impl<'t> Strand<'t> {
             Some(Status::Signal { signal, .. }) => Some(signal),
             _ => None,
         };
-        let ended = |signal: Signal| died_of.map_or(signal == Signal::KILL, |of| of == signal);
-        self.signals().find(|(_, sent)| ended(sent.signal))
+        ending(self.signals(), died_of.unwrap_or(Signal::KILL))
     }
 
     /// A killer for memory says that it chose this process.
@@ -123,6 +135,16 @@ pub(super) fn sent<'t>(
         Some(Fact::Signalled(sent)) if sent.reception != Reception::Ignored => Some((*item, sent)),
         _ => None,
     })
+}
+
+/// Of the signals that reached a process, in order of time, the one that ended it, if it ended by
+/// `signal`. Of SIGKILL the first: nobody lives to see a second. Of those that may be caught the last.
+pub(super) fn ending<'t>(
+    mut signals: impl DoubleEndedIterator<Item = (&'t Item<'t>, &'t Sent)>,
+    signal: Signal,
+) -> Option<(&'t Item<'t>, &'t Sent)> {
+    let is_it = |(_, sent): &(&'t Item<'t>, &'t Sent)| sent.signal == signal;
+    if signal == Signal::KILL { signals.find(is_it) } else { signals.rfind(is_it) }
 }
 
 /// One party of all that is said; the earlier word counts.

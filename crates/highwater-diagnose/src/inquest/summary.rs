@@ -147,10 +147,7 @@ fn by_systemd(scene: &Scene<'_, '_>, finding: &Finding<'_>) -> String {
         Cause::StartTimeout => "did not start in time, and was ended by systemd".to_owned(),
         Cause::RuntimeMax => "ran as long as it may, and was ended by systemd".to_owned(),
         Cause::SystemdKill => {
-            format!(
-                "was killed by systemd, which was not stopping it{}{signal}",
-                run(finding)
-            )
+            format!("was killed by systemd, which was not stopping it{}{signal}", run(finding))
         }
         Cause::SystemdRestart => format!("was restarted by systemd{}", run(finding)),
         _ => format!("was stopped by systemd{}", run(finding)),
@@ -244,6 +241,10 @@ fn is_own(scene: &Scene<'_, '_>, finding: &Finding<'_>) -> bool {
 
 fn unknown(scene: &Scene<'_, '_>) -> String {
     match (scene.signal(), scene.code()) {
+        _ if scene.refusal().is_some() => format!(
+            "got no memory, and {}; whether its own limit or the machine's refused it is unknown",
+            ended(scene)
+        ),
         (Some(signal), _) => format!("was killed by {signal}; who sent it is unknown"),
         (None, Some(code)) => format!("ended with {code}; whether that was a signal is unknown"),
         (None, None) => "ended; why is unknown".to_owned(),

@@ -9,11 +9,12 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use highwater_core::id::Pid;
-use highwater_core::owner::Owner;
+use highwater_core::id::{Pid, StartTicks};
+use highwater_core::owner::{Owner, container_id_of_path};
 use highwater_core::testimony::{ContainerWord, Fact, Job, PodWord, UnitWord};
 use highwater_core::time::BootId;
 
+use super::matter::{code, told};
 use super::strand::{DYING_US, LATE_US, Strand};
 use super::timeline::{Item, Owners, Timeline, apart};
 
@@ -31,6 +32,8 @@ pub(super) struct Tenure<'t> {
     pub(super) started: Option<&'t Item<'t>>,
     pub(super) first: Option<Pid>,
     invocation: Option<&'t str>,
+    /// The container's id: a name may be given to another container.
+    container: Option<&'t str>,
     /// The end of its first process.
     pub(super) hard: Option<&'t Item<'t>>,
     /// The end of all of it.
@@ -77,6 +80,9 @@ struct Step<'t> {
     pid: Option<Pid>,
     invocation: Option<&'t str>,
     strand: Option<usize>,
+    /// With what it ended, as a shell has it, and when it began: of the end of a process.
+    code: Option<i32>,
+    began: Option<i64>,
 }
 
 fn part(item: &Item<'_>) -> Option<Part> {
@@ -145,24 +151,58 @@ impl<'t> Step<'t> {
             Some(Fact::Container(_)) => (about, None),
             _ => (None, None),
         };
-        Some(Self { item, part, pid, invocation, strand: None })
+        Some(Self { item, part, pid, invocation, strand: None, code: None, began: None })
     }
+
+    /// The end of a process that was the first of its owner.
+    fn of_strand(place: usize, strand: &Strand<'t>) -> Option<Self> {
+        let item = strand.end?;
+        let exit = strand.exit();
+        let lived_us = exit.and_then(|exit| exit.lived_ms?.checked_mul(1_000));
+        Some(Self {
+            item,
+            part: Part::Hard,
+            pid: Some(strand.pid),
+            invocation: None,
+            strand: Some(place),
+            code: exit.map(|exit| code(exit.status)),
+            began: item.at.zip(lived_us).and_then(|(at, lived)| at.checked_sub_unsigned(lived)),
+        })
+    }
+
+    fn container(&self) -> Option<&'t str> {
+        let of_path = || container_id_of_path(self.item.cgroup()?.as_str());
+        self.item.about().and_then(|about| about.container_id.as_deref()).or_else(of_path)
+    }
+
+    fn is_docker_end(&self) -> bool {
+        is_docker_end(self.item)
+    }
+}
+
+fn is_docker_end(item: &Item<'_>) -> bool {
+    matches!(item.fact(), Some(Fact::Container(ContainerWord::Died { .. })))
 }
 
 /// The lives of one owner, while they are read.
 struct Reading<'t> {
     done: Vec<Tenure<'t>>,
     now: Tenure<'t>,
+    /// With what the process ended that stands for the first one of this life.
+    code: Option<i32>,
+    /// Strands that passed for a first process, and ended otherwise than their container did.
+    disowned: Vec<usize>,
 }
 
 impl<'t> Reading<'t> {
     fn new(owner: usize) -> Self {
-        Self { done: Vec::new(), now: Tenure { owner, ..Tenure::default() } }
+        let now = Tenure { owner, ..Tenure::default() };
+        Self { done: Vec::new(), now, code: None, disowned: Vec::new() }
     }
 
     fn take(&mut self, step: &Step<'t>) {
         let can_join = match step.part {
-            Part::Start => self.is_same_start(step),
+            Part::Start => self.is_late_start(step) || self.is_same_start(step),
             Part::Hard => self.is_same_end(step),
             Part::Killed => !self.is_over_since(step, SAME_US),
             Part::Soft => {
@@ -177,8 +217,27 @@ impl<'t> Reading<'t> {
         };
         if !can_join {
             self.next();
+        } else if self.is_not_as_told(step) {
+            self.disown();
         }
         self.learn(step);
+    }
+
+    /// Docker says what the container ended with: a process of it that ended otherwise just before,
+    /// and that Docker does not call the first, only made it ready.
+    fn is_not_as_told(&self, step: &Step<'_>) -> bool {
+        let ended = told(&[step.item]).zip(self.code);
+        let named = self.now.started.and_then(|start| Step::of(start)?.pid);
+        step.is_docker_end()
+            && self.now.strand.is_some()
+            && named.is_none()
+            && step.pid.is_none()
+            && ended.is_some_and(|(told, seen)| told != seen)
+    }
+
+    fn disown(&mut self) {
+        self.disowned.extend(self.now.strand.take());
+        (self.now.hard, self.now.first, self.code) = (None, None, None);
     }
 
     fn learn(&mut self, step: &Step<'t>) {
@@ -186,7 +245,11 @@ impl<'t> Reading<'t> {
         now.boot_id = now.boot_id.or(step.item.boot_id);
         now.first = now.first.or(step.pid);
         now.invocation = now.invocation.or(step.invocation);
-        now.strand = now.strand.or(step.strand);
+        now.container = now.container.or(step.container());
+        if now.strand.is_none() && step.strand.is_some() {
+            now.strand = step.strand;
+            self.code = step.code;
+        }
         match step.part {
             Part::Start => now.started = now.started.or(Some(step.item)),
             Part::Hard => now.hard = now.hard.or(Some(step.item)),
@@ -204,6 +267,7 @@ impl<'t> Reading<'t> {
         let owner = self.now.owner;
         let fresh = Tenure { owner, ..Tenure::default() };
         let mut old = std::mem::replace(&mut self.now, fresh);
+        self.code = None;
         if let Some(over) = old.at() {
             let is_later = |item: &&Item<'_>| {
                 part(item) == Some(Part::Before)
@@ -222,7 +286,22 @@ impl<'t> Reading<'t> {
         let pids = self.now.first.zip(step.pid).is_none_or(|(one, other)| one == other);
         let lives =
             self.now.invocation.zip(step.invocation).is_none_or(|(one, other)| one == other);
-        pids && lives
+        let containers =
+            self.now.container.zip(step.container()).is_none_or(|(one, other)| one == other);
+        pids && lives && containers
+    }
+
+    /// Docker says that a container runs once it has looked at it: what does little has ended by
+    /// then. Docker tells of an end before it tells of the next start, so an end that it has not
+    /// told of is not one of a life before.
+    fn is_late_start(&self, step: &Step<'_>) -> bool {
+        let is_over = |item: &&Item<'_>| matches!(part(item), Some(Part::Hard | Part::After));
+        matches!(step.item.fact(), Some(Fact::Container(_)))
+            && self.now.started.is_none()
+            && self.now.strand.is_some()
+            && !self.now.items.iter().any(is_over)
+            && self.is_of_this_life(step)
+            && !self.is_over_since(step, SAME_US)
     }
 
     fn is_over_since(&self, step: &Step<'_>, span_us: u64) -> bool {
@@ -255,11 +334,24 @@ impl<'t> Reading<'t> {
         let told = |item: &&Item<'_>| {
             part(item) == Some(Part::Hard) && item.witness() == step.item.witness()
         };
+        if self.is_of_next_life(step) {
+            return false;
+        }
         let is_told = self.now.hard.is_some()
             && step.strand.is_none()
             && self.now.items.iter().any(told)
             && (self.now.invocation.is_none() || step.invocation.is_none());
         !is_told && !self.is_over_since(step, SAME_US)
+    }
+
+    /// A process that ended otherwise than Docker said of this life, or began after that.
+    fn is_of_next_life(&self, step: &Step<'_>) -> bool {
+        let Some(end) = self.now.items.iter().find(|item| is_docker_end(item)) else {
+            return false;
+        };
+        let differs = told(&[end]).zip(step.code).is_some_and(|(told, seen)| told != seen);
+        let began_later = step.began.is_some() && step.began > end.at;
+        self.now.first.is_none() && (differs || began_later)
     }
 
     fn restarted(&mut self, item: &'t Item<'t>) {
@@ -271,9 +363,9 @@ impl<'t> Reading<'t> {
         }
     }
 
-    fn finish(mut self) -> Vec<Tenure<'t>> {
+    fn finish(mut self) -> (Vec<Tenure<'t>>, Vec<usize>) {
         self.next();
-        self.done
+        (self.done, self.disowned)
     }
 }
 
@@ -293,15 +385,11 @@ pub(super) fn all<'t>(
             of_owner(&mut steps, owner).push(step);
         }
     }
-    let firsts = Firsts::of(&steps);
+    let mut firsts = Firsts::of(&steps);
     for (place, strand) in strands.iter().enumerate() {
         let Some(owner) = strand.owner.filter(|owner| has_life(owners, *owner)) else { continue };
-        let Some(end) = strand.end else { continue };
         if firsts.is_first(owner, strand) == Some(true) {
-            let pid = Some(strand.pid);
-            let step =
-                Step { item: end, part: Part::Hard, pid, invocation: None, strand: Some(place) };
-            of_owner(&mut steps, owner).push(step);
+            of_owner(&mut steps, owner).extend(Step::of_strand(place, strand));
         }
     }
     let mut tenures = Vec::new();
@@ -311,7 +399,9 @@ pub(super) fn all<'t>(
         for step in &steps {
             reading.take(step);
         }
-        tenures.extend(reading.finish());
+        let (read, disowned) = reading.finish();
+        tenures.extend(read);
+        firsts.disowned.extend(disowned.iter().filter_map(|place| strands.get(*place)).map(life));
     }
     (tenures, firsts)
 }
@@ -329,6 +419,15 @@ fn of_owner<'s, 't>(steps: &'s mut Steps<'t>, owner: usize) -> &'s mut Vec<Step<
 pub(super) struct Firsts {
     named: HashSet<(usize, Option<BootId>, Pid)>,
     owners: HashSet<usize>,
+    /// Those that ended otherwise than their container did.
+    disowned: HashSet<LifeOfPid>,
+}
+
+/// What tells one process from all others.
+type LifeOfPid = (Option<BootId>, Pid, Option<StartTicks>);
+
+fn life(strand: &Strand<'_>) -> LifeOfPid {
+    (strand.boot_id, strand.pid, strand.start)
 }
 
 impl Firsts {
@@ -347,7 +446,10 @@ impl Firsts {
     /// Whether a process was the first of its owner: by its manager's word, which knows it from one
     /// that only prepares a start or that somebody put in beside it; else by how it was started.
     pub(super) fn is_first(&self, owner: usize, strand: &Strand<'_>) -> Option<bool> {
-        let said = strand.exit().and_then(|exit| exit.is_first);
+        if self.disowned.contains(&life(strand)) {
+            return Some(false);
+        }
+        let said = strand.said_first();
         if self.named.contains(&(owner, strand.boot_id, strand.pid)) {
             return Some(said != Some(false));
         }

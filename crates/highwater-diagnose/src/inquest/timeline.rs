@@ -13,7 +13,7 @@ use highwater_core::owner::{Owner, container_id_of_path, is_container_id};
 use highwater_core::testimony::{Fact, OomWord, Party, Testimony, UnitWord, Witness};
 use highwater_core::time::{BootId, BootTime, WallTime};
 
-use super::{Hearing, OomKill};
+use super::{Heard, Hearing, OomKill};
 
 /// What was said, either way.
 #[derive(Clone, Copy, Debug)]
@@ -32,6 +32,8 @@ pub(super) struct Item<'a> {
     pub(super) boot_id: Option<BootId>,
     /// Whose: the place in [`Timeline::owners`].
     pub(super) owner: Option<usize>,
+    /// Not everybody can have written this.
+    pub(super) is_vouched: bool,
     pub(super) said: Said<'a>,
 }
 
@@ -143,22 +145,34 @@ impl<'a> Timeline<'a> {
             let boot_id = clocks.boot_id(heard.boot_id);
             let said = Said::Heard(&heard.testimony);
             let owner = owners.of_party(&heard.testimony.about);
-            let at = clocks.at(heard.wall, heard.boot, boot_id);
-            let wall = heard.wall.or_else(|| clocks.wall(at));
-            items.push(Item { at, wall, boot: heard.boot, boot_id, owner, said });
+            let at = clocks.at(heard.wall, heard.boot, heard.boot_id);
+            let wall = heard.wall.or_else(|| clocks.wall(heard.boot, boot_id));
+            let boot = heard.boot;
+            let is_vouched = is_vouched(heard);
+            items.push(Item { at, wall, boot, boot_id, owner, is_vouched, said });
         }
         for kill in hearing.kills {
             let boot_id = clocks.boot_id(kill.boot_id);
             let party = Party { cgroup: kill.cgroup.clone(), ..Party::default() };
             let owner = owners.of_party(&party);
-            let at = clocks.at(kill.wall, kill.boot, boot_id);
-            let wall = kill.wall.or_else(|| clocks.wall(at));
-            items.push(Item { at, wall, boot: kill.boot, boot_id, owner, said: Said::Kill(kill) });
+            let at = clocks.at(kill.wall, kill.boot, kill.boot_id);
+            let wall = kill.wall.or_else(|| clocks.wall(kill.boot, boot_id));
+            let (boot, said) = (kill.boot, Said::Kill(kill));
+            items.push(Item { at, wall, boot, boot_id, owner, is_vouched: true, said });
         }
         items.sort_by(order);
         items.dedup_by(|one, other| is_same(one, other));
         Self { items, owners }
     }
+}
+
+/// Whether it is known who wrote it. Of the lines of logs only the journal knows, and only its
+/// entries name their boot: a file of text has nothing but a name that anybody can choose.
+fn is_vouched(heard: &Heard) -> bool {
+    /// What is cited of a line of which only the name before the words is known.
+    const TEXT: &str = "log";
+    let Testimony { witness, evidence, .. } = &heard.testimony;
+    *witness != Witness::Journal || (evidence.source != TEXT && heard.boot_id.is_some())
 }
 
 /// By time; at one moment by what is said, so that the order in which it came does not matter.
@@ -198,11 +212,51 @@ fn is_same(one: &Item<'_>, other: &Item<'_>) -> bool {
     }
 }
 
+/// How the clocks of one boot go together: moments known by both, as the boot clock has them, and how
+/// far the wall clock was ahead of it then.
+#[derive(Debug, Default)]
+struct Ties {
+    /// In the order of the boot clock.
+    by_boot: Vec<(i64, i64)>,
+    /// The same in the order of the wall clock: by that first.
+    by_wall: Vec<(i64, i64)>,
+    /// The newest that names its boot: a file of text may hold many boots, and names none.
+    newest: Option<(i64, i64)>,
+}
+
+impl Ties {
+    fn push(&mut self, wall: WallTime, boot: BootTime, is_named: bool) {
+        let (wall, boot) = (wall.millis().saturating_mul(1000), micros(boot));
+        let ahead = wall.saturating_sub(boot);
+        self.by_boot.push((boot, ahead));
+        self.by_wall.push((wall, ahead));
+        self.newest = self.newest.max(is_named.then_some((boot, ahead)));
+    }
+
+    fn sort(&mut self) {
+        self.by_boot.sort_unstable();
+        self.by_wall.sort_unstable();
+    }
+
+    /// What the line of time is ahead of the boot clock, all through the boot: a wall clock that is
+    /// set meanwhile must not tear apart what belongs together.
+    fn offset(&self) -> Option<i64> {
+        self.newest.map(|(_, ahead)| ahead)
+    }
+}
+
+/// How far the wall clock was ahead at the tie that is the nearest.
+fn nearest(ties: &[(i64, i64)], moment: i64) -> Option<i64> {
+    let after = ties.partition_point(|(tie, _)| *tie < moment);
+    let near = [after.checked_sub(1), Some(after)];
+    let near = near.into_iter().flatten().filter_map(|place| ties.get(place));
+    near.min_by_key(|(tie, _)| tie.abs_diff(moment)).map(|(_, ahead)| *ahead)
+}
+
 /// How the clocks go together.
 #[derive(Debug)]
 struct Clocks {
-    /// Moments known by both, of each boot, in the order of the boot clock.
-    ties: HashMap<Option<BootId>, Vec<(i64, i64)>>,
+    ties: HashMap<Option<BootId>, Ties>,
     /// The only boot there is.
     only: Option<BootId>,
     has_wall: bool,
@@ -220,16 +274,14 @@ impl Clocks {
             [only] => Some(only),
             _ => None,
         };
-        let mut ties: HashMap<Option<BootId>, Vec<(i64, i64)>> = HashMap::new();
+        let mut ties: HashMap<Option<BootId>, Ties> = HashMap::new();
         for (wall, boot, boot_id) in &moments {
             if let (Some(wall), Some(boot)) = (wall, boot) {
-                let boot = micros(*boot);
-                let offset = wall.millis().saturating_mul(1000).saturating_sub(boot);
-                ties.entry(boot_id.or(only)).or_default().push((boot, offset));
+                ties.entry(boot_id.or(only)).or_default().push(*wall, *boot, boot_id.is_some());
             }
         }
         for ties in ties.values_mut() {
-            ties.sort_unstable();
+            ties.sort();
         }
         let has_wall = moments.iter().any(|(wall, ..)| wall.is_some());
         Self { ties, only, has_wall }
@@ -245,6 +297,9 @@ impl Clocks {
         boot: Option<BootTime>,
         boot_id: Option<BootId>,
     ) -> Option<i64> {
+        if let Some(at) = boot_id.and_then(|boot_id| self.in_boot(wall, boot, boot_id)) {
+            return Some(at);
+        }
         if let Some(wall) = wall {
             return Some(wall.millis().saturating_mul(1000));
         }
@@ -252,18 +307,39 @@ impl Clocks {
         if !self.has_wall {
             return Some(boot);
         }
-        let ties = self.ties.get(&boot_id)?;
-        let after = ties.partition_point(|(tie, _)| *tie < boot);
-        let near = [after.checked_sub(1), Some(after)];
-        let near = near.into_iter().flatten().filter_map(|place| ties.get(place));
-        let (_, offset) = near.min_by_key(|(tie, _)| tie.abs_diff(boot))?;
-        Some(boot.saturating_add(*offset))
+        let ties = self.ties.get(&self.boot_id(boot_id))?;
+        Some(boot.saturating_add(nearest(&ties.by_boot, boot)?))
     }
 
-    fn wall(&self, at: Option<i64>) -> Option<WallTime> {
-        at.filter(|_| self.has_wall).map(|at| WallTime::from_millis(at.div_euclid(1000)))
+    /// Where the boot is named: by its own clock, which nobody sets.
+    fn in_boot(
+        &self,
+        wall: Option<WallTime>,
+        boot: Option<BootTime>,
+        boot_id: BootId,
+    ) -> Option<i64> {
+        let ties = self.ties.get(&Some(boot_id))?;
+        let offset = ties.offset()?;
+        if let Some(boot) = boot {
+            return Some(micros(boot).saturating_add(offset));
+        }
+        let wall = wall?.millis().saturating_mul(1000);
+        let set = offset.saturating_sub(nearest(&ties.by_wall, wall)?);
+        // Until the clock is set it goes with the boot clock, but for the milliseconds it is read in.
+        let is_set = set.unsigned_abs() > STEP_US;
+        Some(wall.saturating_add(if is_set { set } else { 0 }))
+    }
+
+    /// What the wall clock showed.
+    fn wall(&self, boot: Option<BootTime>, boot_id: Option<BootId>) -> Option<WallTime> {
+        let boot = micros(boot?);
+        let ahead = nearest(&self.ties.get(&boot_id)?.by_boot, boot)?;
+        Some(WallTime::from_millis(boot.saturating_add(ahead).div_euclid(1000)))
     }
 }
+
+/// Two readings of the clocks that differ by less say nothing of the wall clock.
+const STEP_US: u64 = 5_000;
 
 fn micros(boot: BootTime) -> i64 {
     i64::try_from(boot.micros()).unwrap_or(i64::MAX)

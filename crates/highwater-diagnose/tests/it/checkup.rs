@@ -151,6 +151,40 @@ fn pressure_swap_and_deaths_each_have_their_word() {
 }
 
 #[test]
+fn kills_of_the_last_day_that_have_no_name_are_counted_too() {
+    let mut machine = machine(3000);
+    machine.vm.oom_kill = Some(1165);
+    let mut frame = frame(machine);
+    frame.stamp.boot = BootTime::from_micros(11 * 3_600_000_000);
+    let death = PastDeath {
+        wall: Some(frame.stamp.wall.before(std::time::Duration::from_hours(2))),
+        victim: "node (pid 7)".to_owned(),
+        limit_owner: None,
+    };
+    let checkup = judge(&frame, &PastDeaths { deaths: vec![death], ..PastDeaths::default() });
+    assert_eq!(
+        checkup.urgent[0].claim.text,
+        "1 process killed for memory in the last 24 h (of 1165 since boot); the last was node (pid 7), 2 h ago: highwater why"
+    );
+}
+
+#[test]
+fn who_hangs_is_one_point() {
+    let mut frame = frame(machine(3000));
+    let mut full = cgroup("/batch", 100, Limit::At(Bytes::from_mib(100)));
+    full.memory.under_oom = Some(true);
+    frame.cgroups = vec![full];
+    let checkup = judge(&frame, &PastDeaths::default());
+    let texts: Vec<_> = checkup.urgent.iter().map(|finding| finding.claim.text.as_str()).collect();
+    assert_eq!(
+        texts,
+        [
+            "cgroup /batch: its tasks hang at its 100 MiB limit, and nothing is killed there: highwater why"
+        ]
+    );
+}
+
+#[test]
 fn old_deaths_do_not_warn_for_ever() {
     let mut machine = machine(3000);
     machine.vm.oom_kill = Some(2);

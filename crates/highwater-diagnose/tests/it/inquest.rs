@@ -1,9 +1,11 @@
 //! The judge of deaths: what witnesses say in, one verdict for each death out.
 
 mod causes;
+mod containers;
 mod joining;
 mod lives;
 mod order;
+mod signals;
 
 use std::fmt::Write as _;
 
@@ -25,6 +27,8 @@ use highwater_diagnose::inquest::{Cause, Heard, Hearing, Inquest, OomKill, Verdi
 const DAY_MS: i64 = 1_767_225_600_000;
 
 const ID: &str = "34186d9bd07706222bd427bb647ceed81e8e108eb653ff73c7137099fca1cab6";
+
+const EVERYBODY: &[Witness] = &Witness::ALL;
 
 /// What is said in one test.
 #[derive(Clone, Debug, Default)]

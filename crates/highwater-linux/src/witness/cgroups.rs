@@ -39,9 +39,13 @@ use counters::Counters;
 use ports::{Notice, Ports};
 use tree::Tree;
 
-/// How many cgroups are watched unless told otherwise: on v1 each takes a descriptor. A node of
-/// Kubernetes has some hundreds.
-pub const MOST: usize = 512;
+/// How many cgroups are watched on v1, where each takes two descriptors, of which a process may have
+/// 1,024 unless somebody has allowed it more.
+const MOST_V1: usize = 512;
+
+/// How many are on v2, where each takes an inotify watch or two: a node of Kubernetes with its 110
+/// pods has some hundreds, a busy host of containers a few thousand.
+const MOST_V2: usize = 8_192;
 
 /// How long after a notice the counters are looked at again. A kill takes some milliseconds after
 /// the kernel has told of it; where its report goes to a serial line, a second.
@@ -54,6 +58,11 @@ const LOOKS: [Duration; 4] = [
 
 /// From this look on it is told that a limit was reached, even if nobody was killed for it.
 const SETTLED: usize = 2;
+
+/// That a limit is reached and nobody is killed for it can go on for hours, where nobody may be
+/// killed: it is told less and less often, at least after so many times all [`LOOKS`], a minute or
+/// so.
+const PATIENCE_MOST: u32 = 64;
 
 /// How often a cgroup that hangs is looked at: that it no longer does nobody tells.
 const STUCK_LOOK: Duration = Duration::from_secs(1);
@@ -92,7 +101,7 @@ pub struct CgroupEvents {
     most: usize,
     /// How many were not watched for want of room.
     left_out: usize,
-    /// There are, or were, some for which there was no room.
+    /// When all were looked for last, there was no room for some.
     was_full: bool,
     /// When the next look is due, counted from the last time that this was set.
     wound: Option<Duration>,
@@ -123,13 +132,27 @@ struct Watched {
     /// Kills and limits reached, told by cgroups below, that are in its own counters, too.
     below: Counters,
     is_stuck: bool,
+    /// How many rounds of looks to wait before a limit without a kill is told again.
+    patience: u32,
+    /// How many have passed since it was.
+    waited: u32,
+    /// The kernel has told of it since the last look.
+    is_rung: bool,
 }
 
 impl CgroupEvents {
-    /// Watches the cgroups of the machine at `root`, at most `most` ([`MOST`]) of them; those that
-    /// are there are found at once.
-    pub fn open(root: &Root, most: usize) -> Result<Self, Absent> {
+    /// Watches the cgroups of the machine at `root`: on v1 at most 512 of them, on v2 8,192. Those
+    /// that are there are found at once.
+    pub fn open(root: &Root) -> Result<Self, Absent> {
         let tree = Tree::find(root)?;
+        let most = match tree.version() {
+            CgroupVersion::V1 => MOST_V1,
+            CgroupVersion::V2 => MOST_V2,
+        };
+        Self::over(tree, most)
+    }
+
+    fn over(tree: Tree, most: usize) -> Result<Self, Absent> {
         let ports = Ports::open(&tree)?;
         let mut events = Self {
             tree,
@@ -204,6 +227,7 @@ impl CgroupEvents {
         }
         let past = self.past();
         self.left_out = 0;
+        self.was_full = false;
         self.walk("/", past);
         self.tell_all(each);
         self.wind();
@@ -263,6 +287,9 @@ impl CgroupEvents {
             alarms: 0,
             below: Counters::default(),
             is_stuck: false,
+            patience: 0,
+            waited: 0,
+            is_rung: false,
         };
         if let Some(old) = self.watched.insert(path.clone(), watched) {
             self.ports.disconnect(old.port);
@@ -280,6 +307,7 @@ impl CgroupEvents {
             let times = if is_there { times } else { times.saturating_sub(1) };
             watched.notices = watched.notices.saturating_add(times);
             watched.alarms = watched.alarms.saturating_add(times);
+            watched.is_rung = true;
         }
         self.look(path, each);
     }
@@ -304,12 +332,19 @@ impl CgroupEvents {
     }
 
     fn stir(&mut self, path: &CgroupPath) {
-        self.restless.insert(path.clone());
-        self.looks = 0;
+        // One that keeps on does not put off the end of the round.
+        if self.restless.insert(path.clone()) {
+            self.looks = 0;
+        }
     }
 
     fn look_again(&mut self, each: &mut dyn FnMut(Spoke)) {
         let looks = self.looks.saturating_add(1);
+        for path in &self.restless {
+            if let Some(watched) = self.watched.get_mut(path) {
+                watched.is_rung = false;
+            }
+        }
         let stuck = self.watched.iter().filter(|(_, watched)| watched.is_stuck);
         let mut paths: BTreeSet<CgroupPath> = stuck.map(|(path, _)| path.clone()).collect();
         paths.extend(self.restless.iter().cloned());
@@ -331,7 +366,7 @@ impl CgroupEvents {
         if !self.watched.contains_key(path) {
             return;
         }
-        self.tell(path, LOOKS.len(), each);
+        self.tell(path, usize::MAX, each);
         self.restless.remove(path);
         if let Some(watched) = self.watched.remove(path) {
             if watched.is_stuck {
@@ -348,12 +383,20 @@ impl CgroupEvents {
             self.tell(path, looks, each);
         }
         if looks >= LOOKS.len() {
-            for path in std::mem::take(&mut self.restless) {
-                if let Some(watched) = self.watched.get_mut(&path) {
-                    watched.alarms = 0;
-                }
-            }
+            self.end_round();
         }
+    }
+
+    /// The restless come to rest, but for those of which the kernel has just told.
+    fn end_round(&mut self) {
+        let watched = &mut self.watched;
+        self.restless.retain(|path| {
+            let Some(watched) = watched.get_mut(path) else { return false };
+            watched.alarms = 0;
+            watched.waited = watched.waited.saturating_add(1);
+            std::mem::take(&mut watched.is_rung)
+        });
+        self.looks = 0;
     }
 
     /// Tells what the counters of one cgroup rose by, and whether it hangs.
@@ -364,6 +407,12 @@ impl CgroupEvents {
         let (told, latest) = (watched.told, watched.latest);
         watched.told = latest;
         watched.notices = 0;
+        if rise.kills > 0 {
+            watched.patience = 0;
+        } else if rise.own_ooms > 0 {
+            watched.waited = 0;
+            watched.patience = watched.patience.saturating_mul(2).clamp(1, PATIENCE_MOST);
+        }
         let news = rise.less(&watched.below);
         watched.below = Counters::default();
         if rise.is_any() && (news.is_any() || rise.own_ooms > 0) {
@@ -397,10 +446,14 @@ impl CgroupEvents {
                 let is_within = above(path)
                     .any(|above| self.watched.get(above).is_some_and(|above| above.alarms > 0));
                 rise.own_ooms = if is_within { 0 } else { watched.notices };
-                let is_told = rise.kills > 0 || looks >= SETTLED || watched.is_torn();
+                let is_told =
+                    rise.kills > 0 || watched.is_torn() || watched.may_tell_of_limits(looks);
                 is_told.then_some(rise)
             }
-            CgroupVersion::V2 => (looks > 0).then_some(rise),
+            CgroupVersion::V2 => {
+                let is_told = rise.kills > 0 && looks > 0 || watched.may_tell_of_limits(looks);
+                is_told.then_some(rise)
+            }
         }
     }
 
@@ -441,6 +494,12 @@ impl Watched {
     /// There is something to tell, now or after another look.
     fn is_news(&self) -> bool {
         self.latest != self.told || self.notices > 0 || self.is_torn()
+    }
+
+    /// After so many looks it may be told that a limit was reached and nobody was killed; in any case
+    /// if there will be no other look.
+    const fn may_tell_of_limits(&self, looks: usize) -> bool {
+        looks == usize::MAX || (looks >= SETTLED && self.waited >= self.patience)
     }
 
     /// It hangs and was not said to, or the other way round.

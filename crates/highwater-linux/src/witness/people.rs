@@ -17,6 +17,7 @@
 //! signal is known when the signal is looked at.
 
 mod command;
+mod heads;
 mod person;
 mod reading;
 
@@ -31,6 +32,7 @@ use highwater_core::time::BootTime;
 
 use super::{ProcEvent, Rlimits, Signalled, Traced};
 use crate::root::Root;
+use heads::Heads;
 use person::Person;
 use reading::Reading;
 
@@ -39,7 +41,7 @@ pub use command::noteworthy;
 /// How long the dead are remembered: a manager that tells of a death by pid does so within seconds.
 const REMEMBERED: Duration = Duration::from_mins(1);
 
-/// The most dead that are remembered, a quarter of a kilobyte each: the last six seconds of a
+/// The most dead that are remembered, a third of a kilobyte each: the last six seconds of a
 /// machine that runs 2,000 programs a second, a minute of one that runs 200. With some two thousand
 /// alive they fit a table of 16,384 places.
 const DEAD_MAX: usize = 12_288;
@@ -62,6 +64,7 @@ pub struct People {
     reading: Reading,
     naming: Naming,
     known: HashMap<Pid, Person>,
+    heads: Heads,
     threads: HashMap<Pid, Pid>,
     /// In the order of their ends.
     dead: VecDeque<(BootTime, Pid)>,
@@ -77,14 +80,14 @@ impl People {
             reading: Reading::new(root),
             naming,
             known: HashMap::new(),
+            heads: Heads::new(),
             threads: HashMap::new(),
             dead: VecDeque::new(),
             dead_threads: VecDeque::new(),
             latest: BootTime::default(),
         };
-        for pid in people.reading.everybody() {
-            people.look(pid);
-        }
+        let everybody = people.reading.everybody();
+        people.meet(everybody);
         people
     }
 
@@ -95,9 +98,14 @@ impl People {
             ProcEvent::Fork { at, parent, child } => self.fork(at, parent, child),
             ProcEvent::Thread { at, process, thread } => self.thread(at, process, thread),
             ProcEvent::Exec { at, pid } => return self.exec(at, pid),
-            ProcEvent::Exit { at, pid, .. } => self.end(at, pid),
+            ProcEvent::Exit { at, pid, status } => {
+                self.end(at, pid);
+                if status == Status::Code(0) {
+                    self.hand_on(pid);
+                }
+            }
             ProcEvent::ThreadExit { at, thread } => self.end_thread(at, thread),
-            ProcEvent::Lost => self.bury_the_missing(),
+            ProcEvent::Lost => self.count_again(),
         }
         None
     }
@@ -107,8 +115,9 @@ impl People {
         match *traced {
             Traced::Signal(signal) => {
                 self.latest = self.latest.max(signal.at);
-                let sender = signal.sender_comm.filter(|_| !signal.in_interrupt);
-                self.name(signal.sender, sender);
+                if !signal.in_interrupt && signal.sender != signal.target {
+                    self.name(signal.sender, signal.sender_comm);
+                }
                 self.name(signal.target, Some(signal.target_comm));
             }
             Traced::Marked { at, pid, comm } => {
@@ -132,6 +141,15 @@ impl People {
         }
         let pid = self.process_of(pid);
         self.look(pid);
+        self.described(pid)
+    }
+
+    /// Who it is, as last seen.
+    fn described(&mut self, pid: Pid) -> Party {
+        if pid == Pid::new(0) {
+            return Party::default();
+        }
+        let pid = self.process_of(pid);
         let parents = self.parents(pid);
         let known = self.known.get(&pid).map(|person| person.party(pid, &*self.naming));
         Party { parents, ..known.unwrap_or_else(|| Party::of_pid(pid)) }
@@ -147,9 +165,9 @@ impl People {
             origin: signal.origin,
             to_process: signal.to_process,
             reception: signal.reception,
-            by: Box::new(self.party(sender)),
+            by: Box::new(self.described(sender)),
         };
-        (self.party(signal.target), sent)
+        (self.described(signal.target), sent)
     }
 
     /// How a process ended, of which the connector has said so.
@@ -157,25 +175,6 @@ impl People {
         let lived = self.known.get(&pid).and_then(Person::lived);
         let lived_ms = lived.and_then(|lived| u64::try_from(lived.as_millis()).ok());
         Exit { status, lived_ms, is_first: self.is_first(pid) }
-    }
-
-    /// Whether it is the first process of its cgroup: whoever started it, as far up as they are
-    /// alive, belongs to another. Those in between that have ended only made it.
-    pub fn is_first(&self, pid: Pid) -> Option<bool> {
-        let person = self.known.get(&pid)?;
-        let cgroup = person.cgroup()?;
-        let mut above = person.parent?;
-        for _ in 0..Party::ANCESTORS {
-            let Some(parent) = self.known.get(&above) else { return Some(true) };
-            if parent.cgroup() != Some(cgroup) {
-                return Some(true);
-            }
-            if parent.ended.is_none() {
-                return Some(false);
-            }
-            above = parent.parent?;
-        }
-        None
     }
 
     /// The cgroup of a process or thread, as last seen; without looking again.
@@ -208,6 +207,9 @@ impl People {
         // The number may have been a thread's before.
         self.threads.remove(&child);
         self.insert(child, maker.child(parent, at));
+        if maker.cgroup().is_none() {
+            self.look(child);
+        }
     }
 
     fn exec(&mut self, at: BootTime, pid: Pid) -> Option<Pid> {
@@ -255,6 +257,7 @@ impl People {
             excess = excess.saturating_sub(1);
             self.dead.pop_front();
             if self.known.get(&pid).is_some_and(|person| person.ended == Some(at)) {
+                self.dismiss(pid);
                 self.known.remove(&pid);
             }
         }
@@ -269,8 +272,10 @@ impl People {
         }
     }
 
-    /// Ends were missed: who is in the table as alive and not in `/proc` has ended by now.
-    fn bury_the_missing(&mut self) {
+    /// Words were missed: who is in the table as alive and not in `/proc` has ended by now, who is
+    /// there as dead and alive in `/proc` is somebody else of that number, and a copy may have become
+    /// another program.
+    fn count_again(&mut self) {
         let alive = self.reading.everybody().into_iter().collect::<HashSet<_>>();
         if alive.is_empty() {
             return;
@@ -279,31 +284,80 @@ impl People {
             (person.ended.is_none() && !alive.contains(pid)).then_some(*pid)
         };
         let missing = self.known.iter().filter_map(missing).collect::<Vec<_>>();
+        for pid in &missing {
+            self.end(self.latest, *pid);
+        }
         for pid in missing {
-            self.end(self.latest, pid);
+            self.hand_on(pid);
         }
         self.threads.clear();
         self.dead_threads.clear();
+        let is_strange = |pid: &Pid| {
+            let known = self.known.get(pid);
+            known.is_none_or(|person| person.ended.is_some() || person.is_copy())
+        };
+        let strange = alive.into_iter().filter(is_strange).collect::<Vec<_>>();
+        for pid in &strange {
+            if self.known.get(pid).is_some_and(|person| person.ended.is_some()) {
+                self.dismiss(*pid);
+                self.known.remove(pid);
+            }
+        }
+        self.meet(strange);
+    }
+
+    /// Looks at all of these; where they are, the eldest were first.
+    fn meet(&mut self, pids: Vec<Pid>) {
+        let mut met = Vec::new();
+        for pid in pids {
+            if self.glance(pid) {
+                met.push((self.known.get(&pid).and_then(Person::began), pid));
+            }
+        }
+        met.sort_unstable();
+        for (_, pid) in met {
+            self.enter(pid);
+        }
     }
 
     /// Reads what a process says now, unless it has ended.
     fn look(&mut self, pid: Pid) {
-        let known = self.known.get_mut(&pid);
-        if known.as_ref().is_some_and(|person| person.ended.is_some()) {
-            return;
-        }
-        match (self.reading.read(pid), known) {
-            (true, Some(person)) => person.take(&self.reading),
-            (true, None) => {
-                let mut person = Person::default();
-                person.take(&self.reading);
-                self.insert(pid, person);
-            }
-            (false, _) => {}
+        if self.glance(pid) {
+            self.enter(pid);
         }
     }
 
+    /// The same, without a look at who else is in its cgroup. `true`: it has come there, since it was
+    /// seen last.
+    fn glance(&mut self, pid: Pid) -> bool {
+        let known = self.known.get(&pid);
+        if known.is_some_and(|person| person.ended.is_some()) || !self.reading.read(pid) {
+            return false;
+        }
+        let is_other = known.is_some_and(|person| person.is_not(&self.reading));
+        let before = known.and_then(Person::place).filter(|_| !is_other).cloned();
+        if is_other {
+            self.dismiss(pid);
+        }
+        if let Some(person) = self.known.get_mut(&pid) {
+            person.take(&self.reading);
+        } else {
+            let mut person = Person::default();
+            person.take(&self.reading);
+            self.insert(pid, person);
+        }
+        let place = self.known.get(&pid).and_then(Person::place);
+        if place == before.as_ref() || self.reading.is_ending() {
+            return false;
+        }
+        if let Some(before) = before.filter(|before| self.heads.get(before) == Some(&pid)) {
+            self.heads.remove(&before);
+        }
+        true
+    }
+
     fn insert(&mut self, pid: Pid, person: Person) {
+        self.dismiss(pid);
         if self.known.len() < PEOPLE_MAX || self.known.contains_key(&pid) {
             self.known.insert(pid, person);
         }
@@ -320,11 +374,14 @@ impl People {
         self.reading.process_of(thread).unwrap_or(thread)
     }
 
-    /// Gives a name to one who has none: who ended before it was read, or before anybody knew it.
+    /// Looks at one, and gives a name to who has none: who ended before it was read, or before anybody knew it.
     fn name(&mut self, pid: Pid, comm: Option<&[u8]>) {
-        let Some(comm) = comm.filter(|_| pid != Pid::new(0)) else { return };
+        if pid == Pid::new(0) {
+            return;
+        }
         let process = self.process_of(pid);
         self.look(process);
+        let Some(comm) = comm else { return };
         if let Some(person) = self.known.get_mut(&process) {
             person.called(comm);
         } else {

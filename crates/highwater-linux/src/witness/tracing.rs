@@ -17,10 +17,11 @@
 //! | abort(3) | the process itself, SIGABRT | -6 | 0 |
 //! | a wild pointer | the process itself, SIGSEGV | 1, 2 | 0 |
 //!
-//! A second SIGKILL for one that has it already is written too, with res=1 or 2.
+//! A signal that its target ignores is written too, with res=1, and one of a kind that waits already,
+//! with res=2.
 //!
 //! The instance lives in the kernel: when its reader is killed it goes on recording, the newest
-//! [`BUFFER_KIB`] of each processor. Whoever opens it again by the same name reads what happened
+//! 128 KiB of each processor. Whoever opens it again by the same name reads what happened
 //! meanwhile, with its true stamps, and each record only once. It ends with the boot, or when
 //! [`Tracing`] is dropped.
 
@@ -106,14 +107,11 @@ impl Tracing {
         !self.instance.is_new
     }
 
-    /// Gives what was fetched, with the words of each record; fetches first, if nothing was.
-    pub fn read(&mut self, each: &mut dyn FnMut(&Traced<'_>, &[u8])) -> io::Result<()> {
-        if self.text.is_empty() {
-            self.fetch()?;
-        }
+    /// Gives what was fetched, with the words of each record, and no more: of what is traced after
+    /// [`Tracing::fetch`], nobody has been heard yet who could say where its sender comes from.
+    pub fn read(&mut self, each: &mut dyn FnMut(&Traced<'_>, &[u8])) {
         parse(&self.text, each);
         self.text.clear();
-        Ok(())
     }
 
     /// Takes what was traced out of the kernel, as far as there is room, for [`Tracing::read`]: so
@@ -239,7 +237,7 @@ fn refusal(errno: Errno, path: &Path) -> Absent {
             "{path}: not permitted: the kernel is locked down (lockdown=confidentiality), or this user may not trace"
         ),
         Errno::ROFS => format!(
-            "{path}: mounted read-only here: a service with ProtectKernelTunables=yes needs ReadWritePaths=/sys/kernel/tracing"
+            "{path}: mounted read-only here: a service with ProtectKernelTunables=yes needs ReadWritePaths=-/sys/kernel/tracing/instances"
         ),
         Errno::NOENT => format!(
             "{path}: not there: the kernel needs CONFIG_EVENT_TRACING, and tracing instances (3.10)"

@@ -23,6 +23,9 @@ const LOOK_BACK_BYTES: u64 = 8 << 20;
 /// The longest line that is kept while its end is not there: twice a record's most.
 const LINE_BYTES: usize = 16 << 10;
 
+/// Two records are not out of order by more than this.
+const SET_BACK_MS: i64 = 1_000;
+
 /// How far reading has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Progress {
@@ -120,10 +123,13 @@ impl Follower {
         Ok(Progress::End)
     }
 
-    /// The stamp of the last record read: where the next follower goes on. Everything with this
-    /// stamp is told again, and known by its key.
+    /// Where the next follower goes on: the stamp of the last record read, or of the first one whose
+    /// event is not told yet. Everything from this stamp on is told again, and known by its key.
     pub fn cursor(&self) -> Option<WallTime> {
-        self.cursor
+        match self.records.waits_since() {
+            Some(waits) => self.cursor.map(|cursor| cursor.min(waits)),
+            None => self.cursor,
+        }
     }
 
     /// How much memory the line that is being read takes.
@@ -151,7 +157,7 @@ impl Follower {
     fn end_line(&mut self, each: &mut dyn FnMut(Told)) {
         if let Some(record) = Record::parse(&self.line) {
             let wall = record.stamp.wall;
-            self.cursor = self.cursor.max(wall);
+            self.cursor = newest(self.cursor, wall);
             if self.since.is_none() || wall >= self.since {
                 self.records.push(&self.line, each);
             }
@@ -212,6 +218,17 @@ impl Open {
         };
         self.offset = self.offset.saturating_add(u64::try_from(read).unwrap_or(u64::MAX));
         Ok(read)
+    }
+}
+
+/// Records of processors that write at once may be a little out of order; a stamp that is much
+/// earlier than the last one is of a clock that was set back, and then that is what holds.
+fn newest(before: Option<WallTime>, stamp: Option<WallTime>) -> Option<WallTime> {
+    match (before, stamp) {
+        (Some(before), Some(stamp)) if stamp.millis() < before.millis() - SET_BACK_MS => {
+            Some(stamp)
+        }
+        (before, stamp) => before.max(stamp),
     }
 }
 

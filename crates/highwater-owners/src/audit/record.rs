@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use highwater_core::testimony::Signal;
+use highwater_core::text::discreet;
 use highwater_core::time::WallTime;
 
 /// The most of a record that is looked at: the kernel's own bound (`MAX_AUDIT_MESSAGE_LENGTH`).
@@ -166,7 +167,7 @@ impl<'r> Record<'r> {
         }
     }
 
-    /// The command line: its words parted by zeros.
+    /// The command line with spaces between its words, without what they say in confidence.
     pub(super) fn title(&self) -> Option<Vec<u8>> {
         let at = find(self.body, b"proctitle=")?;
         let value = self.body.get(at + b"proctitle=".len()..)?.trim_ascii_end();
@@ -174,6 +175,7 @@ impl<'r> Record<'r> {
             Some(quoted) => quoted.strip_suffix(b"\"").unwrap_or(quoted).to_vec(),
             None => unhex(value).unwrap_or_else(|| value.to_vec()),
         };
+        let bytes = discreet(&bytes);
         let words = bytes.iter().map(|byte| if *byte == 0 { b' ' } else { *byte });
         let line: Vec<u8> = words.collect();
         Some(line.trim_ascii_end().to_vec()).filter(|line| !line.is_empty())

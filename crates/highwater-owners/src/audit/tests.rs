@@ -81,6 +81,13 @@ fn a_kill_names_who_and_whom() {
 }
 
 #[test]
+fn a_command_line_says_nothing_in_confidence() {
+    let title = "type=PROCTITLE msg=audit(1364481400.001:24300): proctitle=\"mysql -psecret\"";
+    let told = told(&[SYSCALL, TARGET, title]);
+    assert_eq!(kill(&told[0]).1.command.as_deref(), Some("mysql -p***"));
+}
+
+#[test]
 fn every_target_is_told_and_records_of_others_between_do_not_matter() {
     let other = SYSCALL.replace(":24300", ":24301").replace("a1=9", "a1=f");
     let target = TARGET.replace(":24300", ":24301").replace("8000", "9000");
@@ -237,6 +244,36 @@ fn a_kill_without_its_title_is_told_when_the_log_rests() {
     append(&path, &format!("{SYSCALL}\n{TARGET}\n"));
     assert!(read(&mut follower).is_empty(), "the title may come");
     assert_eq!(read(&mut follower).len(), 1);
+}
+
+#[test]
+fn the_cursor_waits_for_kills_that_wait() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("audit.log");
+    append(&path, "");
+    let mut follower = Follower::open(&path, None).unwrap();
+    let later = abend(401);
+    append(&path, &format!("{SYSCALL}\n{TARGET}\n{later}"));
+    assert_eq!(read(&mut follower).len(), 1, "the one that waits is not told");
+    let kill = Some(WallTime::from_millis(1_364_481_400_001));
+    assert_eq!(follower.cursor(), kill);
+    // Whoever is started again in between hears of it.
+    let mut next = Follower::open(&path, kill).unwrap();
+    append(&path, &format!("{TITLE}\n"));
+    assert!(read(&mut next).contains(&"audit:1364481400.001:24300:8000".to_owned()));
+    assert_eq!(read(&mut follower).len(), 1);
+    assert_eq!(follower.cursor(), Some(WallTime::from_millis(1_364_481_401_000)));
+}
+
+#[test]
+fn the_cursor_goes_back_with_the_clock() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("audit.log");
+    append(&path, "");
+    let mut follower = Follower::open(&path, None).unwrap();
+    append(&path, &[abend(500), abend(499), abend(300)].concat());
+    assert_eq!(read(&mut follower).len(), 3);
+    assert_eq!(follower.cursor(), Some(WallTime::from_millis(1_364_481_300_000)));
 }
 
 #[test]

@@ -157,6 +157,8 @@ fn the_past_is_told_and_what_no_event_told_is_added() {
     });
     let word = ContainerWord::Died { code: Some(137), oom: Some(true) };
     assert_eq!(hog.unwrap().testimony.fact, Fact::Container(word));
+    let caught = heard.iter().position(|word| *word == Heard::Caught);
+    assert_eq!(caught, Some(heard.len() - 1), "only then, and once");
     // Its last start came after the events that are recorded, its end among them.
     let last = told.last().unwrap();
     assert!(last.key.starts_with("docker:seen-") && last.key.ends_with(":start"), "{}", last.key);
@@ -221,6 +223,26 @@ fn inspections_that_hang_cost_what_they_would_have_said() {
     let (heard, ..) = all(&socket, None);
     let died = told(&heard).into_iter().filter(|told| told.key.ends_with(":die"));
     assert_eq!(died.count(), EVENTS.matches(r#""Action":"die""#).count());
+}
+
+#[test]
+fn a_daemon_that_is_too_slow_is_not_waited_for_at_each_event() {
+    let mut late = Late::default();
+    let tries = |late: &mut Late, answers: bool| {
+        let tried = (0..UNINSPECTED).filter(|_| {
+            let may = late.may_inspect();
+            if may {
+                late.note(answers);
+            }
+            may
+        });
+        u32::try_from(tried.count()).unwrap()
+    };
+    assert_eq!(tries(&mut late, true), UNINSPECTED);
+    assert_eq!(tries(&mut late, false), MOST_FAILURES);
+    assert_eq!(tries(&mut late, false), 1, "now and then it is tried");
+    while tries(&mut late, true) == 0 {}
+    assert_eq!(tries(&mut late, true), UNINSPECTED, "it answers again");
 }
 
 #[test]

@@ -14,6 +14,8 @@ pub(super) enum Speaker {
     Coredump,
     /// dockerd, containerd or the kubelet.
     Runtime,
+    /// Any other program, of which the journal knows the unit.
+    Program,
     /// Nobody says: text without names.
     Unnamed,
 }
@@ -61,7 +63,11 @@ impl Speaker {
             return Some(Self::Coredump);
         }
         let is_runtime = fields.get("_COMM").is_some_and(|comm| RUNTIMES.contains(&comm));
-        (is_runtime && is_root).then_some(Self::Runtime)
+        match fields.get("_SYSTEMD_UNIT") {
+            _ if is_runtime && is_root => Some(Self::Runtime),
+            Some(_) if !is("_TRANSPORT", "kernel") => Some(Self::Program),
+            _ => None,
+        }
     }
 
     /// By the name before the words.

@@ -3,6 +3,9 @@
 //! There systemd signs its messages with its well-known name, where the specification has a unique
 //! one, and the reader of messages that this is built on does not survive that. So messages are taken
 //! off the socket whole, and the name is written over by one of the same length that is allowed.
+//!
+//! A user may put a listener of his own where his systemd would be. So messages of a user are taken
+//! this way from his bus, too: each is bounded before there is memory for it.
 
 use std::fmt;
 use std::io;
@@ -17,8 +20,50 @@ use zbus::connection::socket::{ReadHalf, Socket, Split};
 /// serial number, the length of the fields; four bytes each from the body's length on.
 const HEAD_BYTES: usize = 16;
 
-/// The longest message that is taken: a list of all units of the largest machine is a tenth of it.
-const MESSAGE_BYTES: usize = 16 << 20;
+/// The longest line of the handshake: a name of 32 digits is the most that is said.
+const LINE_BYTES: usize = 4 << 10;
+
+/// What a message may take.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Budget {
+    /// Any message.
+    usual: usize,
+    /// Some.
+    long: usize,
+    /// So many are longer than usual.
+    long_ones: usize,
+}
+
+impl Budget {
+    /// Root's own systemd is no enemy: a list of all units of the largest machine is a tenth of it.
+    pub(super) const OF_THE_SYSTEM: Self =
+        Self { usual: 16 << 20, long: 16 << 20, long_ones: usize::MAX };
+
+    /// All that is known of a unit takes 20 KiB, and the list of some thousand units, which is asked
+    /// for once, about a MiB.
+    pub(super) const OF_A_USER: Self = Self { usual: 256 << 10, long: 4 << 20, long_ones: 1 };
+
+    /// Whether a message of `length` bytes is allowed.
+    const fn allows(self, length: usize) -> bool {
+        length <= self.usual || (length <= self.long && self.long_ones > 0)
+    }
+
+    /// One of `length` bytes was taken.
+    const fn spend(&mut self, length: usize) {
+        if length > self.usual {
+            self.long_ones = self.long_ones.saturating_sub(1);
+        }
+    }
+}
+
+/// Who signs the messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Signed {
+    /// systemd, with its well-known name.
+    ByName,
+    /// A bus, as the specification has it.
+    ByBus,
+}
 
 /// How much is read at once.
 const READ_BYTES: usize = 16 << 10;
@@ -26,17 +71,21 @@ const READ_BYTES: usize = 16 << 10;
 /// The field that names who sent the message.
 const SENDER: u8 = 7;
 
-/// systemd's own socket.
+/// systemd's own socket, or a user's bus.
 #[derive(Debug)]
-pub(super) struct Private(pub(super) UnixStream);
+pub(super) struct Private {
+    pub(super) stream: UnixStream,
+    pub(super) budget: Budget,
+    pub(super) signed: Signed,
+}
 
 impl Socket for Private {
     type ReadHalf = Reader;
     type WriteHalf = OwnedWriteHalf;
 
     fn split(self) -> Split<Reader, OwnedWriteHalf> {
-        let (socket, write) = self.0.into_split();
-        Split::new(Reader::of(socket), write)
+        let (socket, write) = self.stream.into_split();
+        Split::new(Reader::of(socket, self.budget, self.signed), write)
     }
 }
 
@@ -49,6 +98,8 @@ pub(super) struct Reader {
     ready: Vec<u8>,
     /// Room for one read.
     room: Box<[u8]>,
+    budget: Budget,
+    signed: Signed,
 }
 
 impl fmt::Debug for Reader {
@@ -72,9 +123,12 @@ impl ReadHalf for Reader {
     {
         Box::pin(async move {
             while self.ready.is_empty() {
-                if let Some(length) = whole(&self.raw)? {
+                if let Some(length) = whole(&self.raw, self.budget)? {
+                    self.budget.spend(length);
                     self.ready.extend(self.raw.drain(..length));
-                    sign(&mut self.ready);
+                    if self.signed == Signed::ByName {
+                        sign(&mut self.ready);
+                    }
                 } else if self.read().await? == 0 {
                     return Ok((0, Vec::new()));
                 }
@@ -89,9 +143,9 @@ impl ReadHalf for Reader {
 }
 
 impl Reader {
-    fn of(socket: OwnedReadHalf) -> Self {
+    fn of(socket: OwnedReadHalf, budget: Budget, signed: Signed) -> Self {
         let room = vec![0; READ_BYTES].into_boxed_slice();
-        Self { socket, raw: Vec::new(), ready: Vec::new(), room }
+        Self { socket, raw: Vec::new(), ready: Vec::new(), room, budget, signed }
     }
 
     async fn read(&mut self) -> io::Result<usize> {
@@ -110,21 +164,33 @@ impl Reader {
 }
 
 /// How long the first message is, if all of it is there; a line of the handshake is one too.
-fn whole(raw: &[u8]) -> io::Result<Option<usize>> {
+fn whole(raw: &[u8], budget: Budget) -> io::Result<Option<usize>> {
     let is_little = match raw.first() {
         None => return Ok(None),
         Some(b'l') => true,
         Some(b'B') => false,
-        Some(_) => return Ok(raw.iter().position(|byte| *byte == b'\n').map(|end| end + 1)),
+        Some(_) => return line(raw),
     };
     let (Some(body), Some(fields)) = (length(raw, 4, is_little), length(raw, 12, is_little)) else {
         return Ok(None);
     };
     let whole = fields.checked_next_multiple_of(8).and_then(|fields| fields.checked_add(body));
     match whole.and_then(|length| length.checked_add(HEAD_BYTES)) {
-        Some(length) if length <= MESSAGE_BYTES => Ok((raw.len() >= length).then_some(length)),
-        _ => Err(io::Error::new(io::ErrorKind::InvalidData, "a message of more than 16 MiB")),
+        Some(length) if budget.allows(length) => Ok((raw.len() >= length).then_some(length)),
+        _ => Err(too_long("a message")),
     }
+}
+
+fn line(raw: &[u8]) -> io::Result<Option<usize>> {
+    match raw.iter().take(LINE_BYTES).position(|byte| *byte == b'\n') {
+        Some(end) => Ok(Some(end + 1)),
+        None if raw.len() < LINE_BYTES => Ok(None),
+        None => Err(too_long("a line")),
+    }
+}
+
+fn too_long(what: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, format!("{what} that is too long"))
 }
 
 /// Writes over a sender that is no unique name.
@@ -209,6 +275,7 @@ mod tests {
 
     #[test]
     fn messages_and_lines_are_cut_where_they_end() {
+        let whole = |raw: &[u8]| whole(raw, Budget::OF_THE_SYSTEM);
         let bytes = signed_by_name();
         for cut in 0..bytes.len() {
             assert_eq!(whole(&bytes[..cut]).unwrap(), None, "{cut}");
@@ -219,6 +286,28 @@ mod tests {
         assert_eq!(whole(b"OK 12").unwrap(), None);
         let endless = [b"l\x01\0\x01".as_slice(), &[0xff; 12]].concat();
         assert!(whole(&endless).is_err());
+        assert!(whole(&[b'x'; LINE_BYTES]).is_err(), "a line that never ends");
+    }
+
+    /// The head of a message of so many bytes.
+    fn head(length: usize) -> Vec<u8> {
+        let body = u32::try_from(length - HEAD_BYTES).unwrap().to_le_bytes();
+        [b"l\x04\0\x01".as_slice(), &body, &[1, 0, 0, 0], &[0; 4]].concat()
+    }
+
+    #[test]
+    fn a_user_has_one_long_message() {
+        let mut budget = Budget::OF_A_USER;
+        let (usual, long) = (256 << 10, 4 << 20);
+        for length in [usual, long] {
+            assert_eq!(whole(&head(length), budget).unwrap(), None, "it is waited for");
+        }
+        assert!(whole(&head(long + 1), budget).is_err());
+        budget.spend(usual);
+        budget.spend(long);
+        assert!(whole(&head(usual), budget).is_ok());
+        assert!(whole(&head(usual + 1), budget).is_err());
+        assert!(whole(&head(16 << 20), Budget::OF_THE_SYSTEM).is_ok());
     }
 
     #[test]
@@ -245,7 +334,9 @@ mod tests {
             bytes.extend(signed_by_name());
             bytes.extend(signed_by_name());
             write.try_write(&bytes).unwrap();
-            let (mut reader, _) = Private(near).split().take();
+            let private =
+                Private { stream: near, budget: Budget::OF_A_USER, signed: Signed::ByName };
+            let (mut reader, _) = private.split().take();
             let mut line = [0; 64];
             assert_eq!(reader.recvmsg(&mut line).await.unwrap().0, 7);
             for _ in 0..2 {

@@ -13,6 +13,7 @@ use std::time::Duration;
 use futures_util::stream::{FuturesUnordered, Stream};
 use tokio::time::{self, Interval, MissedTickBehavior};
 use zbus::message::{Message, Type};
+use zbus::names::UniqueName;
 use zbus::zvariant::{DynamicType, ObjectPath, OwnedObjectPath, Value};
 use zbus::{Connection, MessageStream};
 
@@ -29,14 +30,17 @@ const MANAGER: &str = "org.freedesktop.systemd1.Manager";
 const UNIT: &str = "org.freedesktop.systemd1.Unit";
 const JOB: &str = "org.freedesktop.systemd1.Job";
 const PROPERTIES: &str = "org.freedesktop.DBus.Properties";
+const DBUS: &str = "org.freedesktop.DBus";
 
 /// What the bus is to pass on.
-const MATCHES: [&str; 2] = [
+const MATCHES: [&str; 3] = [
     "type='signal',sender='org.freedesktop.systemd1',\
      interface='org.freedesktop.DBus.Properties',\
      path_namespace='/org/freedesktop/systemd1/unit'",
     "type='signal',sender='org.freedesktop.systemd1',\
      interface='org.freedesktop.systemd1.Manager'",
+    "type='signal',sender='org.freedesktop.DBus',member='NameOwnerChanged',\
+     arg0='org.freedesktop.systemd1'",
 ];
 
 /// Between two questions: an answer costs systemd about half a millisecond, so questions cost it one
@@ -46,7 +50,7 @@ const PACE: Duration = Duration::from_millis(10);
 /// Questions under way at once.
 const AT_ONCE: usize = 4;
 
-/// Questions that wait; beyond that the oldest are let go: a storm repeats itself.
+/// Questions that wait; beyond that the least urgent are let go: twice as many as there are units.
 const WAITING: usize = 8_192;
 
 /// How often a silent systemd is asked whether it is there.
@@ -85,12 +89,13 @@ type Asking = Pin<Box<dyn Future<Output = Result<Answer, Absent>>>>;
 pub(super) async fn follow(bus: Bus, line: Line, out: &dyn Fn(Heard)) -> Absent {
     // From here on what comes is kept for the loop; what came before is covered by the list.
     let messages = MessageStream::from(&line.connection);
-    let listed = match greet(bus, &line, out).await {
-        Ok(listed) => listed,
+    let greeting = match greet(bus, &line, out).await {
+        Ok(greeting) => greeting,
         Err(absent) => return absent,
     };
-    let mut session = Session::new(bus, line.connection, messages);
-    session.list(listed);
+    let units = Units::of(bus, greeting.began_us);
+    let mut session = Session::new(units, line.connection, messages, greeting.speaker);
+    session.list(greeting.listed);
     let absent = session.run(out).await;
     for told in session.units.all_held() {
         out(Heard::Told(Box::new(told)));
@@ -98,24 +103,41 @@ pub(super) async fn follow(bus: Bus, line: Line, out: &dyn Fn(Heard)) -> Absent 
     absent
 }
 
+/// What systemd answers at first.
+struct Greeting {
+    listed: Vec<Listed>,
+    /// Its name on the bus, where there is one.
+    speaker: Option<String>,
+    /// When it began, by the boot clock: a user's may do so many times in a boot.
+    began_us: u64,
+}
+
 /// Asks to be told, and what there is.
-async fn greet(bus: Bus, line: &Line, out: &dyn Fn(Heard)) -> Result<Vec<Listed>, Absent> {
+async fn greet(bus: Bus, line: &Line, out: &dyn Fn(Heard)) -> Result<Greeting, Absent> {
     let connection = &line.connection;
     if line.is_bus() {
         for rule in MATCHES {
-            let (path, bus) = ("/org/freedesktop/DBus", "org.freedesktop.DBus");
-            must(ask(connection, bus, path, bus, "AddMatch", &rule).await)?;
+            let path = "/org/freedesktop/DBus";
+            must(ask(connection, DBUS, path, DBUS, "AddMatch", &rule).await)?;
         }
     }
     // Without anybody who subscribed, systemd keeps its changes off the bus.
     must(ask(connection, SYSTEMD, MANAGER_PATH, MANAGER, "Subscribe", &()).await)?;
     let version = (MANAGER, "Version");
     let version = must(ask(connection, SYSTEMD, MANAGER_PATH, PROPERTIES, "Get", &version).await)?;
+    let began = (MANAGER, "UserspaceTimestampMonotonic");
+    let began = ask(connection, SYSTEMD, MANAGER_PATH, PROPERTIES, "Get", &began).await?;
     let patterns = (Vec::<&str>::new(), vec!["*.service", "*.scope"]);
     let listed = "ListUnitsByPatterns";
     let listed = must(ask(connection, SYSTEMD, MANAGER_PATH, MANAGER, listed, &patterns).await)?;
     out(Heard::Here(format!("{bus}, version {}, at {}", text(&version), line.socket.display())));
-    Ok(listed.body().deserialize().unwrap_or_default())
+    // A bus names who sends. One that does not has nobody who could be believed.
+    let speaker = version.header().sender().map(ToString::to_string).unwrap_or_default();
+    Ok(Greeting {
+        listed: listed.body().deserialize().unwrap_or_default(),
+        speaker: line.is_bus().then_some(speaker),
+        began_us: began.as_ref().map_or(0, number),
+    })
 }
 
 /// A unit as it is listed: name, description, load state, active state, sub state, followed unit,
@@ -126,6 +148,8 @@ type Listed =
 struct Session {
     connection: Connection,
     messages: MessageStream,
+    /// Whose signals count: anybody on a bus may send some. `None`: there is nobody else.
+    speaker: Option<String>,
     units: Units,
     waiting: VecDeque<Question>,
     asking: FuturesUnordered<Asking>,
@@ -134,13 +158,18 @@ struct Session {
 }
 
 impl Session {
-    fn new(bus: Bus, connection: Connection, messages: MessageStream) -> Self {
+    fn new(
+        units: Units,
+        connection: Connection,
+        messages: MessageStream,
+        speaker: Option<String>,
+    ) -> Self {
         let (mut pace, mut pulse) = (time::interval(PACE), time::interval(PULSE));
         for interval in [&mut pace, &mut pulse] {
             interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
         }
         let (waiting, asking) = (VecDeque::new(), FuturesUnordered::new());
-        Self { connection, messages, units: Units::of(bus), waiting, asking, pace, pulse }
+        Self { connection, messages, speaker, units, waiting, asking, pace, pulse }
     }
 
     /// Asks for all that runs, or failed; of what is merely loaded there is nothing to know.
@@ -201,6 +230,13 @@ impl Session {
         if header.message_type() != Type::Signal {
             return Vec::new();
         }
+        let sender = header.sender().map(UniqueName::as_str);
+        if self.speaker.is_some() && sender != self.speaker.as_deref() {
+            if sender == Some(DBUS) {
+                self.renamed(message);
+            }
+            return Vec::new();
+        }
         let (Some(path), Some(member)) = (header.path(), header.member()) else {
             return Vec::new();
         };
@@ -211,6 +247,16 @@ impl Session {
             "JobNew" => self.job(message),
             "JobRemoved" => self.job_done(message),
             _ => Vec::new(),
+        }
+    }
+
+    /// systemd that executes itself anew comes back under another name.
+    fn renamed(&mut self, message: &Message) {
+        let body = message.body();
+        if let Ok((SYSTEMD, _, now)) = body.deserialize::<(&str, &str, &str)>()
+            && !now.is_empty()
+        {
+            self.speaker = Some(now.to_owned());
         }
     }
 
@@ -255,9 +301,7 @@ impl Session {
             && interface(name).is_some()
         {
             self.units.job(id, name);
-            // It may be done in a moment: it goes before all that can wait.
-            self.waiting.push_front(Question::Job { id, path });
-            self.waiting.truncate(WAITING);
+            self.wait(Question::Job { id, path });
         }
         Vec::new()
     }
@@ -290,13 +334,19 @@ impl Session {
         }
     }
 
+    /// Puts a question in the queue. What just began may be over in a moment: it goes before what was
+    /// there all along.
     fn wait(&mut self, question: Question) {
-        if !self.waiting.contains(&question) {
-            if self.waiting.len() >= WAITING {
-                self.waiting.pop_front();
-            }
-            self.waiting.push_back(question);
+        if self.waiting.contains(&question) {
+            return;
         }
+        match question {
+            Question::Unit { is_old: true, .. } | Question::Pulse => {
+                self.waiting.push_back(question);
+            }
+            Question::Unit { .. } | Question::Job { .. } => self.waiting.push_front(question),
+        }
+        self.waiting.truncate(WAITING);
     }
 
     /// Lets the next question go.
@@ -377,6 +427,14 @@ fn text(answer: &Message) -> String {
     match answer.body().deserialize::<Value<'_>>() {
         Ok(Value::Str(text)) => cut(text.as_bytes(), 64),
         _ => String::new(),
+    }
+}
+
+/// A variant with a number in it.
+fn number(answer: &Message) -> u64 {
+    match answer.body().deserialize::<Value<'_>>() {
+        Ok(Value::U64(number)) => number,
+        _ => 0,
     }
 }
 

@@ -11,13 +11,17 @@ use tokio::time;
 use zbus::Connection;
 use zbus::connection::Builder;
 
-use super::private::Private;
+use super::place;
+use super::private::{Budget, Private, Signed};
 use super::{ANSWER_WITHIN, Bus};
-use crate::told::Absent;
+use crate::told::{Absent, cited};
 
 /// How many messages wait to be read: a second of the busiest machine. Beyond that the socket fills
 /// up, and then systemd's own queue.
 const MESSAGES: usize = 512;
+
+/// The same of a user, who may mean no good: with [`Budget::OF_A_USER`] that is some MiB at most.
+const MESSAGES_OF_A_USER: usize = 32;
 
 /// A connection, and how it is spoken.
 #[derive(Debug)]
@@ -34,9 +38,9 @@ impl Line {
     }
 }
 
-/// A socket, and whether a bus or systemd itself listens on it.
+/// Who listens on a socket: a bus, or systemd itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Peer {
+pub(super) enum Peer {
     Bus,
     Manager,
 }
@@ -44,8 +48,9 @@ enum Peer {
 /// Gets through to a systemd, over the bus or straight.
 pub(super) async fn connect(bus: Bus, run: &Path) -> Result<Line, Absent> {
     let mut failures = Vec::new();
-    for (peer, socket) in sockets(bus, run) {
-        match time::timeout(ANSWER_WITHIN, reach(peer, &socket)).await {
+    for peer in peers(bus) {
+        let socket = place::path(bus, peer, run);
+        match time::timeout(ANSWER_WITHIN, reach(bus, peer, run)).await {
             Ok(Ok(connection)) => return Ok(Line { connection, socket }),
             Ok(Err(error)) => failures.push(format!("{}: {}", socket.display(), plain(&error))),
             Err(_late) => failures.push(format!(
@@ -60,22 +65,19 @@ pub(super) async fn connect(bus: Bus, run: &Path) -> Result<Line, Absent> {
 
 /// Whether there is nothing to get through to: a user who left. The machine's is always tried.
 pub(super) fn is_gone(bus: Bus, run: &Path) -> bool {
-    // A folder that may not be looked into is there.
-    bus != Bus::System
-        && sockets(bus, run).iter().all(|(_, socket)| matches!(socket.try_exists(), Ok(false)))
+    let is_missing = |peer: Peer| {
+        // A folder that may not be looked into is there.
+        let found = place::find(bus, peer, run);
+        found.is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+    };
+    bus != Bus::System && peers(bus).into_iter().all(is_missing)
 }
 
-fn sockets(bus: Bus, run: &Path) -> [(Peer, PathBuf); 2] {
+/// A user's bus turns root away; that user's systemd does not.
+const fn peers(bus: Bus) -> [Peer; 2] {
     match bus {
-        Bus::System => [
-            (Peer::Bus, run.join("dbus/system_bus_socket")),
-            (Peer::Manager, run.join("systemd/private")),
-        ],
-        // A user's bus turns root away; that user's systemd does not.
-        Bus::User(uid) => {
-            let user = run.join("user").join(uid.to_string());
-            [(Peer::Manager, user.join("systemd/private")), (Peer::Bus, user.join("bus"))]
-        }
+        Bus::System => [Peer::Bus, Peer::Manager],
+        Bus::User(_) => [Peer::Manager, Peer::Bus],
     }
 }
 
@@ -88,13 +90,24 @@ fn advice(bus: Bus) -> String {
     }
 }
 
-async fn reach(peer: Peer, socket: &Path) -> zbus::Result<Connection> {
-    let stream = UnixStream::connect(socket).await?;
-    let builder = match peer {
-        Peer::Bus => Builder::unix_stream(stream),
-        Peer::Manager => Builder::socket(Private(stream)).p2p(),
+async fn reach(bus: Bus, peer: Peer, run: &Path) -> zbus::Result<Connection> {
+    let place = place::find(bus, peer, run)?;
+    let stream = UnixStream::connect(place.path()).await?;
+    place::vouch(bus, stream.peer_cred()?.uid())?;
+    let (budget, messages) = match bus {
+        Bus::System => (Budget::OF_THE_SYSTEM, MESSAGES),
+        Bus::User(_) => (Budget::OF_A_USER, MESSAGES_OF_A_USER),
     };
-    builder.max_queued(MESSAGES).build().await
+    let builder = match (peer, bus) {
+        (Peer::Bus, Bus::System) => Builder::unix_stream(stream),
+        (Peer::Bus, Bus::User(_)) => {
+            Builder::socket(Private { stream, budget, signed: Signed::ByBus })
+        }
+        (Peer::Manager, _) => {
+            Builder::socket(Private { stream, budget, signed: Signed::ByName }).p2p()
+        }
+    };
+    builder.max_queued(messages).build().await
 }
 
 /// The error as a person would say it.
@@ -104,6 +117,7 @@ fn plain(error: &zbus::Error) -> String {
             "is not there".to_owned()
         }
         zbus::Error::InputOutput(error) => error.to_string(),
-        error => error.to_string(),
+        // It may be in the words of whoever listens there.
+        error => cited(error.to_string().as_bytes()),
     }
 }

@@ -174,8 +174,12 @@ async fn answer(connection: &Connection, call: &Message, web: &Web) {
         }
         "Get" => {
             let (_, name): (String, String) = call.body().deserialize().unwrap();
-            let word = if name == "JobType" { "stop" } else { "252" };
-            connection.reply(&header, &Value::from(word)).await.unwrap();
+            let word = match name.as_str() {
+                "JobType" => Value::from("stop"),
+                "UserspaceTimestampMonotonic" => Value::from(12_000_u64),
+                _ => Value::from("252"),
+            };
+            connection.reply(&header, &word).await.unwrap();
         }
         "GetUnit" => {
             let path = ObjectPath::try_from(WEB).unwrap();
@@ -364,7 +368,7 @@ fn a_stop_that_somebody_asked_for() {
         }
         other => panic!("{other:?}"),
     }
-    assert_eq!(told[0].key, "unit:web.service:asked-stop:9");
+    assert_eq!(told[0].key, "unit:web.service:asked-stop:12000:9");
 }
 
 #[test]
@@ -376,7 +380,7 @@ fn a_job_that_was_too_quick_to_be_asked_about() {
         set(&mut web.unit, vec![("SubState", Value::from("dead"))]);
     };
     // All in one breath, as systemd does it.
-    let mut units = super::units::Units::of(Bus::User(1000));
+    let mut units = super::units::Units::of(Bus::User(1000), 7_000);
     let (mut web, mut said) = (running(), super::properties::Properties::new());
     said.extend(web.service.iter().cloned());
     said.extend(web.unit.iter().cloned());
@@ -388,7 +392,7 @@ fn a_job_that_was_too_quick_to_be_asked_about() {
     let told = units.changed("web.service", &said, true).told;
     assert!(matches!(words(&told).last(), Some(UnitWord::Stopped)), "{told:?}");
     let asked = units.job_done(5, "done").unwrap();
-    assert_eq!(asked.key, "unit:user 1000 web.service:asked-stop:5");
+    assert_eq!(asked.key, "unit:user 1000 web.service:asked-stop:7000:5");
     let owner = Owner::UserUnit { unit: "web.service".to_owned(), uid: 1000 };
     assert_eq!(asked.testimony.about.owner, Some(owner));
     assert!(matches!(asked.testimony.fact, Fact::Unit(UnitWord::Asked { job: Job::Stop })));
@@ -398,6 +402,67 @@ fn a_job_that_was_too_quick_to_be_asked_about() {
 fn dumb(path: PathBuf) -> UnixListener {
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
     UnixListener::bind(path).unwrap()
+}
+
+/// A bus on which systemd is `:1.9`, and on which others speak, too.
+async fn serve_bus(listener: &UnixListener, signers: &[&str]) {
+    let (stream, _) = listener.accept().await.unwrap();
+    let server = zbus::connection::Builder::unix_stream(stream).p2p();
+    let connection = server.server(Guid::generate()).unwrap().build().await.unwrap();
+    let mut calls = MessageStream::from(&connection);
+    while let Ok(Some(Ok(call))) =
+        tokio::time::timeout(Duration::from_millis(60), calls.next()).await
+    {
+        let header = call.header();
+        let answer = Message::method_return(&header).unwrap().sender(":1.9").unwrap();
+        let answer = match header.member().unwrap().as_str() {
+            "Hello" => answer.build(&":1.7"),
+            "Get" => answer.build(&Value::from("252")),
+            "ListUnitsByPatterns" => answer.build(&Vec::<(String, String)>::new()),
+            _ => answer.build(&()),
+        };
+        connection.send(&answer.unwrap()).await.unwrap();
+    }
+    let web = running();
+    for signer in signers {
+        let member = ("org.freedesktop.DBus.Properties", "PropertiesChanged");
+        for (interface, said) in [(SERVICE, &web.service), (UNIT, &web.unit)] {
+            let said = said.iter().filter(|(name, _)| *name != "ExecStart").cloned();
+            let said = said.collect::<std::collections::HashMap<_, _>>();
+            let signal = Message::signal(WEB, member.0, member.1).unwrap();
+            let signal = signal.sender(*signer).unwrap();
+            let signal = signal.build(&(interface, said, Vec::<&str>::new())).unwrap();
+            connection.send(&signal).await.unwrap();
+        }
+        if *signer == "org.freedesktop.DBus" {
+            let (path, name) = ("/org/freedesktop/DBus", "NameOwnerChanged");
+            let signal = Message::signal(path, *signer, name).unwrap().sender(*signer).unwrap();
+            let body = ("org.freedesktop.systemd1", ":1.9", ":1.12");
+            connection.send(&signal.build(&body).unwrap()).await.unwrap();
+        }
+    }
+    tokio::time::sleep(Duration::from_millis(60)).await;
+}
+
+#[test]
+fn on_a_bus_only_systemd_is_believed() {
+    let heard = |signers: &[&str]| {
+        let run = tempfile::tempdir().unwrap();
+        let heard = RefCell::new(Vec::new());
+        paused().block_on(async {
+            let bus = dumb(run.path().join("dbus/system_bus_socket"));
+            let out = |word| heard.borrow_mut().push(word);
+            let watching = watch(Bus::System, run.path(), &out);
+            future::join(watching, serve_bus(&bus, signers)).await;
+        });
+        let heard = heard.into_inner();
+        assert!(matches!(heard.first(), Some(Heard::Here(_))), "{heard:?}");
+        heard.iter().filter(|word| matches!(word, Heard::Told(_))).count()
+    };
+    assert_eq!(heard(&[":1.66"]), 0, "anybody may send a signal");
+    assert_eq!(heard(&[":1.9"]), 1);
+    assert_eq!(heard(&[":1.12"]), 0);
+    assert_eq!(heard(&["org.freedesktop.DBus", ":1.12"]), 1, "it came back under another name");
 }
 
 /// The clock stands still but for the time-outs: the test takes no time, and ends.
@@ -456,7 +521,8 @@ fn a_users_systemd_comes_and_goes() {
     let run = tempfile::tempdir().unwrap();
     let heard = RefCell::new(Vec::new());
     paused().block_on(async {
-        let user = run.path().join("user/1000");
+        let me = rustix::process::geteuid().as_raw();
+        let user = run.path().join("user").join(me.to_string());
         std::fs::create_dir_all(run.path().join("user/not-a-user")).unwrap();
         let serving = async {
             for _ in 0..2 {
@@ -483,8 +549,9 @@ fn a_users_systemd_comes_and_goes() {
             Ok(Heard::Here(_)),
             Ok(Heard::Told(again)),
         ] => {
-            assert!(who.starts_with("systemd of user 1000, version 252"), "{who}");
-            let owner = Owner::UserUnit { unit: "web.service".to_owned(), uid: 1000 };
+            let uid = rustix::process::geteuid().as_raw();
+            assert!(who.starts_with(&format!("systemd of user {uid}, version 252")), "{who}");
+            let owner = Owner::UserUnit { unit: "web.service".to_owned(), uid };
             assert_eq!(told.testimony.about.owner, Some(owner));
             // The same life, told twice: whoever keeps it knows by the key.
             assert_eq!(told.key, again.key);

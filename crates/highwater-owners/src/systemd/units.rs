@@ -26,6 +26,8 @@ const NAME_CHARS: usize = 255;
 #[derive(Debug)]
 pub(super) struct Units {
     bus: Bus,
+    /// When this systemd began. It numbers its jobs from 1.
+    began_us: u64,
     known: HashMap<String, Known>,
     orders: HashMap<u32, Order>,
 }
@@ -71,8 +73,8 @@ pub(super) fn interface(name: &str) -> Option<&'static str> {
 }
 
 impl Units {
-    pub(super) fn of(bus: Bus) -> Self {
-        Self { bus, known: HashMap::new(), orders: HashMap::new() }
+    pub(super) fn of(bus: Bus, began_us: u64) -> Self {
+        Self { bus, began_us, known: HashMap::new(), orders: HashMap::new() }
     }
 
     /// All that is known of a unit, which was asked for: one that was there before anybody listened,
@@ -238,7 +240,7 @@ impl Units {
             Job::Stop => "stop",
             Job::Restart => "restart",
         };
-        let key = format!("unit:{}:asked-{kind}:{id}", self.scope(name));
+        let key = format!("unit:{}:asked-{kind}:{}:{id}", self.scope(name), self.began_us);
         self.testimony(name, None, at, key, UnitWord::Asked { job }, &format!("job {id}: {kind}"))
     }
 

@@ -59,6 +59,8 @@ pub(crate) enum Looks {
     /// Text.
     #[default]
     Text,
+    /// Entries of systemd's journal with all their fields: `journalctl -o export`, `json`.
+    Entries,
     /// A program, an archive, a picture.
     Binary,
     /// A file of systemd's journal, which only `journalctl` reads.
@@ -161,11 +163,29 @@ impl Ears {
             let boot_id = boot_id.and_then(|id| id.parse().ok());
             Heard { wall: line.wall, boot: line.boot, boot_id, testimony }
         };
-        let kernels = || kernel::testimony(line, &self.source);
+        let kernels = || kernel::testimony(&whole(line), &self.source);
         let mut heard = journal::testimony(line).or_else(kernels).map(told)?;
         // Line numbers are those of the file.
         heard.testimony.evidence.source.clone_from(&self.source);
         Some(heard)
+    }
+}
+
+/// How the kernel tells of a fault, behind the name of the program, which then looks like who wrote
+/// the line: `faulty[588]: segfault at 8 ip …`.
+const FAULTS: [&[u8]; 4] = [b"segfault at ", b"segfault (", b"unhandled ", b"bus error ("];
+
+/// The line with that name in its text again.
+fn whole<'a>(line: &LogLine<'a>) -> LogLine<'a> {
+    let fault = FAULTS.into_iter().find(|fault| line.text.starts_with(fault));
+    let name = line.ident.filter(|_| line.journal.is_none());
+    let begin = fault.zip(name).and_then(|(fault, name)| {
+        let head = line.raw.get(..memchr::memmem::rfind(line.raw, fault)?)?;
+        memchr::memmem::rfind(head, name)
+    });
+    match begin.and_then(|begin| line.raw.get(begin..)) {
+        Some(text) => LogLine { text, ident: None, origin: Origin::Unsaid, ..*line },
+        None => *line,
     }
 }
 
@@ -181,8 +201,8 @@ fn sweep(stretch: &[u8]) -> Seen {
     // What stands behind the first mark is looked at when that one was read.
     let near = reports.mark.map_or(stretch.len(), |mark| mark.saturating_add(NEAR));
     let before = stretch.get(..near.min(stretch.len())).unwrap_or(stretch);
-    let ends = (journal::NET.sweep)(before);
-    Seen { ends: reports.ends, mark: reports.mark.into_iter().chain(ends.mark).min() }
+    let told = journal::mark(before);
+    Seen { ends: reports.ends, mark: reports.mark.into_iter().chain(told).min() }
 }
 
 /// Longer than any word that is looked for.
@@ -208,10 +228,20 @@ impl<L: LineSource> LineSource for Watched<'_, L> {
     }
 }
 
+/// A field that every entry has, and nothing else.
+const ENTRY_FIELD: &[u8] = b"__REALTIME_TIMESTAMP";
+
+fn is_entries(head: &[u8]) -> bool {
+    let is_begun = head.starts_with(b"__") || head.starts_with(b"{");
+    is_begun && memchr::memmem::find(head, ENTRY_FIELD).is_some()
+}
+
 /// What the beginning of a log shows.
 fn looks<R: Read>(stream: &Stream<R>) -> Looks {
     if stream.head().starts_with(JOURNAL) {
         Looks::Journal
+    } else if is_entries(stream.head()) {
+        Looks::Entries
     } else if stream.looks_binary() {
         Looks::Binary
     } else {
@@ -249,6 +279,72 @@ mod tests {
         assert_eq!(log(b"").lines, 0);
         assert_eq!(log(b"one").lines, 1);
         assert_eq!(log(b"LPKSHHRH\x00\x00").looks, Looks::Journal);
+    }
+
+    #[test]
+    fn ends_are_heard_beside_reports_and_far_behind_them() {
+        let quiet = "Nov 20 10:00:00 host app[1]: nothing to see\n".repeat(9_000);
+        let lines = [
+            "[  169.631736] faulty[588]: segfault at 8 ip 00007f sp 00007ffd error 4 in x.so[7f+1]\n",
+            "Nov 20 10:00:00 host systemd[1]: web.service: Main process exited, code=killed, status=9/KILL\n",
+        ];
+        for line in lines {
+            let told = log(format!("{quiet}{line}{quiet}").as_bytes());
+            let [heard] = told.heard.as_slice() else { panic!("{:?}", told.heard) };
+            let evidence = &heard.testimony.evidence;
+            assert_eq!((evidence.source.as_str(), evidence.line), ("x", Some(9_001)));
+        }
+        assert_eq!(log(quiet.as_bytes()).heard, []);
+        assert!(log(quiet.as_bytes()).holds.programs);
+    }
+
+    /// What each line tells, whatever a net would make of it, without where it stands.
+    fn of_each_line(bytes: &[u8]) -> Vec<Heard> {
+        let ears = Ears { source: "x".to_owned(), ..Ears::default() };
+        let (mut stream, mut all) = (Stream::new(bytes), Vec::new());
+        while let Some(line) = stream.next_line() {
+            all.extend(ears.testimony(&line));
+        }
+        all
+    }
+
+    #[test]
+    fn the_net_passes_over_no_line_that_tells_something() {
+        let lines = [
+            "[    1.5] a.out[71]: segfault at 0 ip 5 sp 7 error 4 in a.out[5+1000]",
+            "[    1.5] traps: a.out[71] trap divide error ip:5 sp:7 error:0 in a.out[5+1000]",
+            "[    1.5] traps: a.out[71] general protection fault ip:5 sp:7 error:0",
+            "[    1.5] a.out[71] bad frame in rt_sigreturn frame:5 ip:5 sp:5 orax:f in a.out[5+1000]",
+            "[    1.5] a.out[71]: unhandled level 2 translation fault (11) at 0x0, esr 0x9",
+            "[    1.5] a.out[71]: segfault (11) at 0 nip 1 lr 1 code 1 in a.out[1+1]",
+            "[    1.5] a.out[71]: bus error (7) at 0 nip 1 lr 1 code 1 in a.out[1+1]",
+            "[    1.5] a.out/71: potentially unexpected fatal signal 11.",
+            "[    1.5] CPU Watchdog Timeout (hard): a.out[71]",
+            "[    1.5] __vm_enough_memory: pid: 71, comm: a.out, bytes: 8192 not enough memory for the allocation",
+            "[    1.5] __vm_enough_memory: pid: 71, comm: a.out, no enough memory for the allocation",
+            "[    1.5] audit: type=1326 audit(1.5:7): auid=0 uid=0 gid=0 ses=1 pid=71 comm=\"a\" exe=\"/a\" sig=31 arch=c000003e syscall=1 compat=0 ip=0x7 code=0x0",
+        ];
+        let kernels = lines.into_iter().flat_map(|line| {
+            let (_, text) = line.split_once("] ").unwrap();
+            [line.to_owned(), format!("Nov 20 10:00:00 host kernel: {line}"), text.to_owned()]
+        });
+        let fixtures = ["short", "short-iso", "json", "export", "verbose", "json-pretty", "cat"];
+        let entries = fixtures.map(|form| {
+            let name = format!("../../fixtures/journal/oom-unit.{form}");
+            std::fs::read_to_string(name).unwrap()
+        });
+        for text in kernels.chain(entries) {
+            let told = of_each_line(text.as_bytes());
+            // What stands first says what the log is, and whether its entries are vouched for.
+            let quiet = "quiet\n".repeat(20_000);
+            let heard = log(format!("{text}\n\n{quiet}\n{text}\n\n{quiet}").as_bytes()).heard;
+            let facts = |heard: &[Heard]| {
+                heard.iter().map(|heard| heard.testimony.fact.clone()).collect::<Vec<_>>()
+            };
+            assert!(!told.is_empty(), "{text}");
+            let twice = [facts(&told), facts(&told)].concat();
+            assert_eq!(facts(&heard), twice, "{}", text.lines().next().unwrap());
+        }
     }
 
     #[test]

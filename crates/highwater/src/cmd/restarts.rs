@@ -1,8 +1,10 @@
 //! `highwater restarts`: the lives of services and containers, out of the recording.
 
+use std::collections::BTreeSet;
 use std::process::ExitCode;
 
 use anyhow::bail;
+use highwater_core::owner::Owner;
 use highwater_core::text::escape;
 use highwater_core::time::WallTime;
 use highwater_diagnose::document::RestartsDocument;
@@ -28,11 +30,11 @@ pub(crate) fn run(args: &RestartsArgs) -> anyhow::Result<ExitCode> {
             None => bail!("there is no recording to tell of restarts: highwater agent starts one"),
         }
     };
-    let (mut all, mut notes) = told(reader, args)?;
+    let Told { stories: mut all, mut notes, ids } = told(reader, args)?;
     notes.splice(0..0, history.remarks.iter().cloned());
     notes.extend(history::left_out(reader, &history.remarks));
     if let Some(name) = &args.owner {
-        all = chosen(all, name);
+        all = chosen(all, name, &ids);
         if all.is_empty() {
             let shown = escape(name.as_bytes());
             let dir = reader.path().parent().map(refusal::option).unwrap_or_default();
@@ -45,11 +47,23 @@ pub(crate) fn run(args: &RestartsArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The stories on record, the stormiest first, and what to know beside them.
-fn told(reader: &Reader, args: &RestartsArgs) -> anyhow::Result<(Vec<Story>, Vec<String>)> {
+/// What the recording tells.
+struct Told {
+    /// The stormiest first.
+    stories: Vec<Story>,
+    /// What to know beside them.
+    notes: Vec<String>,
+    /// Under which ids the containers ran that have a name.
+    ids: BTreeSet<(Owner, String)>,
+}
+
+fn told(reader: &Reader, args: &RestartsArgs) -> anyhow::Result<Told> {
     let wanted = WhyArgs { data_dir: args.data_dir.clone(), ..WhyArgs::default() };
     let found = gather_all(Some(reader), &wanted, HEARD)?;
     let all = judged(&found);
+    let parties = found.testified.heard.iter().map(|heard| &heard.testimony.about);
+    let ids = parties.filter_map(|who| Some((who.owner.clone()?, who.container_id.clone()?)));
+    let ids = ids.collect();
     let now = highwater_agent::clock::now().wall;
     let window = args.window.unwrap_or(SLOW_WINDOW);
     let mut inquest = all.inquest;
@@ -62,14 +76,16 @@ fn told(reader: &Reader, args: &RestartsArgs) -> anyhow::Result<(Vec<Story>, Vec
             }
         }
     }
-    Ok((stories(&inquest, reader, now, window), found.remarks))
+    let stories = stories(&inquest, reader, now, window);
+    Ok(Told { stories, ids, notes: found.remarks })
 }
 
 /// Those of that name: who is called so, or, if nobody is, whose name has it in it.
-fn chosen(all: Vec<Story>, name: &str) -> Vec<Story> {
+fn chosen(all: Vec<Story>, name: &str, ids: &BTreeSet<(Owner, String)>) -> Vec<Story> {
     let id = target::container_called(name);
     let is_it = |story: &Story| {
         target::is_owner(name, &story.owner)
+            || ids.iter().any(|(owner, id)| *owner == story.owner && target::is_container(name, id))
             || id.as_ref().is_some_and(|id| target::is_owner(id, &story.owner))
     };
     if all.iter().any(is_it) {

@@ -42,7 +42,8 @@ pub(crate) fn matches(target: &str, death: &Outline<'_>) -> Option<Match> {
         return Some(Match::Whole);
     }
     let has = |text: &str| text.contains(target);
-    (comm.is_some_and(has) || places.into_iter().any(has)).then_some(Match::Part)
+    (comm.is_some_and(has) || places.into_iter().any(|path| has_in_path(target, path)))
+        .then_some(Match::Part)
 }
 
 /// Whether `who` answers to `target`.
@@ -60,8 +61,30 @@ pub(crate) fn names(target: &str, who: &Party) -> Option<Match> {
         return Some(Match::Whole);
     }
     let has = |text: &str| text.contains(target);
-    let owner = who.owner.as_ref().map(Owner::id);
-    [comm, path, owner].into_iter().flatten().any(has).then_some(Match::Part)
+    let owner = who.owner.as_ref().filter(|owner| !matches!(owner, Owner::Cgroup(_)));
+    let is_like = [comm, owner.map(Owner::id)].into_iter().flatten().any(has)
+        || path.is_some_and(|path| has_in_path(target, path));
+    is_like.then_some(Match::Part)
+}
+
+/// Whether `target` is part of a cgroup's path. That of a container has nothing but its id and the
+/// name of its runtime, which are nobody's names.
+fn has_in_path(target: &str, path: &str) -> bool {
+    !matches!(Owner::of_path(path), Owner::Container(_)) && path.contains(target)
+}
+
+/// What people call `owner`, without the word for what it is.
+pub(crate) fn bare(owner: &Owner) -> String {
+    /// As Docker prints ids.
+    const ID_DIGITS: usize = 12;
+    match owner {
+        Owner::Container(name) if is_container_id(name) => {
+            name.get(..ID_DIGITS).unwrap_or(name).to_owned()
+        }
+        Owner::Container(name) => name.clone(),
+        Owner::Pod { namespace, pod, container } => format!("{namespace}/{pod}/{container}"),
+        other => other.to_string(),
+    }
 }
 
 /// Whether `target` is what people call `owner`.
@@ -84,7 +107,7 @@ pub(crate) fn is_owner(target: &str, owner: &Owner) -> bool {
 }
 
 /// Whether `target` is the beginning of a container's id.
-fn is_container(target: &str, id: &str) -> bool {
+pub(crate) fn is_container(target: &str, id: &str) -> bool {
     target.len() >= LEAST_ID_DIGITS
         && is_container_id(id)
         && id.starts_with(&target.to_ascii_lowercase())
@@ -104,7 +127,7 @@ fn is_place(target: &str, path: &str) -> bool {
     let container = owner.container().is_some_and(|id| {
         target.len() >= LEAST_ID_DIGITS && id.starts_with(&target.to_ascii_lowercase())
     });
-    unit || container
+    unit || container || (!target.is_empty() && path.rsplit('/').next() == Some(target))
 }
 
 /// The log that `name` is: an existing file or pipe, or standard input.
@@ -196,21 +219,23 @@ pub(crate) fn directory(path: &Path) -> String {
     format!("{shown} is a directory, not a log, and no death on record is its; {way}")
 }
 
-/// `also like it: python3.11 (2)`, the most frequent first.
-pub(crate) fn also_like<'n>(others: impl Iterator<Item = &'n str>) -> Option<String> {
+/// `python3.11 (2), python3.9 (1)`, the most frequent first.
+pub(crate) fn counted_names<'n>(names: impl Iterator<Item = &'n str>) -> Option<String> {
     /// So many names are told.
     const NAMES: usize = 5;
     let mut counts: Vec<(&str, usize)> = Vec::new();
-    for name in others {
+    for name in names {
         match counts.iter_mut().find(|(known, _)| *known == name) {
             Some((_, count)) => *count += 1,
             None => counts.push((name, 1)),
         }
     }
     counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
-    let names: Vec<String> =
+    let told: Vec<String> =
         counts.iter().take(NAMES).map(|(name, count)| format!("{name} ({count})")).collect();
-    (!names.is_empty()).then(|| format!("also like it: {}", names.join(", ")))
+    let more = counts.len().saturating_sub(NAMES);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    (!told.is_empty()).then(|| told.join(", ") + &more)
 }
 
 /// The id of the container that Docker calls `name`, read from Docker's own files: works with
@@ -259,9 +284,9 @@ mod tests {
     #[test]
     fn names_that_are_like_it_are_counted() {
         let others = ["python3.9", "python3.11", "python3.11"];
-        let said = also_like(others.into_iter());
-        assert_eq!(said.as_deref(), Some("also like it: python3.11 (2), python3.9 (1)"));
-        assert_eq!(also_like(std::iter::empty()), None);
+        let said = counted_names(others.into_iter());
+        assert_eq!(said.as_deref(), Some("python3.11 (2), python3.9 (1)"));
+        assert_eq!(counted_names(std::iter::empty()), None);
     }
 
     #[test]
@@ -303,5 +328,8 @@ mod tests {
         assert!(is_place("nginx", "/system.slice/nginx.service"));
         assert!(is_place("nginx.service", "/system.slice/nginx.service/worker"));
         assert!(!is_place("ngin", "/system.slice/nginx.service"));
+        assert!(is_place("batch", "/jobs/batch"), "a cgroup is called as its directory");
+        assert!(!is_place("docker", &docker) && !has_in_path("docker", &docker));
+        assert!(has_in_path("job", "/jobs/batch"));
     }
 }

@@ -8,7 +8,9 @@
 
 pub(crate) mod absence;
 mod answer;
+mod choice;
 mod episode;
+mod hangs;
 mod judged;
 mod logs;
 mod merge;

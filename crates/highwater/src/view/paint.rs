@@ -30,9 +30,11 @@ pub(crate) struct Page {
 }
 
 impl Page {
-    /// As wide as the terminal, within reason.
+    /// As wide as COLUMNS says, or else the terminal, within reason.
     pub(crate) fn of_terminal() -> Self {
-        let told = terminal_size::terminal_size().map(|(width, _)| width.0);
+        let terminal = || terminal_size::terminal_size().map(|(width, _)| width.0);
+        let named = std::env::var("COLUMNS").ok().and_then(|text| text.parse().ok());
+        let told: Option<u16> = named.or_else(terminal);
         let width = told.unwrap_or(DEFAULT_WIDTH).clamp(*WIDTHS.start(), *WIDTHS.end());
         Self { width: usize::from(width) }
     }

@@ -13,6 +13,7 @@ use super::death::evidence;
 use super::draw;
 use super::paint::{BLUE, BOLD, DIM, GREEN, Page, RED, YELLOW, put};
 use super::wrap;
+use crate::cmd::target::bare;
 
 /// So many owners are listed, and so many lives.
 const OWNERS: usize = 30;
@@ -38,12 +39,13 @@ pub(crate) fn list(page: Page, stories: &[Story], beside: Beside<'_>) -> String 
     let stormy = stories.iter().filter(|story| !story.storms.is_empty()).count();
     let since = beside.since.map_or_else(String::new, |since| format!(" since {since}"));
     let head = format!(
-        "{} on record{since}, {unwanted} unwanted ends, {} in a storm",
+        "{} on record{since}, {}, {} in a storm",
         counted(stories.len(), "owner"),
+        counted(unwanted, "unwanted end"),
         counted(stormy, "owner")
     );
     let mut out = Page::paint(BOLD, &head) + "\n";
-    let cells = ["owner", "ends", "storm", "restarts", "last end (UTC)", "why"];
+    let cells = ["owner", "unwanted", "storm", "restarts", "last end (UTC)", "why"];
     put(&mut out, &format!("{}\n", Page::paint(DIM, &row(page, cells))));
     for story in stories.iter().take(OWNERS) {
         let line = line(page, story);
@@ -72,10 +74,10 @@ fn line(page: Page, story: &Story) -> String {
     row(
         page,
         [
-            &story.owner.to_string(),
+            &bare(&story.owner),
             &story.unwanted().count().to_string(),
             &worst.map_or_else(dash, |ends| ends.to_string()),
-            &story.restarts().to_string(),
+            &story.starts_again().to_string(),
             &last.and_then(|one| one.ended).map_or_else(dash, moment),
             last.map_or("–", cause),
         ],
@@ -84,11 +86,11 @@ fn line(page: Page, story: &Story) -> String {
 
 fn row(page: Page, cells: [&str; 6]) -> String {
     let [owner, ends, storm, restarts, when, why] = cells;
-    let name = page.width.saturating_sub(2 + 6 + 6 + 9 + 21 + 15).min(40);
+    let name = page.width.saturating_sub(2 + 9 + 6 + 9 + 22 + 14).min(40);
     let text = format!(
         "  {}{}{}{}  {} {why}",
         wrap::left(owner, name),
-        wrap::right(ends, 6),
+        wrap::right(ends, 9),
         wrap::right(storm, 6),
         wrap::right(restarts, 9),
         wrap::left(when, 19),
@@ -118,11 +120,22 @@ fn headline(story: &Story, beside: Beside<'_>) -> String {
         _ if story.is_given_up => "it is down, and will not be started again".to_owned(),
         _ => "it is down".to_owned(),
     };
-    let wanted = match all - unwanted {
-        0 => String::new(),
-        count => format!(" ({count} more were wanted)"),
+    let wanted = all - unwanted;
+    let ended = match (unwanted, wanted) {
+        (0, 0) => format!("did not end{since}"),
+        (0, count) => format!("ended {}{since}, all of them wanted", times(count)),
+        (count, 0) => format!("ended {} unwanted{since}", times(count)),
+        (count, more) => {
+            format!("ended {} unwanted{since} ({more} more were wanted)", times(count))
+        }
     };
-    format!("{} ended {} unwanted{since}{wanted}; {state}.", story.owner, times(unwanted))
+    // Where nobody wanted any of it, each end but the last had a start.
+    let again = match story.starts_again() {
+        0 => String::new(),
+        _ if wanted == 0 => String::new(),
+        count => format!(", and was started again {}", times(count)),
+    };
+    format!("{} {ended}{again}; {state}.", story.owner)
 }
 
 fn times(count: usize) -> String {
@@ -256,10 +269,8 @@ fn missed(page: Page, story: &Story, beside: Beside<'_>) -> String {
     if chances.is_empty() {
         return String::new();
     }
-    let mut out = page.head(
-        "Who could have missed it",
-        "the chance that a program that polls saw it down not once",
-    );
+    let mut out =
+        page.head("Who could have missed it", "the chance that polling saw it down not once");
     for (every, chance) in chances {
         let name = format!("every {}", Span(every));
         let share = Bytes::from_f64(chance * 1_000_000.0);

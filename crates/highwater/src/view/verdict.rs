@@ -3,11 +3,11 @@
 
 use anstyle::Style;
 use highwater_core::evidence::Claim;
-use highwater_core::testimony::{Party, Status};
+use highwater_core::testimony::{Party, Status, Witness};
 use highwater_core::time::Span;
 use highwater_diagnose::death::{Advice, Confidence, Growth, Recorded};
 use highwater_diagnose::inquest::{Cause, LimitOwner, Stuck, Verdict};
-use highwater_diagnose::place;
+use highwater_diagnose::{hang, place};
 
 use super::death::{curves, evidence, next};
 use super::paint::{BOLD, DIM, Page, RED, YELLOW, put};
@@ -48,11 +48,18 @@ pub(crate) fn page(page: Page, verdict: &Verdict, beside: &Beside) -> String {
 }
 
 /// What the witnesses add to the page of a report.
-pub(crate) fn additions(page: Page, verdict: &Verdict, again: &[Claim]) -> String {
+pub(crate) fn additions(
+    page: Page,
+    verdict: &Verdict,
+    again: &[Claim],
+    is_in_report: &dyn Fn(&Claim) -> bool,
+) -> String {
     let mut out = String::new();
-    let known = who(page, verdict);
+    // Where only the kernel spoke, the report says it all.
+    let spoke = verdict.witnesses.iter().any(|witness| *witness != Witness::Kmsg);
+    let known = if spoke { who(page, verdict) } else { String::new() };
     let said: Vec<Claim> =
-        verdict.claims.iter().filter(|claim| !is_kernels(claim)).cloned().collect();
+        verdict.claims.iter().filter(|claim| !is_in_report(claim)).cloned().collect();
     if !known.is_empty() || !said.is_empty() {
         out += &page.head("What its witnesses say", "");
         out += &known;
@@ -64,12 +71,6 @@ pub(crate) fn additions(page: Page, verdict: &Verdict, again: &[Claim]) -> Strin
     out += &but(page, verdict);
     out += &story(page, again);
     out
-}
-
-/// The kernel's words are in the report.
-fn is_kernels(claim: &Claim) -> bool {
-    let is_told = |source: &str| source == "/dev/kmsg";
-    claim.evidence.iter().all(|one| is_told(&one.source))
 }
 
 /// When, what kind, how sure: in one dim line.
@@ -107,9 +108,12 @@ fn who(page: Page, verdict: &Verdict) -> String {
 }
 
 fn process(who: &Party) -> Option<String> {
-    who.pid?;
+    let pid = who.pid?;
     let user = who.uid.map_or(String::new(), |uid| format!(", user {uid}"));
-    Some(format!("{who}{user}"))
+    Some(match &who.comm {
+        Some(comm) => format!("{comm} (pid {pid}){user}"),
+        None => format!("pid {pid}{user}"),
+    })
 }
 
 fn owner(verdict: &Verdict) -> Option<String> {
@@ -191,8 +195,15 @@ fn unheard(page: Page, verdict: &Verdict) -> String {
         return String::new();
     }
     let mut out = page.head("Who would have known more", "");
+    let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
     for (witness, why) in &verdict.missing {
-        out += &page.item("  ? ", &format!("{}: {why}", witness.words()), YELLOW);
+        match reasons.iter_mut().find(|(known, _)| known == why) {
+            Some((_, all)) => all.push(witness.words()),
+            None => reasons.push((why, vec![witness.words()])),
+        }
+    }
+    for (why, all) in reasons {
+        out += &page.item("  ? ", &format!("{}: {why}", all.join(", ")), YELLOW);
     }
     out
 }
@@ -210,7 +221,7 @@ fn story(page: Page, claims: &[Claim]) -> String {
 }
 
 /// Who hangs now, for want of memory, or did.
-pub(crate) fn stuck(page: Page, all: &[Stuck]) -> String {
+pub(crate) fn stuck(page: Page, all: &[&Stuck]) -> String {
     let mut out = String::new();
     for one in all {
         let since = one.since.map_or(String::new(), |since| format!(" since {since}"));
@@ -224,6 +235,7 @@ pub(crate) fn stuck(page: Page, all: &[Stuck]) -> String {
         let style = if one.until.is_none() { RED } else { YELLOW };
         out += &page.item("! ", &text, style);
         out += &evidence(page, &one.claim.evidence);
+        out += &next(page, &hang::advice(one));
     }
     if !out.is_empty() {
         out += "\n";

@@ -2,21 +2,31 @@
 
 use anstyle::Style;
 use highwater_core::evidence::Claim;
+use highwater_core::id::CgroupPath;
+use highwater_core::owner::Owner;
 use highwater_core::time::{BootTime, WallTime};
 use highwater_core::units::Bytes;
 use highwater_diagnose::death::Outline;
 use highwater_diagnose::inquest::Verdict;
-use highwater_diagnose::place;
 
 use super::death::evidence;
 use super::paint::{BOLD, DIM, Page, YELLOW, put};
 use super::wrap;
+use crate::cmd::target::bare;
 
 /// The most rows of the table of deaths.
 pub(crate) const ROWS: usize = 12;
 
-/// The narrowest column of causes, and the widest.
-const CAUSE: std::ops::RangeInclusive<usize> = 9..=14;
+/// The narrowest column of causes, the widest where there is room, and on 80 columns.
+const CAUSE: std::ops::RangeInclusive<usize> = 9..=19;
+const CAUSE_ON_80: usize = 14;
+
+/// The column of pids.
+const PID: usize = 7;
+
+/// A page is narrow below this, and wide from that on.
+const NARROW: usize = 72;
+const WIDE: usize = 96;
 
 /// A death in one line.
 #[derive(Debug, Default)]
@@ -24,25 +34,26 @@ pub(crate) struct Row {
     when: String,
     pid: String,
     name: String,
-    held: String,
+    held: Option<Bytes>,
     cause: &'static str,
-    place: String,
+    owner: String,
 }
 
 impl Row {
-    /// As a report tells it.
-    pub(crate) fn of_outline(death: &Outline<'_>) -> Self {
+    /// As a report tells it; whose it is the witnesses know better.
+    pub(crate) fn of_outline(death: &Outline<'_>, told: Option<&Verdict>) -> Self {
         let victim = death.victim;
-        let held = victim.and_then(|kill| kill.anon_rss.or(kill.rss));
         let cause = death.cause.as_str();
         let cgroup = death.limit_owner.as_deref().or(death.task_cgroup.as_deref());
+        let owner = told.and_then(|told| told.who.owner.as_ref());
+        let named = owner.filter(|owner| !matches!(owner, Owner::Cgroup(_) | Owner::Machine));
         Self {
             when: when(death.time, death.boot),
             pid: victim.and_then(|kill| kill.pid).map_or("–".to_owned(), |pid| pid.to_string()),
             name: victim.and_then(|kill| kill.comm.clone()).unwrap_or("–".to_owned()),
-            held: held.map_or("–".to_owned(), |held: Bytes| held.to_string()),
+            held: victim.and_then(|kill| kill.anon_rss.or(kill.rss)),
             cause: cause.strip_prefix("kernel-oom-").unwrap_or(cause),
-            place: place(cgroup.unwrap_or("–")),
+            owner: named.map_or_else(|| of_path(cgroup), bare),
         }
     }
 
@@ -50,16 +61,24 @@ impl Row {
     pub(crate) fn of_verdict(verdict: &Verdict) -> Self {
         let who = &verdict.who;
         let cause = verdict.cause.as_str();
-        let path = who.cgroup.as_ref().map(|path| place(path.as_str()));
-        let owner = who.owner.as_ref().map(ToString::to_string);
+        let path = who.cgroup.as_ref().map(CgroupPath::as_str);
+        let named = who.owner.as_ref().filter(|owner| !matches!(owner, Owner::Machine));
         Self {
             when: when(verdict.wall, verdict.boot),
             pid: who.pid.map_or("–".to_owned(), |pid| pid.to_string()),
             name: who.comm.clone().unwrap_or("–".to_owned()),
-            held: "–".to_owned(),
+            held: None,
             cause: cause.strip_prefix("kernel-oom-").unwrap_or(cause),
-            place: owner.or(path).unwrap_or("–".to_owned()),
+            owner: named.map_or_else(|| of_path(path), bare),
         }
+    }
+}
+
+/// Whose the cgroup at `path` is; that it is of the machine as a whole says nothing.
+fn of_path(path: Option<&str>) -> String {
+    match path {
+        None | Some("/") => "–".to_owned(),
+        Some(path) => bare(&Owner::of_path(path)),
     }
 }
 
@@ -73,13 +92,13 @@ fn when(time: Option<WallTime>, boot: Option<BootTime>) -> String {
 
 /// The deaths, the newest first; there are `all` of them.
 pub(crate) fn table(page: Page, rows: &[Row], all: usize) -> String {
-    let longest = rows.iter().map(|row| row.cause.len()).max().unwrap_or_default();
-    let room = longest.clamp(*CAUSE.start(), *CAUSE.end());
+    let columns = Columns::of(page, rows);
     let mut out = Page::paint(BOLD, &format!("{all} deaths, the newest first")) + "\n";
-    let head = row(page, room, ["when (UTC)", "pid", "name", "held", "cause", "cgroup"]);
-    put(&mut out, &format!("{}\n", Page::paint(DIM, &head)));
-    for Row { when, pid, name, held, cause, place } in rows {
-        let line = row(page, room, [when, pid, name, held, cause, place]);
+    let titles = columns.line("when (UTC)", "pid", "name", "held", "cause", "owner");
+    put(&mut out, &format!("{}\n", Page::paint(DIM, &titles)));
+    for Row { when, pid, name, held, cause, owner } in rows {
+        let held = held.map_or("–".to_owned(), |held| held.to_string());
+        let line = columns.line(when, pid, name, &held, cause, owner);
         put(&mut out, &format!("{line}\n"));
     }
     if all > rows.len() {
@@ -88,18 +107,52 @@ pub(crate) fn table(page: Page, rows: &[Row], all: usize) -> String {
     out + "\n"
 }
 
-fn row(page: Page, room: usize, cells: [&str; 6]) -> String {
-    let [when, pid, name, held, cause, cgroup] = cells;
-    let text = format!(
-        "  {} {} {} {} {} {}",
-        wrap::left(when, 19),
-        wrap::right(pid, 7),
-        wrap::left(name, 15),
-        wrap::right(held, 8),
-        wrap::left(cause, room),
-        cgroup,
-    );
-    wrap::cut(&text, page.width)
+/// How wide the columns are that are not the same on every page.
+#[derive(Clone, Copy, Debug)]
+struct Columns {
+    /// Of a date: without its year where there is little room.
+    when: usize,
+    name: usize,
+    /// `None` where no death has a figure.
+    held: Option<usize>,
+    cause: usize,
+    owner: usize,
+}
+
+impl Columns {
+    fn of(page: Page, rows: &[Row]) -> Self {
+        let longest = rows.iter().map(|row| row.cause.len()).max().unwrap_or_default();
+        let is_narrow = page.width < NARROW;
+        let widest = if page.width >= WIDE { *CAUSE.end() } else { CAUSE_ON_80 };
+        let cause = longest.clamp(*CAUSE.start(), widest);
+        let (when, name) = if is_narrow { (14, 10) } else { (19, 15) };
+        let held = rows.iter().any(|row| row.held.is_some()).then_some(8).filter(|_| !is_narrow);
+        let taken = 2 + when + 1 + PID + 1 + name + held.map_or(0, |held| 1 + held) + 1 + cause + 1;
+        Self { when, name, held, cause, owner: page.width.saturating_sub(taken) }
+    }
+
+    fn line(
+        &self,
+        when: &str,
+        pid: &str,
+        name: &str,
+        held: &str,
+        cause: &str,
+        owner: &str,
+    ) -> String {
+        // The year goes first; what comes after boot has none.
+        let when = when.get(5..).filter(|_| self.when < 19 && when.len() == 19).unwrap_or(when);
+        let held = self.held.map_or(String::new(), |room| format!(" {}", wrap::right(held, room)));
+        let text = format!(
+            "  {} {} {}{held} {} {}",
+            wrap::left(when, self.when),
+            wrap::right(pid, PID),
+            wrap::left(name, self.name),
+            wrap::left(cause, self.cause),
+            wrap::shortened(owner, self.owner),
+        );
+        text.trim_end().to_owned()
+    }
 }
 
 /// What the deaths have in common, before the newest is explained.

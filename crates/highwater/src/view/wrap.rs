@@ -49,6 +49,11 @@ pub(crate) fn within(text: &str, room: usize, most: usize) -> Vec<String> {
     }
 }
 
+/// `text`, without its middle if it is wider than `room`.
+pub(crate) fn shortened(text: &str, room: usize) -> String {
+    if width(text) <= room { text.to_owned() } else { cut(&middle(text, room), room) }
+}
+
 /// `text` in at most `room` columns, without its middle.
 fn middle(text: &str, room: usize) -> String {
     let text = text.replace('…', "");

@@ -68,8 +68,8 @@ impl Case {
         let by_pid = deaths.iter().find(|death| death["victim"]["pid"] == self.pid());
         let owner = &self.expected["owner"]["id"];
         by_pid.or_else(|| {
-            let pidless = deaths.iter().filter(|death| death["victim"]["pid"].is_null());
-            pidless.filter(|death| &death["owner"]["id"] == owner).next_back()
+            let mut pidless = deaths.iter().filter(|death| death["victim"]["pid"].is_null());
+            pidless.rfind(|death| &death["owner"]["id"] == owner)
         })
     }
 

@@ -22,7 +22,7 @@ fn usage_errors_are_64_in_every_command() {
     for args in [
         &["nonsense"][..],
         &["--nonsense"],
-        &["why", "--since", "yesterday"],
+        &["why", "--since", "tomorrow"],
         &["why", "a", "b"],
         &["checkup", "extra"],
         &["agent", "--listen", "here"],

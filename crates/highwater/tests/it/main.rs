@@ -11,6 +11,7 @@
 mod checkup;
 mod deaths;
 mod exits;
+mod lives;
 mod logs;
 mod share;
 mod store;
@@ -25,6 +26,7 @@ fn the_manual_shows_real_output() {
     trycmd::TestCases::new()
         .case(format!("{CRATE}/tests/cmd/*.trycmd"))
         .case(format!("{CRATE}/../../docs/manual/why.md"))
+        .case(format!("{CRATE}/../../docs/manual/why-did-it-die.md"))
         .case(format!("{CRATE}/../../docs/manual/json.md"))
         .case(format!("{CRATE}/../../docs/manual/reading-an-oom-report.md"))
         .run();

@@ -33,10 +33,27 @@ fn facts(value: &Value, is_masked: bool) -> Value {
         "evidence",
         "trust",
     ];
+    // What witnesses add stands in other lines of the log than the report.
+    const WITNESSED: [&str; 14] = [
+        "owner",
+        "command",
+        "cgroup",
+        "container_id",
+        "first",
+        "status",
+        "signal",
+        "sender",
+        "limit_of",
+        "lived_seconds",
+        "contradictions",
+        "ruled_out",
+        "missing",
+        "witnesses",
+    ];
     const NAMES: [&str; 5] = ["comm", "limit_owner", "task", "name", "path"];
     let kept = |key: &String| {
         let is_name = is_masked && NAMES.contains(&key.as_str());
-        !is_name && !WORDS.contains(&key.as_str())
+        !is_name && !WORDS.contains(&key.as_str()) && !WITNESSED.contains(&key.as_str())
     };
     match value {
         Value::Object(all) => {
@@ -49,7 +66,10 @@ fn facts(value: &Value, is_masked: bool) -> Value {
 }
 
 fn told(answer: &Value, is_masked: bool) -> Value {
-    facts(&serde_json::json!([answer["deaths"], answer["episodes"]]), is_masked)
+    let is_report = |death: &&Value| death["trust"] != "witnesses";
+    let deaths: Vec<&Value> =
+        answer["deaths"].as_array().unwrap().iter().filter(is_report).collect();
+    facts(&serde_json::json!([deaths, answer["episodes"]]), is_masked)
 }
 
 fn written(answer: &Value) -> Vec<&str> {

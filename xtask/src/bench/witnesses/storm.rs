@@ -7,8 +7,6 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use anyhow::Context;
-
 use crate::clock;
 
 /// How often a batch is started.
@@ -17,8 +15,11 @@ const BEAT: Duration = Duration::from_millis(10);
 /// Who starts them: one alone cannot.
 const THREADS: usize = 3;
 
-/// What is started: the cheapest program there is, for the machine's own processors do this too.
-const PROGRAMS: [(&str, &str); 2] = [("/usr/bin/busybox", "true"), ("/bin/true", "")];
+/// Who can do both of what is started: the cheapest programs there are, for the machine's own
+/// processors do this too. Half of them fail, as commands of scripts do: that is the small change of
+/// which a recorder keeps only so much.
+const MULTICALL: &str = "/usr/bin/busybox";
+const WORDS: [&str; 2] = ["true", "false"];
 
 /// Starts them until it is told to stop.
 pub(super) struct Storm {
@@ -30,14 +31,12 @@ pub(super) struct Storm {
 impl Storm {
     /// So many a second.
     pub(super) fn start(rate: usize) -> anyhow::Result<Self> {
-        let there = PROGRAMS.into_iter().find(|(program, _)| Path::new(program).exists());
-        let (program, argument) = there.context("there is no /bin/true")?;
         let (stop, started) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
         let beats = 1000 / usize::try_from(BEAT.as_millis()).unwrap_or(1000).max(1);
         let each = rate.div_ceil(beats.max(1) * THREADS);
         let threads = (0..THREADS).map(|_| {
             let (stop, started) = (Arc::clone(&stop), Arc::clone(&started));
-            let blow = move || blow(program, argument, each, &stop, &started);
+            let blow = move || blow(each, &stop, &started);
             thread::Builder::new().name("storm".to_owned()).spawn(blow)
         });
         Ok(Self { threads: threads.collect::<Result<_, _>>()?, stop, started })
@@ -54,13 +53,13 @@ impl Storm {
     }
 }
 
-fn blow(program: &str, argument: &str, each: usize, stop: &AtomicBool, started: &AtomicUsize) {
+fn blow(each: usize, stop: &AtomicBool, started: &AtomicUsize) {
     let began = clock::now();
     let mut next = Duration::ZERO;
     while !stop.load(Ordering::Relaxed) {
         thread::sleep(next.saturating_sub(began.elapsed()));
-        let batch: Vec<Child> =
-            (0..each).filter_map(|_| short(program, argument).spawn().ok()).collect();
+        let words = WORDS.iter().cycle().take(each);
+        let batch: Vec<Child> = words.filter_map(|word| short(word).spawn().ok()).collect();
         started.fetch_add(batch.len(), Ordering::Relaxed);
         for mut child in batch {
             let _ended = child.wait();
@@ -69,12 +68,13 @@ fn blow(program: &str, argument: &str, each: usize, stop: &AtomicBool, started: 
     }
 }
 
-fn short(program: &str, argument: &str) -> Command {
-    let mut short = Command::new(program);
-    short.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    if !argument.is_empty() {
-        short.arg(argument);
+fn short(word: &str) -> Command {
+    let is_there = Path::new(MULTICALL).exists();
+    let mut short = Command::new(if is_there { MULTICALL } else { word });
+    if is_there {
+        short.arg(word);
     }
+    short.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     short
 }
 

@@ -119,7 +119,7 @@ impl Toll {
             unsigned: Vec::new(),
             unended: Vec::new(),
             unreported: Vec::new(),
-            untold: failed.saturating_sub(units(&reader, from)?),
+            untold: untold(&units(&reader, from)?, failed),
         };
         for pid in &victims.killed {
             let events = of(*pid)?;
@@ -180,8 +180,14 @@ fn is_end(testimony: &Testimony) -> bool {
     exit.status == Status::Signal { signal: Signal::KILL, core: false }
 }
 
-/// How many of the journal's numbered units are on record.
-fn units(reader: &Reader, from: WallTime) -> anyhow::Result<u64> {
+/// How many of so many numbered units are not on record.
+fn untold(units: &BTreeSet<String>, failed: u64) -> u64 {
+    let missing = (1..=failed).filter(|number| !units.contains(&format!("{UNIT}{number}.service")));
+    u64::try_from(missing.count()).unwrap_or(u64::MAX)
+}
+
+/// The journal's numbered units that are on record.
+fn units(reader: &Reader, from: WallTime) -> anyhow::Result<BTreeSet<String>> {
     let mut names = BTreeSet::new();
     let (mut since, now) = (from, clock::wall());
     while since < now {
@@ -200,5 +206,5 @@ fn units(reader: &Reader, from: WallTime) -> anyhow::Result<u64> {
         }
         since = until;
     }
-    Ok(u64::try_from(names.len())?)
+    Ok(names)
 }

@@ -8,12 +8,16 @@ mine=highwater-deaths
 v1=/sys/fs/cgroup/memory
 v2=/sys/fs/cgroup/unified
 
+# systemd mounts this; a machine without systemd may not have it yet.
+mountpoint -q /sys/kernel/tracing || mount -t tracefs tracefs /sys/kernel/tracing
+
 # Nothing of a daemon that may run already is touched, nor is the network.
 dockerd --iptables=false --ip6tables=false --bridge=none -H "$DOCKER_HOST" --data-root "$work/data" \
     --exec-root "$work/exec" --pidfile "$work/pid" >"$RESULTS/dockerd.log" 2>&1 &
 daemon=$!
 ended() {
-    [ -z "${agent:-}" ] || agent_kill
+    # Politely, so that it takes its own tracing instance away.
+    [ -z "${agent:-}" ] || { kill -TERM $agent; wait $agent; }
     docker rm -f $(docker ps -aq) >/dev/null 2>&1
     kill $daemon
     wait $daemon
@@ -148,6 +152,8 @@ scene-docker-hang() {
     [ -z "$why_program" ] || until_true 10 stuck_told || did untold
     uptime_now
     did stuck-told "$up"
+    # What lasts less than five seconds is no hang worth telling of.
+    pause 5
     [ -z "$why_program" ] || cp "$here/why.json" "$here/why-stuck.json"
     echo 128M >"$v1/docker/$(docker inspect -f '{{.Id}}' deaths-hang)/memory.memsw.limit_in_bytes" 2>/dev/null
     echo 128M >"$v1/docker/$(docker inspect -f '{{.Id}}' deaths-hang)/memory.limit_in_bytes"
@@ -165,7 +171,7 @@ told-docker-hang() { stuck_told && grep -q '"until": "' "$here/why.json"; }
 scene-docker-kill-shell() {
     container deaths-kill-shell -- "${sitter[@]}"
     curtain
-    bash -c "kill -9 $pid; read -rt 0.5 <>/run/deaths/never"
+    sends "kill -9 $pid"
     died
     claims deaths-kill-shell
 }
@@ -189,17 +195,6 @@ scene-docker-exit-3() {
     curtain; act; died
     claims deaths-exit-3
 }
-# Its first process is killed, and with it all that lived beside.
-scene-docker-namespace() {
-    container deaths-namespace -- sh -c 'perl /run/deaths/victim sitter stay & wait'
-    local first=$pid
-    did main "$first"
-    until_true 5 child_of "$first" >/dev/null
-    victim "$(child_of "$first")"
-    curtain
-    bash -c "kill -9 $first; read -rt 0.5 <>/run/deaths/never"
-    died
-}
 # plain CGROUP COMMAND...: a process in cgroups of its own, v1 and v2.
 plain() {
     local at=$1
@@ -217,7 +212,7 @@ plain() {
 scene-kill-shell() {
     plain $mine-shell "${sitter[@]}"
     curtain
-    bash -c "kill -9 $pid; read -rt 0.5 <>/run/deaths/never"
+    sends "kill -9 $pid"
     wait $job
     died
 }
@@ -248,7 +243,7 @@ scene-oom-ancestor() {
 scene-cgroup-kill() {
     plain $mine-kill "${sitter[@]}"
     curtain
-    bash -c "echo 1 >$v2/$mine-kill/cgroup.kill; read -rt 0.5 <>/run/deaths/never"
+    sends "echo 1 >$v2/$mine-kill/cgroup.kill"
     wait $job
     died
 }
@@ -261,6 +256,19 @@ scene-parent-death() {
     : >$go.2
     died
     kill $job
+    wait $job
+}
+# The first process of a pid namespace is killed, and with it all that lived beside.
+scene-namespace() {
+    plain $mine-namespace unshare --pid --fork sh -c 'perl /run/deaths/victim sitter stay & wait'
+    until_true 5 child_of $job >/dev/null
+    local first
+    first=$(child_of $job)
+    until_true 5 child_of "$first" >/dev/null
+    victim "$(child_of "$first")"
+    curtain
+    sends "kill -9 $first"
+    died
     wait $job
 }
 scene-rlimit-cpu() {
@@ -295,8 +303,8 @@ listener=$!
 agent_start
 perform docker-oom docker-oom-child docker-stop-ignored docker-stop docker-kill docker-rm docker-restart \
     docker-policy docker-hang docker-kill-shell docker-segfault docker-abort docker-exit-3 \
-    docker-namespace kill-shell kill-program oom-cgroup oom-ancestor cgroup-kill parent-death \
-    rlimit-cpu overcommit
+    kill-shell kill-program oom-cgroup oom-ancestor cgroup-kill parent-death namespace rlimit-cpu \
+    overcommit
 kill $listener
 # An agent in a container of its own, with no privilege at all.
 if [ -n "$why_program" ]; then
@@ -308,4 +316,3 @@ if [ -n "$why_program" ]; then
     docker rm -f deaths-agent >/dev/null
 fi
 dmesg | sed -n "/$mark/,\$p" | sed 1d >"$RESULTS/dmesg.txt"
-

@@ -53,7 +53,10 @@ fn missed(story: &Value, lives: &[Value]) -> anyhow::Result<String> {
     let each_minute = chances.iter().find(|chance| seconds(chance) == Some(60.0));
     let told = each_minute.and_then(|chance| chance.get("chance")?.as_f64());
     let told = told.context("nothing is said of looking every 60 s")?;
-    let downs: Vec<u64> = lives.iter().filter_map(down_ms).collect();
+    // A pause that somebody wanted is none of its failures.
+    let pairs = lives.iter().zip(lives.iter().skip(1));
+    let failed = pairs.filter(|(before, _)| before.get("wanted") == Some(&Value::Bool(false)));
+    let downs: Vec<u64> = failed.filter_map(|(_, after)| down_ms(after)).collect();
     ensure!(downs.len() >= DEATHS - 1, "only {} times down are told", downs.len());
     let found = simulated(&downs);
     ensure!((told - found).abs() < 0.02, "told is {told:.3}, {SCRAPERS} scrapers find {found:.3}");

@@ -121,13 +121,17 @@ unit_no_wait() {
     [ "$pass" != restarted ] || { agent_kill; agent_start; }
     systemctl reset-failed "$name" 2>/dev/null
     systemd-run -q --no-block --unit="$name" "${options[@]}" "$@"
+    main=0
     until_true 10 has_main "$name"
-    victim "$(systemctl show -P MainPID "$name")"
+    victim "$main"
     did owner unit "$name.service"
 }
-has_main() { [ "$(systemctl show -P MainPID "$1")" -gt 0 ]; }
+has_main() {
+    main=$(systemctl show -P MainPID "$1")
+    [ "$main" -gt 0 ]
+}
 scene-runtime-max() {
-    unit_no_wait runtime-max RuntimeMaxSec=1 -- "${sitter[@]}"
+    unit_no_wait runtime-max RuntimeMaxSec=2 -- "${sitter[@]}"
     died
 }
 scene-systemctl-kill() {
@@ -158,7 +162,7 @@ after-systemctl-restart() { systemctl stop systemctl-restart; }
 scene-kill-shell() {
     unit kill-shell -- "${sitter[@]}"
     curtain
-    bash -c 'echo 1000 >/proc/self/loginuid; kill -9 '"$pid"'; read -rt 0.5 <>/run/deaths/never'
+    sends "echo 1000 >/proc/self/loginuid; kill -9 $pid"
     died
 }
 scene-kill-program() {
@@ -201,20 +205,10 @@ scene-overcommit() {
     act; died
     echo 0 >/proc/sys/vm/overcommit_memory
 }
-scene-parent-death() {
-    rm -f /run/deaths/orphan
-    unit parent-death -- perl /run/deaths/victim family orphan
-    until_true 10 test -s /run/deaths/orphan
-    victim "$(cat /run/deaths/orphan)"
-    curtain
-    : >$go.2
-    died
-}
-after-parent-death() { systemctl stop parent-death; }
 scene-cgroup-kill() {
     unit cgroup-kill -- "${sitter[@]}"
     curtain
-    bash -c "echo 1 >$cgroup/system.slice/cgroup-kill.service/cgroup.kill; read -rt 0.5 <>/run/deaths/never"
+    sends "echo 1 >$cgroup/system.slice/cgroup-kill.service/cgroup.kill"
     died
 }
 scene-oom-swap() {
@@ -257,6 +251,7 @@ scene-restart-loop() {
     act
     until_true 60 restarted_8
     systemctl stop restart-loop
+    victim "$(marked | tail -n 1)"
     died
     [ -z "$why_program" ] || pause 1
     [ -z "$why_program" ] || "$why_program" restarts --data-dir "$data" --json >"$here/restarts.json" 2>"$here/restarts.err"
@@ -273,7 +268,7 @@ until_true 30 test -S /run/user/1000/systemd/private
 agent_start
 dry=(oom-unit oom-user-unit oom-ancestor oom-global oom-policy-kill oom-group oom-child watchdog
     stop-timeout start-timeout runtime-max systemctl-kill systemctl-stop systemctl-restart kill-shell
-    kill-program term-program segfault abort exit-1 rlimit-cpu rlimit-as overcommit parent-death
+    kill-program term-program segfault abort exit-1 rlimit-cpu rlimit-as overcommit
     cgroup-kill restart-loop earlyoom)
 wet=(oom-swap oomd-pressure oomd-swap)
 perform "${dry[@]}"

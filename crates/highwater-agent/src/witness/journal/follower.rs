@@ -7,6 +7,7 @@ use std::io::{self, ErrorKind, Read as _};
 use std::os::fd::{AsFd as _, BorrowedFd};
 use std::path::PathBuf;
 use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
+use std::thread::sleep;
 use std::time::Duration;
 
 use highwater_owners::{Told, cited, journal};
@@ -20,6 +21,12 @@ use crate::watcher::timespec;
 /// lacks it says before it reads.
 const GRACE: Duration = Duration::from_secs(1);
 
+/// A child that is killed is looked after so often, …
+const END_LOOKS: u32 = 100;
+
+/// … this far apart: a second in all.
+const END_LOOK: Duration = Duration::from_millis(10);
+
 /// So much of what it says to its standard error is kept: a hint has three lines.
 const WORDS_BYTES: usize = 2 << 10;
 
@@ -30,6 +37,8 @@ pub(super) enum Said {
     Here,
     /// It is not, or not all of it: why.
     Absent(String),
+    /// journalctl says something that is no refusal, and reads on.
+    Odd(String),
     /// An entry tells something.
     Told(Box<Told>),
     /// All that was there is read: the wall clock of the newest entry, in µs, and whether anything
@@ -52,6 +61,8 @@ pub(super) struct Follower {
     program: PathBuf,
     since_us: u64,
     lines: Lines,
+    /// Its odd words were told once: a damaged file is one for months.
+    has_told_odd: bool,
 }
 
 /// A child, which does not outlive this.
@@ -59,9 +70,16 @@ struct Running(Child);
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // Either may find that it ended by itself.
+        // It may have ended by itself.
         let _ended = self.0.kill();
-        let _status = self.0.wait();
+        for _ in 0..END_LOOKS {
+            if !matches!(self.0.try_wait(), Ok(None)) {
+                return;
+            }
+            sleep(END_LOOK);
+        }
+        // On a disk that hangs even a kill has to wait. The agent has not: what is left of the child
+        // goes with the agent.
     }
 }
 
@@ -107,13 +125,23 @@ impl Pipes {
 #[derive(Debug, Default)]
 struct Manner {
     words: Vec<u8>,
+    refusal: Option<Refusal>,
     is_here: bool,
+}
+
+/// Why journalctl does not read the journal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Refusal {
+    /// It gives this user's own entries at most.
+    Unpermitted,
+    /// There is nothing to read, so far.
+    Empty,
 }
 
 impl Follower {
     /// Follows from the wall clock `since_us`, with the journalctl at `program`.
     pub(super) fn new(program: PathBuf, since_us: u64) -> Self {
-        Self { program, since_us, lines: Lines::default() }
+        Self { program, since_us, lines: Lines::default(), has_told_odd: false }
     }
 
     /// The wall clock of the newest entry, in µs.
@@ -172,12 +200,12 @@ impl Follower {
         out: &mut dyn FnMut(Said),
     ) -> io::Result<bool> {
         loop {
-            let waits = !manner.is_here && manner.words.is_empty();
+            let waits = !manner.is_here && manner.refusal.is_none();
             let ready = pipes.wait(stop, waits.then_some(GRACE))?;
             match ready {
                 Ready::Stop => return Ok(true),
                 Ready::Stdout if !self.read(&mut pipes.stdout, manner, out)? => return Ok(false),
-                Ready::Stderr => manner.complain(&mut pipes.stderr, out)?,
+                Ready::Stderr => self.complain(&mut pipes.stderr, manner, out)?,
                 Ready::Quiet if waits => manner.be_here(out),
                 Ready::Stdout | Ready::Quiet => {}
             }
@@ -197,7 +225,8 @@ impl Follower {
             Err(error) if error.kind() == ErrorKind::Interrupted => return Ok(true),
             Err(error) => return Err(error),
         };
-        if manner.words.is_empty() {
+        // One's own entries come where the system's may not be read.
+        if manner.refusal != Some(Refusal::Unpermitted) {
             manner.be_here(out);
         }
         let mut has_told = false;
@@ -208,19 +237,13 @@ impl Follower {
         out(Said::Read { newest_us: self.newest_us(), told: has_told });
         Ok(true)
     }
-}
 
-impl Manner {
-    fn be_here(&mut self, out: &mut dyn FnMut(Said)) {
-        if !std::mem::replace(&mut self.is_here, true) {
-            out(Said::Here);
-        }
-    }
-
-    /// Reads what is said to standard error; at its end it is let go.
+    /// Reads what is said to standard error; at its end it is let go. Only what is known for a
+    /// refusal is one: of a damaged file journalctl complains as well, and reads the others.
     fn complain(
         &mut self,
         stderr: &mut Option<ChildStderr>,
+        manner: &mut Manner,
         out: &mut dyn FnMut(Said),
     ) -> io::Result<()> {
         let mut words = [0; WORDS_BYTES];
@@ -229,11 +252,26 @@ impl Manner {
             *stderr = None;
             return Ok(());
         }
-        let room = WORDS_BYTES.saturating_sub(self.words.len());
-        self.words.extend(words.iter().take(count.min(room)));
-        self.is_here = false;
-        out(Said::Absent(reason(&self.words)));
+        let room = WORDS_BYTES.saturating_sub(manner.words.len());
+        manner.words.extend(words.iter().take(count.min(room)));
+        let before = std::mem::replace(&mut manner.refusal, refusal(&manner.words));
+        if manner.refusal.is_none() {
+            if !std::mem::replace(&mut self.has_told_odd, true) {
+                out(Said::Odd(reason(&manner.words)));
+            }
+        } else if before != manner.refusal {
+            manner.is_here = false;
+            out(Said::Absent(reason(&manner.words)));
+        }
         Ok(())
+    }
+}
+
+impl Manner {
+    fn be_here(&mut self, out: &mut dyn FnMut(Said)) {
+        if !std::mem::replace(&mut self.is_here, true) {
+            out(Said::Here);
+        }
     }
 }
 
@@ -251,15 +289,27 @@ fn ended(child: &mut Running, manner: &Manner) -> String {
 
 /// What it lacks, by its own words.
 fn reason(words: &[u8]) -> String {
+    match refusal(words) {
+        Some(Refusal::Unpermitted) => {
+            "this user may not read the system's journal (needs the group systemd-journal or \
+             CAP_DAC_READ_SEARCH)"
+                .to_owned()
+        }
+        Some(Refusal::Empty) => {
+            "there is no journal: journald does not run here, or keeps nothing".to_owned()
+        }
+        None => {
+            let lines = words.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
+            let first = lines.into_iter().find(|line| !line.is_empty());
+            format!("journalctl says: {}", cited(first.unwrap_or_default()))
+        }
+    }
+}
+
+fn refusal(words: &[u8]) -> Option<Refusal> {
     let says = |part: &str| memchr::memmem::find(words, part.as_bytes()).is_some();
     if says("insufficient permissions") || says("not seeing messages from other users") {
-        return "this user may not read the system's journal (needs the group systemd-journal or \
-                CAP_DAC_READ_SEARCH)"
-            .to_owned();
+        return Some(Refusal::Unpermitted);
     }
-    if says("No journal files were found") {
-        return "there is no journal: journald does not run here, or keeps nothing".to_owned();
-    }
-    let first = words.split(|b| *b == b'\n').find(|line| !line.trim_ascii().is_empty());
-    format!("journalctl says: {}", cited(first.unwrap_or_default().trim_ascii()))
+    says("No journal files were found").then_some(Refusal::Empty)
 }

@@ -22,6 +22,9 @@ const BYTES: [&[u8]; 2] = [b"\"MESSAGE\":[", b"\"MESSAGE\" : ["];
 /// What stands before the wall clock of an entry.
 const REALTIME: &[u8] = b"\"__REALTIME_TIMESTAMP\":\"";
 
+/// Two entries are not out of order by more than this.
+const SET_BACK_US: u64 = 1_000_000;
+
 /// The lines in the making.
 #[derive(Debug)]
 pub(super) struct Lines {
@@ -76,12 +79,21 @@ impl Lines {
                 tell(self.number, line, out);
             }
         }
-        self.newest_us = last.and_then(realtime).max(self.newest_us);
+        self.newest_us = newest(self.newest_us, last.and_then(realtime));
         self.buffer.copy_within(from..self.filled, 0);
         self.filled -= from;
         if self.filled >= LINE_BYTES {
             (self.filled, self.passing) = (0, true);
         }
+    }
+}
+
+/// Entries of several files may be a little out of order; a stamp that is much earlier than the last
+/// one is of a clock that was set back, and then that is what holds.
+fn newest(before: Option<u64>, stamp: Option<u64>) -> Option<u64> {
+    match (before, stamp) {
+        (Some(before), Some(stamp)) if stamp.saturating_add(SET_BACK_US) < before => Some(stamp),
+        (before, stamp) => before.max(stamp),
     }
 }
 

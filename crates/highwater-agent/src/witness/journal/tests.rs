@@ -44,6 +44,7 @@ fn follow(follower: &mut Follower, enough: impl Fn(&Said) -> bool) -> (Vec<Strin
         all.push(match said {
             Said::Here => "here".to_owned(),
             Said::Absent(why) => format!("absent: {why}"),
+            Said::Odd(words) => format!("odd: {words}"),
             Said::Told(told) => format!("{} {:?}", told.key.len(), told.testimony.fact),
             Said::Read { newest_us, told } => format!("read {newest_us} {told}"),
         });
@@ -116,6 +117,49 @@ fn what_is_lacking_is_told_in_words() {
     assert_eq!(gone, Gone::Ended(r"journalctl says: Fail\x1b[31med to x".to_owned()));
     let (_, gone) = follow(&mut Follower::new(PathBuf::from("/nowhere/journalctl"), 3), |_| false);
     assert_eq!(gone, Gone::Ended("there is no journalctl: systemd is not installed".to_owned()));
+}
+
+#[test]
+fn complaints_of_a_damaged_file_are_told_once_and_the_rest_is_read() {
+    let complaint = "Journal file /x/system.journal corrupted, ignoring file.";
+    let script = format!(
+        "echo '{complaint}' >&2\nsleep 0.1\ncat <<'X'\n{}\nX\nsleep 0.1\necho '{complaint}' >&2",
+        entry(5, FAILED)
+    );
+    let fake = Fake::new(&script);
+    let (said, gone) = follow(&mut Follower::new(fake.path(), 3), |_| false);
+    let odd = format!("odd: journalctl says: {complaint}");
+    assert_eq!(said.iter().filter(|said| **said == odd).count(), 1, "{said:?}");
+    assert!(said.contains(&"here".to_owned()) && said.contains(&"read 5 true".to_owned()));
+    assert!(!said.iter().any(|said| said.starts_with("absent")), "{said:?}");
+    assert_eq!(gone, Gone::Ended(format!("journalctl says: {complaint}")));
+}
+
+#[test]
+fn a_journal_that_comes_later_is_heard_and_one_that_is_not_allowed_is_not() {
+    let of = |words: &str| {
+        let script = format!("echo '{words}' >&2\nsleep 0.2\ncat <<'X'\n{}\nX", entry(5, "x"));
+        let fake = Fake::new(&script);
+        follow(&mut Follower::new(fake.path(), 3), |_| false).0
+    };
+    let here = |said: &[String]| said.iter().any(|said| said == "here");
+    assert!(here(&of("No journal files were found.")));
+    let own = of("Hint: You are currently not seeing messages from other users and the system.");
+    assert!(!here(&own) && own.contains(&"read 5 false".to_owned()), "{own:?}");
+}
+
+#[test]
+fn where_it_goes_on_follows_a_clock_that_was_set_back() {
+    let mut lines = Lines::default();
+    let mut newest = |us: u64| {
+        let line = format!("{}\n", entry(us, "quiet"));
+        lines.room()[..line.len()].copy_from_slice(line.as_bytes());
+        lines.take(line.len(), &mut |_| ());
+        lines.newest_us()
+    };
+    assert_eq!(newest(9_000_000), Some(9_000_000));
+    assert_eq!(newest(8_500_000), Some(9_000_000), "a little out of order");
+    assert_eq!(newest(4_000_000), Some(4_000_000));
 }
 
 #[test]

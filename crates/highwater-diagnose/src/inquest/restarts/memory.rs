@@ -103,7 +103,12 @@ impl Lived<'_> {
         let of_cgroup = self.cgroup.map(|path| vec![Matcher::is("id", path.as_str())]);
         let charged = || {
             let of_cgroup = of_cgroup.clone()?;
-            let mut metrics = ["container_memory_working_set_bytes", "container_memory_rss"].iter();
+            let mut metrics = [
+                "container_memory_working_set_bytes",
+                "container_memory_usage_bytes",
+                "container_memory_rss",
+            ]
+            .iter();
             metrics.find_map(|metric| self.told(history, metric, &of_cgroup))
         };
         let owned = || self.told(history, "highwater_owner_resident_anon_bytes", &self.labels());

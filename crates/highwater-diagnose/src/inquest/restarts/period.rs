@@ -9,6 +9,10 @@ use super::Chapter;
 /// Fewer gaps than this are no rhythm: any two may be alike.
 const LEAST_GAPS: usize = 3;
 
+/// What ends more often than this is a storm, and no rhythm of its own: it is the pause of whoever
+/// starts it again.
+const LEAST: Duration = Duration::from_mins(1);
+
 /// Gaps differ by no more than this share of their median, half of them at least: a leak under a
 /// steady load keeps time to some per cent, chance does not.
 const MOST_SPREAD: f64 = 0.15;
@@ -46,7 +50,7 @@ pub(super) fn of(chapters: &[Chapter]) -> Option<Period> {
         .filter_map(|pair| Some(pair.last()?.since(*pair.first()?).as_secs_f64()))
         .collect();
     let (every, spread) = middle(&gaps)?;
-    if gaps.len() < LEAST_GAPS || every <= 0.0 || spread > every * MOST_SPREAD {
+    if gaps.len() < LEAST_GAPS || every < LEAST.as_secs_f64() || spread > every * MOST_SPREAD {
         return None;
     }
     let heights: Vec<f64> = ended.iter().filter_map(|one| one.memory.height()).collect();

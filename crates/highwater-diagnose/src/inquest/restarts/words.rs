@@ -13,6 +13,9 @@ use crate::words;
 /// So many causes of one owner are named.
 const CAUSES: usize = 3;
 
+/// Of fewer restarts the chance to miss them all is nobody's question.
+const TOLD_CHANCES: usize = 3;
+
 /// What follows, most important first.
 pub(super) fn claims(story: &Story, window: Duration, source: &str) -> Vec<Claim> {
     let mut claims = Vec::new();
@@ -83,14 +86,14 @@ fn rhythm(story: &Story, source: &str) -> Option<Claim> {
         story.limits.as_ref().filter(|_| is_unit(&story.owner)).and_then(|limits| limits.memory);
     let limit = if what.is_some() { "MemoryMax" } else { "its limit" };
     let height = match (period.height, period.is_sawtooth) {
-        (Some(share), true) => format!(
-            ", each time at {share} of {limit}: a sawtooth. It grows until the limit ends it, so a \
-             higher limit only makes the teeth longer"
-        ),
+        (Some(share), true) => {
+            format!(", each time at {share} of {limit}: a sawtooth. {}", teeth(story))
+        }
         (Some(share), false) => format!(", each time at {share} of {limit}"),
         (None, _) => String::new(),
     };
-    let text = format!("It ends about every {}{spread}{height}.", Span(rounded(period.every)));
+    let text = format!("It ends about every {}{spread}{height}", Span(rounded(period.every)));
+    let text = if text.ends_with('.') { text } else { format!("{text}.") };
     let unwanted: Vec<WallTime> = story.unwanted().collect();
     let (first, last) = (unwanted.first().copied()?, unwanted.last().copied()?);
     let mut evidence = ends(story, first, last);
@@ -104,12 +107,25 @@ fn rhythm(story: &Story, source: &str) -> Option<Claim> {
     Some(Claim { text, evidence })
 }
 
+/// What grows that far may end of it though no limit says so: a program that cannot have more memory
+/// may end by itself.
+fn teeth(story: &Story) -> &'static str {
+    let ends = || story.chapters.iter().filter_map(|one| one.end.as_ref());
+    let of_memory = ends().filter(|end| end.cause.is_memory()).count();
+    if of_memory.saturating_mul(2) > ends().count() {
+        "It grows until the limit ends it, so a higher limit only makes the teeth longer."
+    } else {
+        "It grows in each life, and ends when there is little left."
+    }
+}
+
 /// To about a hundredth: nobody wants to read `5 h 12 s`.
 fn rounded(span: Duration) -> Duration {
     let seconds = span.as_secs();
     let step = match seconds {
         0..120 => 1,
-        120..7_200 => 60,
+        120..900 => 30,
+        900..7_200 => 60,
         _ => 600,
     };
     Duration::from_secs((seconds + step / 2) / step * step)
@@ -163,6 +179,9 @@ fn told(limits: &Limits) -> String {
 
 fn unseen(story: &Story) -> Option<Claim> {
     let downs: Vec<Duration> = story.downs().collect();
+    if downs.len() < TOLD_CHANCES {
+        return None;
+    }
     let (least, most) = (downs.iter().min()?, downs.iter().max()?);
     let each = if Span(*least).to_string() == Span(*most).to_string() {
         Span(*least).to_string()
@@ -198,8 +217,9 @@ pub fn percent(chance: f64) -> String {
 fn children(story: &Story) -> Option<Claim> {
     let count = (story.children > 0).then(|| words::count(story.children, "process"))?;
     let text = format!(
-        "{count} of it died and {} lived on: that is no restart, and whoever watches only its first \
-         process sees nothing.",
+        "{count} of it died that {} not its first, and {} lived on then: that is no restart, and \
+         whoever watches only its first process sees nothing.",
+        if story.children == 1 { "was" } else { "were" },
         story.owner
     );
     Some(Claim { text, evidence: ends_of_children(story) })
@@ -237,7 +257,7 @@ mod tests {
     #[test]
     fn a_rhythm_is_told_roughly() {
         assert_eq!(Span(rounded(Duration::from_secs(18_013))).to_string(), "5 h");
-        assert_eq!(Span(rounded(Duration::from_secs(455))).to_string(), "8 min");
+        assert_eq!(Span(rounded(Duration::from_secs(455))).to_string(), "7 min 30 s");
         assert_eq!(rounded(Duration::from_secs(65)), Duration::from_secs(65));
     }
 }

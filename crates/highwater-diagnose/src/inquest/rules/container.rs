@@ -9,7 +9,6 @@ use highwater_core::time::Span;
 use super::Finding;
 use crate::death::Confidence;
 use crate::inquest::Cause;
-use crate::inquest::matter::is_runtime;
 use crate::inquest::scene::Scene;
 use crate::inquest::timeline::{Item, apart};
 
@@ -27,8 +26,8 @@ pub(super) fn kubelet<'t>(scene: &Scene<'_, 't>) -> Option<Finding<'t>> {
         };
         scene.is_before_end(item).then_some((item, cause, words))
     });
-    let hand = scene.hand(is_runtime);
-    if scene.is_by_other(is_runtime) {
+    let hand = scene.hand(|by| scene.is_runtime(by));
+    if scene.is_by_other(|by| scene.is_runtime(by)) {
         return None;
     }
     let is_pod = matches!(scene.owner(), Some(Owner::Pod { .. }));
@@ -111,11 +110,11 @@ fn fits(scene: &Scene<'_, '_>, signal: Signal) -> bool {
 
 /// The daemon, by its own word.
 pub(super) fn daemon<'t>(scene: &Scene<'_, 't>) -> Option<Finding<'t>> {
-    if scene.is_by_other(is_runtime) {
+    if scene.is_by_other(|by| scene.is_runtime(by)) {
         return None;
     }
     let told = Told::of(scene);
-    let hand = scene.hand(is_runtime);
+    let hand = scene.hand(|by| scene.is_runtime(by));
     let verb =
         |verbs: &[&str]| scene.command("docker", verbs).or_else(|| scene.command("podman", verbs));
     let (stop, restart) = (verb(&["stop"]), verb(&["restart"]));
@@ -169,7 +168,7 @@ fn waited(scene: &Scene<'_, '_>, told: &Told<'_>) -> bool {
     if request.zip(told.kill).is_some_and(|(request, kill)| is_long(request, kill)) {
         return true;
     }
-    let term = scene.request(is_runtime).map(|(item, _)| item);
+    let term = scene.request(|by| scene.is_runtime(by)).map(|(item, _)| item);
     let kill = scene.fatal.filter(|(_, sent)| sent.signal == Signal::KILL).map(|(item, _)| item);
     term.zip(kill).is_some_and(|(term, kill)| is_long(term, kill))
 }

@@ -1,12 +1,13 @@
 //! Killed for memory: by the kernel or by a program.
 
 use highwater_core::testimony::{
-    ContainerWord, Fact, OomWord, Origin, PodWord, Signal, Status, UnitWord, Witness,
+    ContainerWord, Fact, OomWord, Origin, Party, PodWord, Signal, Status, UnitWord, Witness,
 };
 
 use super::Finding;
 use crate::death::Confidence;
-use crate::inquest::matter::is_systemd;
+use crate::inquest::hands::{is_systemd, killer, killer_of};
+use crate::inquest::matter::is_of_cgroup;
 use crate::inquest::scene::Scene;
 use crate::inquest::timeline::Item;
 use crate::inquest::{Cause, OomKill};
@@ -84,22 +85,21 @@ fn rise(item: Option<&Item<'_>>) -> String {
 
 /// A program in user space that kills for memory: its own word, or its hand.
 pub(super) fn program<'t>(scene: &Scene<'_, 't>) -> Option<Finding<'t>> {
-    let hand = scene.hand(|by| cause_of(by.comm.as_deref().unwrap_or_default()).is_some());
+    let of_hand = |by: &Party| killer_of(by, &scene.matter.who);
+    let hand = scene.hand(|by| of_hand(by).is_some());
     let report = report(scene, |kill| kill.cause.is_program());
     let word = scene.items().find_map(|item| match item.fact()? {
-        Fact::KilledBy { program } => Some((item, cause_of(program)?)),
+        Fact::KilledBy { program } => Some((item, killer(program)?)),
         Fact::Unit(UnitWord::OomdKill { .. }) => Some((item, Cause::SystemdOomd)),
         _ => None,
     });
-    let of_hand = hand.and_then(|(_, sent)| cause_of(sent.by.comm.as_deref()?));
     let (cause, said) = match (report, word) {
         (Some((item, kill)), _) => (kill.cause.into(), Some(item)),
         (None, Some((item, cause))) => (cause, Some(item)),
-        (None, None) => (of_hand?, None),
+        (None, None) => (hand.and_then(|(_, sent)| of_hand(&sent.by))?, None),
     };
     // Somebody else's hand, and no more than a word for a whole cgroup: it died of that hand.
-    let is_other =
-        scene.is_by_other(|by| cause_of(by.comm.as_deref().unwrap_or_default()).is_some());
+    let is_other = scene.is_by_other(|by| of_hand(by).is_some());
     if is_other && report.is_none_or(|(_, kill)| kill.pid.is_none()) && !by_memory_cgroup(scene) {
         return None;
     }
@@ -117,19 +117,7 @@ pub(super) fn program<'t>(scene: &Scene<'_, 't>) -> Option<Finding<'t>> {
 
 /// systemd-oomd's kill may be carried out by the kernel or by systemd.
 fn by_memory_cgroup(scene: &Scene<'_, '_>) -> bool {
-    scene.fatal.is_some_and(|(_, sent)| is_systemd(&sent.by) || !sent.to_process)
-}
-
-/// The cause that is a program's.
-fn cause_of(program: &str) -> Option<Cause> {
-    Some(match program {
-        "systemd-oomd" => Cause::SystemdOomd,
-        "earlyoom" => Cause::Earlyoom,
-        "nohang" => Cause::Nohang,
-        "oomd" => Cause::Oomd,
-        "lmkd" | "lowmemorykiller" => Cause::Lowmemorykiller,
-        _ => return None,
-    })
+    scene.fatal.is_some_and(|(_, sent)| is_systemd(&sent.by) || is_of_cgroup(sent))
 }
 
 /// A unit that its manager stops because one of its processes was killed for memory

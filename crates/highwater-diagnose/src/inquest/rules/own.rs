@@ -1,7 +1,7 @@
 //! Its own doing: a fault, an abort, a refusal of memory, an exit.
 
 use highwater_core::testimony::{
-    AuditWord, Fact, Fault, FaultKind, Origin, Signal, Status, UnitWord,
+    AuditWord, Fact, Fault, FaultKind, Origin, Sent, Signal, Status, UnitWord, Witness,
 };
 
 use super::Finding;
@@ -16,9 +16,33 @@ pub(super) fn no_memory<'t>(scene: &Scene<'_, 't>) -> Option<Finding<'t>> {
         return None;
     }
     let ended = scene.status.map(|(_, item)| item);
+    if let Some((refusal, _)) = scene.refusal().filter(|found| found.0.witness() != Witness::Kmsg) {
+        // Were it the machine's memory, the kernel would have said so.
+        let (cause, confidence, text) = match scene.hears(Witness::Kmsg) {
+            Some(true) => (
+                Cause::RlimitAs,
+                Confidence::Possible,
+                "It said itself that it got no memory, and the kernel does not.",
+            ),
+            _ => (
+                Cause::Unknown,
+                Confidence::Unknown,
+                "It said itself that it got no memory: by a limit of its own, or by the machine's strict overcommit, of which the kernel's log would tell.",
+            ),
+        };
+        return Some(
+            Finding::new(cause, confidence)
+                .says(text, [refusal])
+                .says("It ended by itself after that.", ended),
+        );
+    }
     if let Some((refusal, is_own)) = scene.refusal() {
         let confidence = if is_own { Confidence::Likely } else { Confidence::Possible };
-        let whom = if is_own { "it" } else { "a process of its name" };
+        let whom = match (is_own, &scene.matter.who.comm) {
+            (true, _) => "it",
+            (false, Some(_)) => "a process of its name",
+            (false, None) => "the only process of it that asked in vain at that time",
+        };
         return Some(
             Finding::new(Cause::NoMemory, confidence)
                 .says(format!("The kernel refused {whom} memory: strict overcommit."), [refusal])
@@ -44,22 +68,31 @@ fn gave_up(scene: &Scene<'_, '_>) -> bool {
     }
 }
 
-fn is_own(scene: &Scene<'_, '_>, sent: &highwater_core::testimony::Sent) -> bool {
+/// The kernel's doing for what it did, or abort(3). What it sent itself with kill(2) or raise(3) is
+/// a signal as from anybody, unless it passes on a fault that it had.
+fn is_own(scene: &Scene<'_, '_>, sent: &Sent) -> bool {
     let by_itself = sent.by.pid.is_none_or(|by| Some(by) == scene.matter.who.pid);
-    matches!(sent.origin, Origin::Fault(_) | Origin::Thread)
+    let is_passed_on =
+        || scene.sent().any(|(_, other)| is_trap(other) && other.signal == sent.signal);
+    is_trap(sent)
+        || (by_itself && sent.origin == Origin::Thread && sent.signal == Signal::ABRT)
+        || (by_itself && is_passed_on())
+}
+
+fn is_trap(sent: &Sent) -> bool {
+    matches!(sent.origin, Origin::Fault(_))
         || (sent.origin == Origin::Kernel && sent.signal != Signal::KILL)
-        || (by_itself && sent.signal != Signal::KILL)
 }
 
 /// A fault, by the kernel's line, the way of the signal, or the status alone.
 pub(super) fn fault<'t>(scene: &Scene<'_, 't>) -> Option<Finding<'t>> {
-    if scene.fatal.is_some_and(|(_, sent)| !is_own(scene, sent)) {
-        return None;
-    }
     let line = scene.items().find_map(|item| match item.fact() {
         Some(Fact::Faulted(fault)) => Some((item, fault)),
         _ => None,
     });
+    if line.is_none() && scene.fatal.is_some_and(|(_, sent)| !is_own(scene, sent)) {
+        return None;
+    }
     let signal = scene.signal().filter(|_| !is_daemons_word(scene));
     let cause =
         signal.and_then(of_signal).or_else(|| line.map(|(_, fault)| of_kind(fault.kind)))?;
@@ -125,8 +158,12 @@ pub(super) fn exit<'t>(scene: &Scene<'_, 't>) -> Option<Finding<'t>> {
     let failed = || scene.result("exit-code");
     let well = || scene.result("success");
     let Some((status, item)) = scene.status else {
-        return by_result(failed(), Cause::ExitCode)
-            .or_else(|| by_result(well(), Cause::CleanExit));
+        let words = "systemd's verdict is exit-code.";
+        let failed = by_result(failed(), Cause::ExitCode, Confidence::Likely, words);
+        // systemd takes SIGHUP, SIGINT, SIGTERM and SIGPIPE for a clean end as well.
+        let words = "systemd calls it success: code 0, SIGHUP, SIGINT, SIGTERM or SIGPIPE.";
+        let well = || by_result(well(), Cause::CleanExit, Confidence::Possible, words);
+        return failed.or_else(well);
     };
     let Status::Code(code) = status else { return None };
     let is_told = matches!(item.fact(), Some(Fact::Container(_) | Fact::Pod(_)));
@@ -151,9 +188,14 @@ fn is_plain(scene: &Scene<'_, '_>, item: &Item<'_>) -> bool {
         .is_some_and(|(exit, seen)| seen.at != item.at && matches!(exit.status, Status::Code(_)))
 }
 
-fn by_result<'t>(item: Option<&'t Item<'t>>, cause: Cause) -> Option<Finding<'t>> {
+fn by_result<'t>(
+    item: Option<&'t Item<'t>>,
+    cause: Cause,
+    confidence: Confidence,
+    words: &str,
+) -> Option<Finding<'t>> {
     let item = item?;
-    Some(Finding::new(cause, Confidence::Likely).says("systemd's verdict says so.", [item]))
+    Some(Finding::new(cause, confidence).says(words, [item]))
 }
 
 /// Nobody says.

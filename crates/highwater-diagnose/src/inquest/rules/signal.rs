@@ -1,14 +1,14 @@
 //! A signal that somebody sent, or the kernel on somebody's behalf.
 
-use highwater_core::testimony::{AuditWord, Fact, Origin, Sent, Signal};
+use highwater_core::testimony::{AuditWord, Fact, Origin, Sent, Signal, Witness};
 
 use super::Finding;
 use crate::death::Confidence;
 use crate::inquest::Cause;
-use crate::inquest::matter::{is_of_cgroup, is_of_namespace};
+use crate::inquest::matter::{is_of_cgroup, is_of_namespace, is_of_tracer};
 use crate::inquest::scene::Scene;
 use crate::inquest::summary::whom;
-use crate::inquest::timeline::{Item, apart};
+use crate::inquest::timeline::Item;
 
 /// A write to `cgroup.kill`.
 pub(super) fn cgroup_kill<'t>(scene: &Scene<'_, 't>) -> Option<Finding<'t>> {
@@ -22,25 +22,25 @@ pub(super) fn cgroup_kill<'t>(scene: &Scene<'_, 't>) -> Option<Finding<'t>> {
 
 /// Its parent ended, and the kernel sent what it had asked for.
 pub(super) fn parent_death<'t>(scene: &Scene<'_, 't>) -> Option<Finding<'t>> {
-    /// The two are seen by different witnesses.
-    const TOGETHER_US: u64 = 50_000;
-    /// The kernel announces the exit first; a parent that kills and then exits does so later.
-    const EXACT_US: u64 = 1_000;
+    /// An exit is told that long before, at most: the witnesses' clocks are not quite the same.
+    const BEFORE_US: u64 = 50_000;
+    /// The kernel sends these signals some microseconds before it announces the exit; a process that
+    /// kills its child and ends takes longer than this for its own end.
+    const AFTER_US: u64 = 100;
     let (item, sent) = scene.hand(|_| true).filter(|(_, sent)| sent.origin == Origin::User)?;
     let by = sent.by.pid?;
     if scene.matter.who.parents.first().is_none_or(|parent| parent.pid != by) {
         return None;
     }
     let exit = scene.exit_of(by, item)?;
-    let gap = apart(exit.at, item.at)?;
-    let is_first = exit.at <= item.at || gap <= EXACT_US;
-    let confidence = match (gap <= TOGETHER_US, is_first) {
-        (true, true) => Confidence::Certain,
-        (true, false) => Confidence::Likely,
-        (false, _) => return None,
-    };
+    // Only the kernel's own clock is fine enough.
+    let (ended, killed) = (exit.boot?.micros(), item.boot?.micros());
+    let least = killed.saturating_sub(BEFORE_US);
+    if !(least..=killed.saturating_add(AFTER_US)).contains(&ended) {
+        return None;
+    }
     Some(
-        Finding::new(Cause::ParentDeath, confidence)
+        Finding::new(Cause::ParentDeath, Confidence::Certain)
             .says("The signal came from its parent at the moment that this ended.", [item, exit])
             .by(Some(&sent.by)),
     )
@@ -88,10 +88,42 @@ pub(super) fn namespace_end<'t>(scene: &Scene<'_, 't>) -> Option<Finding<'t>> {
     let pid = scene.matter.who.pid?;
     let (item, sent) = scene.fatal.filter(|(_, sent)| is_of_namespace(sent, pid))?;
     let exit = sent.by.pid.and_then(|by| scene.exit_of(by, item));
+    // Who takes the last free memory kills for it, and lives on.
+    let lives_on = exit.is_none() && scene.hears(Witness::Processes) == Some(true);
+    let (cause, confidence) = match (exit.is_some(), lives_on) {
+        (true, _) => (Cause::NamespaceEnd, Confidence::Certain),
+        (false, true) => (Cause::KernelOom, Confidence::Possible),
+        (false, false) => (Cause::NamespaceEnd, Confidence::Possible),
+    };
+    let sender = (cause == Cause::NamespaceEnd).then_some(&*sent.by);
+    let alone = exit.is_none().then_some(item);
+    Some(
+        Finding::new(cause, confidence)
+            .says("The kernel sent the signal while another process ended.", exit.map(|_| item))
+            .says("That process ended at this moment.", exit)
+            .says(
+                "The kernel sent the signal while it worked for another process, as it does at the end of a pid namespace and where memory runs out.",
+                alone,
+            )
+            .by(sender),
+    )
+}
+
+/// Who traced it ended, and had asked for this (`PTRACE_O_EXITKILL`).
+pub(super) fn tracer_end<'t>(scene: &Scene<'_, 't>) -> Option<Finding<'t>> {
+    let pid = scene.matter.who.pid?;
+    let (item, sent) = scene.fatal.filter(|(_, sent)| is_of_tracer(sent, pid))?;
+    let exit = sent.by.pid.and_then(|by| scene.exit_of(by, item));
     let confidence = if exit.is_some() { Confidence::Certain } else { Confidence::Likely };
     Some(
-        Finding::new(Cause::NamespaceEnd, confidence)
-            .says("The kernel sent the signal while another process ended.", [item])
+        Finding::new(Cause::Signal, confidence)
+            .says(
+                format!(
+                    "The kernel sent the signal to it alone on behalf of {}, as it does when a tracer ends.",
+                    whom(&sent.by)
+                ),
+                [item],
+            )
             .says("That process ended at this moment.", exit)
             .by(Some(&sent.by)),
     )

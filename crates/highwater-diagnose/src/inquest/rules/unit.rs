@@ -6,7 +6,8 @@ use highwater_core::time::Span;
 use super::Finding;
 use crate::death::Confidence;
 use crate::inquest::Cause;
-use crate::inquest::matter::is_systemd;
+use crate::inquest::hands::is_systemd;
+use crate::inquest::matter::is_of_cgroup;
 use crate::inquest::scene::Scene;
 use crate::inquest::timeline::{Item, apart};
 use std::time::Duration;
@@ -51,7 +52,7 @@ pub(super) fn overdue<'t>(scene: &Scene<'_, 't>) -> Option<Finding<'t>> {
     let step = step.filter(|item| scene.is_before_end(item));
     let result = scene.result("timeout");
     let pair = term_then_kill(scene);
-    if scene.is_by_other(is_systemd) && !is_of_cgroup(scene) {
+    if scene.is_by_other(is_systemd) && !by_cgroup(scene) {
         return None;
     }
     let of_step = step.and_then(|item| match item.unit() {
@@ -99,8 +100,8 @@ fn of_step(step: &str) -> Cause {
     }
 }
 
-fn is_of_cgroup(scene: &Scene<'_, '_>) -> bool {
-    scene.fatal.is_some_and(|(_, sent)| !sent.to_process)
+fn by_cgroup(scene: &Scene<'_, '_>) -> bool {
+    scene.fatal.is_some_and(|(_, sent)| is_of_cgroup(sent))
 }
 
 /// The two signals of a stop that is not heeded.
@@ -138,7 +139,7 @@ fn runs(scene: &Scene<'_, '_>) -> bool {
 
 /// A stop, a restart or a signal that systemd was asked for.
 pub(super) fn managed<'t>(scene: &Scene<'_, 't>) -> Option<Finding<'t>> {
-    if scene.is_by_other(is_systemd) && !is_of_cgroup(scene) {
+    if scene.is_by_other(is_systemd) && !by_cgroup(scene) {
         return None;
     }
     let hand = scene.hand_is_systemd();

@@ -1,9 +1,7 @@
 //! Each cause, with every witness and with few of them.
 
 use super::*;
-use highwater_core::testimony::{AuditWord, Fault, FaultKind, Job};
-
-const EVERYBODY: &[Witness] = &Witness::ALL;
+use highwater_core::testimony::Job;
 
 #[test]
 fn a_unit_at_its_limit_by_every_witness() {
@@ -367,6 +365,10 @@ fn docker_alone() {
     fault.died(0, 139, None);
     assert_cause(&fault.verdict(), Cause::Segfault, Confidence::Possible);
 
+    let mut hangs = Said::default();
+    hangs.docker(0, ContainerWord::Oom);
+    assert_eq!(hangs.judged().deaths.len(), 0, "its killer may be switched off");
+
     let mut flag = Said::default();
     flag.docker(0, ContainerWord::Oom).died(50, 137, Some(true));
     assert_cause(&flag.verdict(), Cause::KernelOomMemcg, Confidence::Likely);
@@ -485,206 +487,4 @@ fn the_kubelet_and_its_reasons() {
     let verdict = oom.verdict();
     assert_cause(&verdict, Cause::KernelOom, Confidence::Possible);
     assert!(verdict.contradictions.iter().any(|claim| claim.text.contains("exit code 137")));
-}
-
-#[test]
-fn a_signal_from_a_person() {
-    let web = process(100, "nginx", "web.service");
-    let kill = command(812, "kill", "kill -9 100");
-    let mut said = Said::default();
-    said.heard_by(EVERYBODY)
-        .signal(0, &web, Signal::KILL, &kill)
-        .exit(2, &web, killed(Signal::KILL), Some(true))
-        .main_exited(4, "web.service", killed(Signal::KILL))
-        .result(5, "web.service", "signal");
-    let verdict = said.verdict();
-    assert_cause(&verdict, Cause::Signal, Confidence::Certain);
-    assert_eq!(
-        verdict.summary,
-        "web.service was killed by kill (pid 812), run by bash in session-4.scope (login user 1000): SIGKILL."
-    );
-    assert_eq!(verdict.sender, Some(kill));
-    insta::assert_snapshot!(told(&verdict));
-
-    let mut gone = Said::default();
-    gone.signal(0, &web, Signal::KILL, &Party::of_pid(Pid::new(4711)));
-    let verdict = gone.verdict();
-    assert_cause(&verdict, Cause::Signal, Confidence::Certain);
-    assert!(verdict.summary.contains("killed by pid 4711, gone: SIGKILL"), "{}", verdict.summary);
-
-    let mut audit = Said::default();
-    let word = AuditWord::Kill { signal: Signal::KILL, by: Box::new(person(812, "kill")) };
-    audit.say(0, Witness::Audit, web.clone(), Fact::Audit(word));
-    audit.main_exited(1, "web.service", killed(Signal::KILL));
-    let verdict = audit.verdict();
-    assert_cause(&verdict, Cause::Signal, Confidence::Certain);
-
-    let mut journal = Said::default();
-    journal
-        .heard_by(&[Witness::Journal, Witness::Kmsg, Witness::Cgroups])
-        .main_exited(4, "web.service", killed(Signal::KILL))
-        .result(5, "web.service", "signal");
-    let verdict = journal.verdict();
-    assert_cause(&verdict, Cause::Unknown, Confidence::Unknown);
-    insta::assert_snapshot!(told(&verdict));
-}
-
-#[test]
-fn what_the_kernel_sends_on_somebodys_behalf() {
-    let web = process(100, "app", "web.service");
-    let shell = command(700, "bash", "bash");
-    let mut said = Said::default();
-    for pid in 100..140 {
-        let one = Party { cgroup: Some(CgroupPath::new(b"/work")), ..person(pid, "app") };
-        said.made(0, &one, Signal::KILL, &shell, Origin::User, false);
-        said.exit(1, &one, killed(Signal::KILL), None);
-    }
-    let verdict = said.verdict();
-    assert_cause(&verdict, Cause::CgroupKill, Confidence::Certain);
-    assert!(verdict.summary.contains("39 other processes"), "{}", verdict.summary);
-
-    let parents = vec![Ancestor { pid: Pid::new(50), comm: "runner".to_owned() }];
-    let child = Party { parents, ..web.clone() };
-    let parent = person(50, "runner");
-    let mut orphan = Said::default();
-    orphan
-        .exit(0, &parent, Status::Code(0), Some(false))
-        .signal(0, &child, Signal::KILL, &parent)
-        .exit(2, &child, killed(Signal::KILL), None);
-    assert_cause(&orphan.verdict(), Cause::ParentDeath, Confidence::Certain);
-    let mut plain = Said::default();
-    plain.signal(0, &child, Signal::KILL, &parent).exit(2, &child, killed(Signal::KILL), None);
-    assert_cause(&plain.verdict(), Cause::Signal, Confidence::Certain);
-
-    let (init, inner) = (person(60, "init"), process(61, "inner", "web.service"));
-    let mut namespace = Said::default();
-    namespace
-        .exit(0, &init, Status::Code(0), None)
-        .made(0, &inner, Signal::KILL, &init, Origin::Kernel, true)
-        .exit(1, &inner, killed(Signal::KILL), Some(false));
-    assert_cause(&namespace.verdict(), Cause::NamespaceEnd, Confidence::Certain);
-}
-
-#[test]
-fn processor_time_that_is_used_up() {
-    let spin = person(100, "spin");
-    let mut hard = Said::default();
-    hard.made(0, &spin, Signal::XCPU, &spin, Origin::Kernel, true)
-        .made(1_000, &spin, Signal::KILL, &spin, Origin::Kernel, true)
-        .exit(1_001, &spin, killed(Signal::KILL), None);
-    assert_cause(&hard.verdict(), Cause::RlimitCpu, Confidence::Certain);
-    let mut soft = Said::default();
-    soft.exit(0, &spin, killed(Signal::XCPU), None);
-    assert_cause(&soft.verdict(), Cause::RlimitCpu, Confidence::Likely);
-}
-
-#[test]
-fn faults_by_line_by_signal_and_by_status() {
-    let app = person(100, "app");
-    for (signal, kind, cause) in [
-        (Signal::SEGV, FaultKind::Segfault, Cause::Segfault),
-        (Signal::BUS, FaultKind::Bus, Cause::BusError),
-        (Signal::ILL, FaultKind::InvalidOpcode, Cause::IllegalInstruction),
-        (Signal::FPE, FaultKind::DivideError, Cause::Arithmetic),
-        (Signal::TRAP, FaultKind::Trap, Cause::Trap),
-        (Signal::SYS, FaultKind::Seccomp, Cause::Seccomp),
-    ] {
-        let fault =
-            Fault { kind, address: Some(16), instruction: None, object: Some("app".into()) };
-        let mut line = Said::default();
-        line.say(0, Witness::Kmsg, app.clone(), Fact::Faulted(fault));
-        assert_cause(&line.verdict(), cause, Confidence::Certain);
-
-        let mut way = Said::default();
-        way.made(0, &app, signal, &app, Origin::Fault(1), true).exit(1, &app, killed(signal), None);
-        assert_cause(&way.verdict(), cause, Confidence::Certain);
-
-        let mut status = Said::default();
-        status.exit(1, &app, killed(signal), None);
-        assert_cause(&status.verdict(), cause, Confidence::Likely);
-
-        let mut sent = Said::default();
-        sent.signal(0, &app, signal, &person(7, "kill")).exit(1, &app, killed(signal), None);
-        assert_cause(&sent.verdict(), Cause::Signal, Confidence::Certain);
-    }
-    let mut abort = Said::default();
-    abort.made(0, &app, Signal::ABRT, &app, Origin::Thread, false).exit(
-        1,
-        &app,
-        killed(Signal::ABRT),
-        None,
-    );
-    assert_cause(&abort.verdict(), Cause::Abort, Confidence::Certain);
-    let mut core = Said::default();
-    let word = UnitWord::CoreDumped { pid: Some(Pid::new(100)), signal: Some(Signal::SEGV) };
-    core.unit(0, Witness::Journal, "web.service", word);
-    core.main_exited(1, "web.service", Status::Signal { signal: Signal::SEGV, core: true });
-    assert_cause(&core.verdict(), Cause::Segfault, Confidence::Likely);
-}
-
-#[test]
-fn memory_that_was_refused() {
-    let app = person(100, "app");
-    let refused = Fact::NoMemory { bytes: Some(Bytes::from_mib(512)) };
-    for status in [Status::Code(1), killed(Signal::ABRT)] {
-        let mut said = Said::default();
-        said.say(0, Witness::Kmsg, app.clone(), refused.clone()).exit(5, &app, status, Some(false));
-        let verdict = said.verdict();
-        assert_cause(&verdict, Cause::NoMemory, Confidence::Likely);
-    }
-    let mut thread = Said::default();
-    thread.say(0, Witness::Kmsg, person(104, "app"), refused.clone()).exit(
-        5,
-        &app,
-        Status::Code(1),
-        None,
-    );
-    assert_cause(&thread.verdict(), Cause::NoMemory, Confidence::Possible);
-    let mut lives = Said::default();
-    lives.say(0, Witness::Kmsg, app.clone(), refused);
-    assert_eq!(lives.judged().deaths.len(), 0, "a refusal kills nobody");
-}
-
-#[test]
-fn exits_of_their_own() {
-    let (main, child) = (process(100, "app", "web.service"), process(101, "grep", "web.service"));
-    let mut said = Said::default();
-    said.exit(0, &child, Status::Code(1), Some(false)).exit(1, &child, Status::Code(0), None).exit(
-        5,
-        &main,
-        Status::Code(3),
-        Some(true),
-    );
-    let verdict = said.verdict();
-    assert_cause(&verdict, Cause::ExitCode, Confidence::Certain);
-    assert_eq!(verdict.status, Some(Status::Code(3)));
-    assert_eq!(verdict.summary, "web.service ended with code 3 by itself.");
-    let mut clean = Said::default();
-    clean.exit(5, &main, Status::Code(0), Some(true));
-    assert_cause(&clean.verdict(), Cause::CleanExit, Confidence::Certain);
-    let mut result = Said::default();
-    result.result(0, "web.service", "exit-code");
-    assert_cause(&result.verdict(), Cause::ExitCode, Confidence::Likely);
-}
-
-#[test]
-fn polite_ends_of_children_are_no_deaths() {
-    let parents = vec![Ancestor { pid: Pid::new(100), comm: "nginx".to_owned() }];
-    let worker = Party { parents, ..process(101, "nginx", "web.service") };
-    let mut said = Said::default();
-    said.signal(0, &worker, Signal::TERM, &process(100, "nginx", "web.service")).exit(
-        1,
-        &worker,
-        killed(Signal::TERM),
-        Some(false),
-    );
-    assert_eq!(said.judged().deaths.len(), 0);
-    let mut stranger = Said::default();
-    stranger.signal(0, &worker, Signal::TERM, &command(812, "kill", "kill 101")).exit(
-        1,
-        &worker,
-        killed(Signal::TERM),
-        Some(false),
-    );
-    assert_cause(&stranger.verdict(), Cause::Signal, Confidence::Certain);
 }

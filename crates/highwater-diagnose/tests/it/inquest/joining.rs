@@ -178,3 +178,147 @@ fn names_that_are_made_to_mislead_stay_names() {
     assert_cause(&verdict, Cause::SystemdKill, Confidence::Likely);
     assert!(!verdict.summary.contains("asked"), "another unit's stop: {}", verdict.summary);
 }
+
+#[test]
+fn a_log_that_names_processes_here_and_units_there() {
+    use highwater_core::testimony::{Fault, FaultKind};
+    let fault =
+        Fault { kind: FaultKind::Segfault, address: Some(8), instruction: None, object: None };
+    let line = |said: &mut Said, pid: u32| {
+        said.say(
+            0,
+            Witness::Kmsg,
+            Party { start: None, ..person(pid, "app") },
+            Fact::Faulted(fault.clone()),
+        );
+    };
+    let mut said = Said::default();
+    line(&mut said, 588);
+    said.main_exited(16, "web.service", killed(Signal::SEGV)).result(20, "web.service", "signal");
+    let mut two = said.clone();
+    let verdict = said.verdict();
+    assert_cause(&verdict, Cause::Segfault, Confidence::Certain);
+    assert_eq!((verdict.who.pid, verdict.is_first), (Some(Pid::new(588)), Some(true)));
+    line(&mut two, 589);
+    assert_eq!(two.judged().deaths.len(), 3, "of two it cannot be told which");
+
+    let mut earlyoom = Said::default();
+    let victim = Party { start: None, ..person(588, "app") };
+    earlyoom.oom(0, &victim, highwater_oom::Cause::Earlyoom, None).main_exited(
+        16,
+        "web.service",
+        killed(Signal::TERM),
+    );
+    let verdict = earlyoom.verdict();
+    assert_cause(&verdict, Cause::Earlyoom, Confidence::Certain);
+    assert_eq!(verdict.who.owner, Some(unit("web.service")));
+
+    let mut refused = Said::default();
+    let fact = Fact::NoMemory { bytes: None };
+    refused.say(0, Witness::Kmsg, victim, fact.clone()).main_exited(
+        90,
+        "web.service",
+        Status::Code(1),
+    );
+    assert_cause(&refused.verdict(), Cause::ExitCode, Confidence::Certain);
+    let own_word = Party { start: None, ..process(588, "app", "web.service") };
+    refused.say(3, Witness::Journal, own_word, fact);
+    assert_cause(&refused.verdict(), Cause::NoMemory, Confidence::Possible);
+}
+
+#[test]
+fn a_thread_that_faults_is_its_process() {
+    use highwater_core::testimony::{Fault, FaultKind};
+    let fault = Fault { kind: FaultKind::Bus, address: None, instruction: None, object: None };
+    let app = person(100, "app");
+    let mut said = Said::default();
+    said.say(
+        0,
+        Witness::Kmsg,
+        Party { start: None, ..person(107, "worker-7") },
+        Fact::Faulted(fault),
+    )
+    .exit(3, &app, killed(Signal::BUS), None);
+    let verdict = said.verdict();
+    assert_cause(&verdict, Cause::BusError, Confidence::Certain);
+    assert_eq!(verdict.who, app);
+}
+
+#[test]
+fn what_only_prepares_a_start_is_not_the_first_process() {
+    let mut said = Said::default();
+    said.exit(-50, &process(99, "prepare", "web.service"), Status::Code(0), Some(true))
+        .started(0, "web.service", 100)
+        .exit(500, &process(120, "beside", "web.service"), killed(Signal::SEGV), Some(true));
+    let verdict = said.verdict();
+    assert_cause(&verdict, Cause::Segfault, Confidence::Likely);
+    assert_eq!(verdict.is_first, Some(false));
+    assert_eq!(said.judged().lives.len(), 1);
+}
+
+#[test]
+fn a_child_that_does_not_heed_the_stop_is_of_the_stop() {
+    let (main, child) = (process(100, "main", "web.service"), process(101, "deaf", "web.service"));
+    let mut said = Said::default();
+    said.started(-9_000, "web.service", 100)
+        .unit(0, Witness::Systemd, "web.service", UnitWord::Asked { job: Job::Stop })
+        .signal(1, &main, Signal::TERM, &systemd())
+        .signal(1, &child, Signal::TERM, &systemd())
+        .exit(5, &main, killed(Signal::TERM), Some(true))
+        .unit(
+            30_000,
+            Witness::Journal,
+            "web.service",
+            UnitWord::TimedOut { step: "stop-sigterm".into() },
+        )
+        .signal(30_001, &child, Signal::KILL, &systemd())
+        .exit(30_002, &child, killed(Signal::KILL), Some(false))
+        .result(30_004, "web.service", "timeout");
+    let verdict = said.verdict();
+    assert_eq!((verdict.who.pid, verdict.wall), (main.pid, Some(wall(5))));
+    assert!(verdict.summary.contains("1 other process"), "{}", verdict.summary);
+}
+
+#[test]
+fn a_clock_that_is_set_tears_no_death_apart() {
+    let web = process(100, "app", "web.service");
+    for step in [-3_600_000, 3_600_000] {
+        let mut said = Said::default();
+        said.started(-9_000, "web.service", 100)
+            .signal(0, &web, Signal::TERM, &systemd())
+            .unit(1, Witness::Systemd, "web.service", UnitWord::Asked { job: Job::Stop })
+            .exit(900, &web, killed(Signal::TERM), Some(true))
+            .main_exited(902, "web.service", killed(Signal::TERM))
+            .exit(5_000, &person(7, "other"), killed(Signal::SEGV), None);
+        // From here on the wall clock is another one.
+        for heard in &mut said.heard[3..] {
+            heard.wall = heard.wall.map(|wall| WallTime::from_millis(wall.millis() + step));
+        }
+        // A log knows nothing of the boot clock.
+        said.heard[4].boot = None;
+        let deaths = said.judged().deaths;
+        assert_eq!(deaths.len(), 2, "{deaths:#?}");
+        assert_eq!(deaths[0].cause, Cause::SystemdStop, "{}", told(&deaths[0]));
+        assert_eq!(deaths[0].wall, Some(wall(900 + step)));
+        assert!(deaths[0].witnesses.contains(&Witness::Journal));
+    }
+}
+
+#[test]
+fn a_file_of_text_may_hold_many_boots() {
+    let mut said = Said::default();
+    for boot_number in 0..3_i64 {
+        let base = boot_number * 86_400_000;
+        let web = process(100, "leak", "web.service");
+        said.oom(base, &web, highwater_oom::Cause::KernelOomMemcg, None);
+        said.main_exited(base + 5, "web.service", killed(Signal::KILL));
+    }
+    for (kill, heard) in said.kills.iter_mut().zip(&mut said.heard) {
+        // Each boot begins anew, and nothing names it.
+        (kill.boot, kill.boot_id) = (Some(boot(0)), None);
+        (heard.boot, heard.boot_id) = (None, None);
+    }
+    let deaths = said.judged().deaths;
+    assert_eq!(deaths.len(), 3, "{deaths:#?}");
+    assert!(deaths.iter().all(|death| death.witnesses == [Witness::Kmsg, Witness::Journal]));
+}

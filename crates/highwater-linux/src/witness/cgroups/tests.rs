@@ -96,7 +96,7 @@ impl Made {
     }
 
     fn watch(&self) -> CgroupEvents {
-        CgroupEvents::open(&Root::at(self.0.path()), MOST).unwrap()
+        CgroupEvents::open(&Root::at(self.0.path())).unwrap()
     }
 }
 
@@ -184,7 +184,7 @@ fn too_many_are_left_out_and_their_past_is_not_news() {
         made.make(path);
         made.count(path, [1, 1, 0]);
     }
-    let mut events = CgroupEvents::open(&Root::at(made.0.path()), 2).unwrap();
+    let mut events = CgroupEvents::over(Tree::find(&Root::at(made.0.path())).unwrap(), 2).unwrap();
     assert_eq!((events.len(), events.left_out()), (2, 2));
     let watched: Vec<String> = events.watched.keys().map(ToString::to_string).collect();
     fs::remove_dir_all(made.place(watched[1].trim_start_matches('/'))).unwrap();
@@ -194,6 +194,26 @@ fn too_many_are_left_out_and_their_past_is_not_news() {
     heard.extend(all(&mut events));
     assert_eq!(short(&heard), [""; 0]);
     assert_eq!((events.len(), events.left_out()), (2, 1));
+}
+
+#[test]
+fn a_limit_for_which_nobody_can_be_killed_is_told_less_and_less() {
+    let made = Made::new(MOUNTED, "memory\n");
+    made.make("a");
+    let mut events = made.watch();
+    let mut told = Vec::new();
+    // A round of looks each, as fast as the kernel may tell of it.
+    for round in 1..=8 {
+        made.count("a", [round, 0, 0]);
+        events.look(&CgroupPath::new(b"/a"), &mut |_| {});
+        for _ in LOOKS {
+            events.look_again(&mut |_| {});
+            events.tell_all(&mut |spoke| told.push(spoke));
+        }
+    }
+    assert_eq!(short(&told), ["/a 1/0/0", "/a 1/0/0", "/a 2/0/0", "/a 4/0/0"]);
+    made.count("a", [9, 1, 0]);
+    assert_eq!(short(&all(&mut events)), ["/a 1/1/0"], "a kill is told at once");
 }
 
 #[test]
@@ -221,14 +241,14 @@ fn garbage_and_missing_files_say_nothing() {
 
 #[test]
 fn without_a_hierarchy_it_says_so() {
-    let why = |made: &Made| CgroupEvents::open(&Root::at(made.0.path()), MOST).unwrap_err().why;
+    let why = |made: &Made| CgroupEvents::open(&Root::at(made.0.path())).unwrap_err().why;
     let bare = Made::new(MOUNTED, "hugetlb\n");
     assert!(why(&bare).contains("does not name the memory controller"), "{}", why(&bare));
     let none = Made::new("", "memory\n");
     assert!(why(&none).contains("no cgroup hierarchy"), "{}", why(&none));
     let v1 = Made::new("35 31 0:32 / /sys/fs/cgroup rw - cgroup cgroup rw,memory\n", "");
     assert!(why(&v1).contains("oom_control") || why(&v1).contains("event_control"), "{}", why(&v1));
-    let nowhere = CgroupEvents::open(&Root::at("/nonexistent"), MOST).unwrap_err();
+    let nowhere = CgroupEvents::open(&Root::at("/nonexistent")).unwrap_err();
     assert!(nowhere.why.contains("mountinfo"), "{nowhere}");
 }
 
@@ -309,13 +329,15 @@ impl Drop for Real {
     }
 }
 
-/// Takes 64 MiB, and holds them for a moment if it may.
-const LEAK: &str = "exec perl -e '$x = \"x\" x (64 << 20); sleep 1'";
+/// Takes 64 MiB, and holds them for a moment if it may. Who runs the test may be spared by the
+/// kernel, which is inherited.
+const LEAK: &str =
+    "echo 0 > /proc/self/oom_score_adj && exec perl -e '$x = \"x\" x (64 << 20); sleep 1'";
 
 /// Where the machine has no memory hierarchy, or does not let it be watched, that is said.
 fn watch_real(name: &str) -> Option<(Real, CgroupEvents)> {
     let real = Real::new(name);
-    match (CgroupEvents::open(&Root::live(), MOST), real) {
+    match (CgroupEvents::open(&Root::live()), real) {
         (Ok(events), Some(real)) => {
             assert_eq!(events.tree.version(), real.version);
             Some((real, events))
@@ -414,7 +436,7 @@ fn a_real_cgroup_that_hangs_is_told_and_when_it_no_longer_does() {
 
 #[test]
 fn the_cgroups_of_this_machine_that_do_not_account_memory_are_not_claimed() {
-    let Ok(events) = CgroupEvents::open(&Root::live(), MOST) else { return };
+    let Ok(events) = CgroupEvents::open(&Root::live()) else { return };
     let mut mounts = Vec::new();
     Root::live().read("proc/self/mountinfo", &mut mounts).unwrap();
     let found =

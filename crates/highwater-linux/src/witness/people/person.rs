@@ -7,11 +7,13 @@ use highwater_core::frame::CgroupVersion;
 use highwater_core::id::{CgroupPath, Comm, Pid, StartTicks};
 use highwater_core::owner::{Owner, container_id_of_path};
 use highwater_core::testimony::Party;
-use highwater_core::text::escape;
+use highwater_core::text::{discreet, escape};
 use highwater_core::time::BootTime;
 
+use super::heads::Place;
 use super::reading::Reading;
 use crate::parse::membership::memory_path;
+use crate::parse::text::lines;
 use crate::witness::Rlimits;
 
 /// The kernel's clock ticks for people (`USER_HZ`): a hundred a second on every machine that Rust
@@ -26,7 +28,7 @@ pub(super) struct Person {
     began: Option<BootTime>,
     pub(super) ended: Option<BootTime>,
     pub(super) comm: Option<Comm>,
-    /// Its words with spaces between them.
+    /// Its words with spaces between them, without what they say in confidence.
     pub(super) command: Option<Arc<[u8]>>,
     membership: Option<Arc<Membership>>,
     uid: Option<u32>,
@@ -44,6 +46,8 @@ struct Membership {
     text: Box<[u8]>,
     /// Its memory cgroup, or the unified one where memory has none.
     memory: Option<CgroupPath>,
+    /// See [`Person::place`].
+    place: Option<Place>,
 }
 
 impl Person {
@@ -75,11 +79,17 @@ impl Person {
         self.comm.get_or_insert_with(|| Comm::new(comm));
     }
 
-    /// Takes over what was read. What a process that has ended no longer says stays as it was: the
-    /// kernel then shows no command line, and for cgroup v1 the top of the hierarchy.
+    /// Whether another process was read, one that has the number of this one by now.
+    pub(super) fn is_not(&self, read: &Reading) -> bool {
+        let read = read.stat.map(|stat| stat.start);
+        self.start.zip(read).is_some_and(|(known, read)| known != read)
+    }
+
+    /// Takes over what was read. What a process that ends no longer says stays as it was: the kernel
+    /// then shows no command line, and for cgroup v1 the top of the hierarchy.
     pub(super) fn take(&mut self, read: &Reading) {
         let Some(stat) = read.stat else { return };
-        if self.start.is_some_and(|start| start != stat.start) {
+        if self.is_not(read) {
             *self = Self::default();
         }
         self.start = Some(stat.start);
@@ -89,7 +99,10 @@ impl Person {
         self.parent.get_or_insert(stat.parent);
         self.comm = Some(stat.comm);
         self.uid = read.uid.or(self.uid);
-        if matches!(stat.state, b'Z' | b'X') {
+        if read.is_ending() {
+            if self.membership.is_none() {
+                self.take_cgroup(&but_the_top(&read.cgroup));
+            }
             return;
         }
         self.login_uid = read.login_uid;
@@ -103,6 +116,7 @@ impl Person {
 
     /// The same text again is not copied again.
     fn take_command(&mut self, command: &[u8]) {
+        let command = discreet(command);
         let words = command.split(|byte| *byte == 0).filter(|word| !word.is_empty());
         let line = words.collect::<Vec<_>>().join(&b' ');
         let line = line.get(..Party::COMMAND_CHARS).unwrap_or(&line);
@@ -118,12 +132,29 @@ impl Person {
         }
         let memory = memory_path(text, CgroupVersion::V1);
         let memory = memory.or_else(|| memory_path(text, CgroupVersion::V2)).map(CgroupPath::new);
-        self.membership = Some(Arc::new(Membership { text: text.into(), memory }));
+        let place = place(text);
+        self.membership = Some(Arc::new(Membership { text: text.into(), memory, place }));
     }
 
     /// Its memory cgroup, or the unified one where memory has none.
     pub(super) fn cgroup(&self) -> Option<&CgroupPath> {
         self.membership.as_ref()?.memory.as_ref()
+    }
+
+    /// Where it is in memory's hierarchy and in that of units: where memory is v1's, all units of a
+    /// user are one memory cgroup. `None` at the top of both, which is nobody's.
+    pub(super) fn place(&self) -> Option<&Place> {
+        self.membership.as_ref()?.place.as_ref()
+    }
+
+    /// When it was made.
+    pub(super) fn began(&self) -> Option<BootTime> {
+        self.began
+    }
+
+    /// Nothing was heard or read of it since it was forked.
+    pub(super) fn is_copy(&self) -> bool {
+        self.is_copy
     }
 
     /// Its limits of its own.
@@ -167,6 +198,25 @@ impl Person {
             cgroup,
         }
     }
+}
+
+fn place(membership: &[u8]) -> Option<Place> {
+    let unified = memory_path(membership, CgroupVersion::V2);
+    let memory = memory_path(membership, CgroupVersion::V1).or(unified);
+    let named = lines(membership).find_map(|line| {
+        let line = line.get(line.iter().position(|byte| *byte == b':')?..)?;
+        line.strip_prefix(b":name=systemd:")
+    });
+    let paths = [memory, named, unified];
+    let is_somewhere = paths.iter().flatten().any(|path| *path != b"/");
+    is_somewhere.then(|| paths.map(Option::unwrap_or_default).join(&0).into())
+}
+
+/// The lines of a process that ends in which it is not said to be at the top, as v1 says of all
+/// such.
+fn but_the_top(membership: &[u8]) -> Vec<u8> {
+    let lines = lines(membership).filter(|line| !line.ends_with(b":/"));
+    lines.collect::<Vec<_>>().join(&b'\n')
 }
 
 /// The tick in which it began: right but for the few microseconds between that and the word of it.

@@ -30,6 +30,9 @@ pub(super) struct Reading {
 /// How much of a command line is read: what is kept, and a little so that a cut shows.
 const COMMAND_BYTES: usize = 512;
 
+/// `PF_EXITING` of `include/linux/sched.h`.
+const EXITING: u32 = 0x4;
+
 /// Who it is when no user has logged in.
 const NOBODY_LOGGED_IN: u32 = u32::MAX;
 
@@ -54,7 +57,6 @@ impl Reading {
         // The directory belongs to the effective user, also of a process that keeps the rest of
         // its files for root.
         self.uid = rustix::fs::fstat(&dir).ok().map(|stat| stat.st_uid);
-        self.stat = fill(&dir, "stat", &mut self.buffer).and_then(stat::parse);
         self.read_command(&dir);
         if fill(&dir, "cgroup", &mut self.cgroup).is_none() {
             self.cgroup.clear();
@@ -63,7 +65,16 @@ impl Reading {
         self.login_uid = login.filter(|uid| *uid != NOBODY_LOGGED_IN);
         self.limits =
             fill(&dir, "limits", &mut self.buffer).map(Rlimits::parse).unwrap_or_default();
+        // Last: if it is not ending here, it was not when the others were read.
+        self.stat = fill(&dir, "stat", &mut self.buffer).and_then(stat::parse);
         self.stat.is_some()
+    }
+
+    /// It ends, or has: from the first step of that on v1 shows it at the top of each hierarchy
+    /// (`proc_cgroup_show` in `kernel/cgroup/cgroup.c`), though it is no zombie before it has given
+    /// back its memory.
+    pub(super) fn is_ending(&self) -> bool {
+        self.stat.is_some_and(|stat| matches!(stat.state, b'Z' | b'X') || stat.flags & EXITING != 0)
     }
 
     /// The command line stands in the process's own memory and may be megabytes long: only its

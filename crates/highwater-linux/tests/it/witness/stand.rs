@@ -202,7 +202,7 @@ impl Notes {
                 _ => {}
             }
         };
-        tracing.read(hear).unwrap();
+        tracing.read(hear);
         for (pid, status) in ended {
             exits.push((people.party(pid), people.exit(pid, status)));
         }

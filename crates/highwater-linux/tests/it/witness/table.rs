@@ -206,17 +206,132 @@ fn whose_end_was_missed_is_buried() {
     assert!(people.party(pid(1)).comm.is_some());
 }
 
+const DOCKER: &str = "0::/docker/x\n";
+
+/// Starts a program as runc and systemd do: forked by `parent`, moved, become another.
+fn start(people: &mut People, dir: &tempfile::TempDir, parent: u32, number: u32, cgroup: &str) {
+    people.learn(&fork(u64::from(number), parent, number));
+    put(dir.path(), number, parent, "app", "app\0", cgroup);
+    people.learn(&exec(u64::from(number), number));
+}
+
 #[test]
-fn the_first_of_a_cgroup_may_have_been_made_by_one_that_has_ended() {
+fn the_head_of_a_cgroup_is_who_comes_in_while_there_is_none() {
     let dir = machine();
     let mut people = people(&dir);
-    put(dir.path(), 200, 100, "runc", "runc\0init\0", "0::/docker/x\n");
-    people.learn(&fork(100, 100, 200));
-    people.learn(&exec(100, 200));
-    people.learn(&fork(100, 200, 201));
-    assert_eq!(people.is_first(pid(201)), Some(false));
-    people.learn(&exit(101, 200));
-    assert_eq!(people.is_first(pid(201)), Some(true));
+    start(&mut people, &dir, 100, 200, DOCKER);
+    assert_eq!(people.is_first(pid(200)), Some(true));
+    people.learn(&fork(201, 200, 201));
+    assert_eq!(people.is_first(pid(201)), Some(false), "a worker");
+    start(&mut people, &dir, 100, 202, DOCKER);
+    assert_eq!(people.is_first(pid(202)), Some(false), "docker exec, or a health check");
+    people.learn(&exit(203, 202));
+    assert_eq!(people.exit(pid(202), Status::Code(0)).is_first, Some(false));
+    start(&mut people, &dir, 1, 204, UNIT);
+    assert_eq!(people.is_first(pid(204)), Some(false), "a control process of a unit seen at start");
+    let killed = Status::Signal { signal: Signal::KILL, core: false };
+    people.learn(&ProcEvent::Exit { at: at(205), pid: pid(200), status: killed });
+    assert_eq!(people.exit(pid(200), killed).is_first, Some(true));
+    assert_eq!(people.is_first(pid(201)), None, "it outlives the head, and inherits nothing");
+    start(&mut people, &dir, 100, 206, DOCKER);
+    assert_eq!(people.is_first(pid(206)), Some(true), "the next life");
+}
+
+#[test]
+fn the_head_of_those_that_are_there_is_the_oldest() {
+    let dir = machine();
+    put(dir.path(), 300, 1, "app", "app\0", DOCKER);
+    put(dir.path(), 250, 300, "app", "app\0", DOCKER);
+    let stat = "250 (app) S 300 1 1 0 -1 4194560 1 0 12 0 15 10 7 8 20 0 1 0 90000 738 18 1 1 0\n";
+    std::fs::write(dir.path().join("proc/250/stat"), stat).unwrap();
+    let people = people(&dir);
+    assert_eq!((people.is_first(pid(300)), people.is_first(pid(250))), (Some(true), Some(false)));
+}
+
+#[test]
+fn one_that_only_starts_another_hands_on() {
+    let dir = machine();
+    let mut people = people(&dir);
+    start(&mut people, &dir, 100, 200, DOCKER);
+    people.learn(&fork(200, 200, 201));
+    people.learn(&fork(200, 201, 202));
+    people.learn(&fork(201, 202, 203));
+    people.learn(&exit(202, 201));
+    assert_eq!(people.is_first(pid(202)), Some(false));
+    people.learn(&exit(203, 200));
+    assert_eq!(people.is_first(pid(202)), Some(true), "the daemon, forked twice");
+    assert_eq!(people.exit(pid(200), Status::Code(0)).is_first, Some(false));
+    people.learn(&exit(400, 202));
+    assert_eq!(people.is_first(pid(202)), Some(true), "it lived: its end is the end");
+}
+
+#[test]
+fn a_shell_that_moves_itself_is_before_what_it_starts() {
+    let dir = machine();
+    let mut people = people(&dir);
+    people.learn(&fork(200, 1, 200));
+    put(dir.path(), 200, 1, "sh", "sh\0", DOCKER);
+    start(&mut people, &dir, 200, 201, DOCKER);
+    assert_eq!((people.is_first(pid(200)), people.is_first(pid(201))), (Some(true), Some(false)));
+}
+
+#[test]
+fn at_the_top_nobody_is_first() {
+    let dir = machine();
+    let mut people = people(&dir);
+    start(&mut people, &dir, 1, 200, "4:memory:/\n1:name=systemd:/\n0::/\n");
+    assert_eq!(people.is_first(pid(200)), None);
+}
+
+#[test]
+fn units_of_a_user_are_apart_though_memory_does_not_know_them() {
+    let dir = machine();
+    let mut people = people(&dir);
+    for (number, unit) in [(200, "a"), (201, "b")] {
+        let memory = "4:memory:/user.slice/user@7.service";
+        let cgroup = format!("{memory}\n1:name=systemd:/user.slice/user@7.service/{unit}\n");
+        start(&mut people, &dir, 1, number, &cgroup);
+        assert_eq!(people.is_first(pid(number)), Some(true));
+    }
+}
+
+/// The kernel shows whoever ends at the top of each v1 hierarchy.
+#[test]
+fn who_ends_stays_where_it_was() {
+    let dir = machine();
+    put(dir.path(), 300, 1, "app", "app\0", "4:memory:/docker/x\n0::/\n");
+    let mut people = people(&dir);
+    let stat = "300 (app) R 1 1 1 0 -1 4194564 1 0 12 0 15 10 7 8 20 0 1 0 30000 738 18 1 1 0\n";
+    std::fs::write(dir.path().join("proc/300/stat"), stat).unwrap();
+    std::fs::write(dir.path().join("proc/300/cgroup"), "4:memory:/\n0::/\n").unwrap();
+    let (about, _) = people.sent(&signal(100, Some(b"sh"), 300));
+    assert_eq!(about.cgroup.unwrap().as_str(), "/docker/x");
+    put(dir.path(), 301, 1, "app", "", "4:memory:/\n0::/\n");
+    std::fs::write(dir.path().join("proc/301/stat"), stat.replace("300 (", "301 (")).unwrap();
+    assert_eq!(people.party(pid(301)).cgroup, None, "it was never seen alive");
+    assert_eq!(people.is_first(pid(301)), None);
+}
+
+#[test]
+fn when_words_were_lost_a_number_may_be_somebody_else_s() {
+    let dir = machine();
+    let mut people = people(&dir);
+    start(&mut people, &dir, 100, 200, DOCKER);
+    people.learn(&exit(201, 200));
+    put(dir.path(), 200, 1, "other", "other\0", UNIT);
+    assert_eq!(people.party(pid(200)).comm.as_deref(), Some("app"), "the dead one");
+    people.learn(&ProcEvent::Lost);
+    assert_eq!(people.party(pid(200)).comm.as_deref(), Some("other"));
+    assert_eq!(people.is_first(pid(200)), Some(false));
+}
+
+#[test]
+fn what_a_command_line_says_in_confidence_is_not_kept() {
+    let dir = machine();
+    put(dir.path(), 300, 1, "mysql", "mysql\0-uroot\0-psecret\0--password\0a b\0db\0", UNIT);
+    let mut people = people(&dir);
+    let command = people.party(pid(300)).command;
+    assert_eq!(command.as_deref(), Some("mysql -uroot -p*** --password *** db"));
 }
 
 #[test]

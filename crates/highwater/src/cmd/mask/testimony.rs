@@ -12,6 +12,26 @@ use highwater_diagnose::inquest::{Heard, OomKill};
 
 use super::{Kind, Masks, lines, places};
 
+/// Programs that end others at somebody's command: by their names a sender is judged, and nobody
+/// chose those.
+const TOOLS: [&str; 10] = [
+    "kill",
+    "systemctl",
+    "docker",
+    "dockerd",
+    "containerd",
+    "containerd-shim",
+    "runc",
+    "podman",
+    "kubelet",
+    "nohang",
+];
+
+/// A process's name.
+fn process(masks: &mut Masks, comm: &str) -> String {
+    if TOOLS.contains(&comm) { comm.to_owned() } else { masks.process(comm) }
+}
+
 /// The same, said of nobody.
 pub(super) fn heard(masks: &mut Masks, heard: &Heard) -> Heard {
     let Testimony { witness, about, fact, evidence } = &heard.testimony;
@@ -27,7 +47,7 @@ pub(super) fn heard(masks: &mut Masks, heard: &Heard) -> Heard {
 /// The kill of a report, of nobody.
 pub(super) fn kill(masks: &mut Masks, kill: &OomKill) -> OomKill {
     OomKill {
-        comm: kill.comm.as_ref().map(|comm| masks.process(comm)),
+        comm: kill.comm.as_ref().map(|comm| process(masks, comm)),
         cgroup: kill.cgroup.as_ref().map(|path| cgroup(masks, path)),
         limited_by: kill.limited_by.as_ref().map(|path| cgroup(masks, path)),
         evidence: quoted(masks, &kill.evidence),
@@ -65,10 +85,10 @@ fn source(masks: &mut Masks, name: &str) -> String {
 fn party(masks: &mut Masks, party: &Party) -> Party {
     let mut parents = party.parents.clone();
     for parent in &mut parents {
-        parent.comm = masks.process(&parent.comm);
+        parent.comm = process(masks, &parent.comm);
     }
     Party {
-        comm: party.comm.as_ref().map(|comm| masks.process(comm)),
+        comm: party.comm.as_ref().map(|comm| process(masks, comm)),
         // A command line is masked as one name: any of its words may be known.
         command: party.command.as_ref().map(|command| masks.of(Kind::Process, command)),
         parents,
@@ -125,7 +145,7 @@ fn word(masks: &mut Masks, fact: &Fact) -> Fact {
 fn unit_word(masks: &mut Masks, said: &mut UnitWord) {
     match said {
         UnitWord::Started { limits: held, .. } => limits(masks, held),
-        UnitWord::Kills { comm, .. } => *comm = comm.as_ref().map(|comm| masks.process(comm)),
+        UnitWord::Kills { comm, .. } => *comm = comm.as_ref().map(|comm| process(masks, comm)),
         _ => {}
     }
 }

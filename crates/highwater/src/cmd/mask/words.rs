@@ -124,6 +124,12 @@ const WORDS: &str = "
     ppc64le ppc64 s390x riscv64 mips loongarch64 debian ubuntu el centos fc fedora arch archlinux gentoo rhel rc rt lts
     default standard microsoft wsl azure aws gcp cloud pve raspi rpi rpt android deb bpo bpf uek amzn cos fips kdump loaded
     linux qemu standard_pc wed thu fri sat sun mon tue jan feb mar apr may jun jul aug sep oct nov dec utc
+    # What systemd, Docker and the kernel say of ends.
+    main exit code exited dumped result failed success watchdog timeout timed stop start final sigabrt abort core trap segfault
+    scheduled restart job counter repeated too quickly stopped stopping of restarting invocation deactivated succeeded
+    die died oom destroy health container event events action attributes status_code exitcode signal_generate errno grp
+    res comm_exit sender target general protection ip sp error likely cpu socket traps divide invalid opcode
+    counters rose kills group_kills limit_bytes mark_victim tracefs proc connector dbus bus journal log
     # The programs that kill for memory.
     earlyoom nohang oomd lmkd lowmemorykiller systemd service unit scope slice sigterm sigkill signal sending sent vmrss
     cmdline running time exited after seconds mib kib gib avail availability percent below at or both swap_free mem_avail

@@ -141,12 +141,7 @@ fn damage(reader: &Reader, bar: &mut Bar, dir: &Path) -> Option<String> {
 
 fn plain(reader: &Reader, args: &ExportArgs) -> anyhow::Result<Exported> {
     let now = clock::now().wall;
-    let moment = |typed: Option<Since>| {
-        typed.map(|typed| match typed {
-            Since::Ago(span) => now.before(span),
-            Since::At(moment) => WallTime::from(moment),
-        })
-    };
+    let moment = |typed: Option<Since>| typed.map(|typed| typed.moment(now));
     // Moments of a clock that was set back are shown earlier than they were recorded, so the range
     // of all there is has no ends.
     let from = moment(args.since).unwrap_or(WallTime::from_millis(i64::MIN));

@@ -9,18 +9,18 @@ use highwater_diagnose::death::{
     Diagnosis, Growth, NoHistory, Recorded, Window, memory_before, repeats,
 };
 use highwater_diagnose::document::{
-    DeathDocument, EpisodeDocument, StuckDocument, TestifiedDocument, WhyDocument,
+    DeathDocument, EpisodeDocument, StuckDocument, TestifiedDocument, WhyDocument, opening,
 };
-use highwater_diagnose::inquest::{Inquest, OomKill, Verdict, restarts};
+use highwater_diagnose::inquest::{Inquest, OomKill, Stuck, Verdict, restarts};
 use highwater_oom::facts::Turn;
 use serde::{Serialize, Serializer};
 
 use super::episode::{Episode, Found, Rankings, Subject, named, outlines};
-use super::judged::{self, Death, Judged};
+use super::judged::{self, Death};
 use super::split;
 use super::testified::Testified;
 use crate::args::{Since, WhyArgs};
-use crate::cmd::{mask, out, target};
+use crate::cmd::{mask, out};
 use crate::view::verdict::Beside;
 use crate::view::why::Row;
 use crate::view::{self, Page};
@@ -31,6 +31,8 @@ pub(crate) struct Answer<'a> {
     pub(crate) deaths: Vec<Death<'a>>,
     /// Their verdicts.
     pub(crate) inquest: Inquest,
+    /// Which of those that hang are to be told of.
+    pub(crate) hangs: Vec<usize>,
     /// From which those were made.
     pub(crate) kills: Vec<OomKill>,
     /// And from what witnesses said.
@@ -54,6 +56,7 @@ impl Default for Answer<'_> {
         Self {
             deaths: Vec::new(),
             inquest: Inquest::default(),
+            hangs: Vec::new(),
             kills: Vec::new(),
             testified: None,
             history: &NoHistory,
@@ -83,12 +86,14 @@ impl<'a> Answer<'a> {
         };
         // The same words under other names come to the same verdicts; if they should not, those
         // are left out.
-        let is_same = inquest.deaths.len() == self.inquest.deaths.len();
+        let is_same = inquest.deaths.len() == self.inquest.deaths.len()
+            && inquest.stuck.len() == self.inquest.stuck.len();
         let deaths = deaths
             .into_iter()
             .filter(|death| is_same || death.subject.is_some())
             .map(|death| Death { verdict: death.verdict.filter(|_| is_same), ..death });
-        Answer { deaths: deaths.collect(), inquest, ..self }.shown(args)
+        let hangs = self.hangs.iter().filter(|_| is_same).copied().collect();
+        Answer { deaths: deaths.collect(), inquest, hangs, ..self }.shown(args)
     }
 
     fn subjects(&self) -> impl Iterator<Item = Subject<'a>> {
@@ -123,9 +128,8 @@ impl<'a> Answer<'a> {
         let rankings = Rankings::default();
         let full = |death: &Death<'a>| self.page(page, death, &rankings);
         let repeats = view::why::repeats(page, &self.repeats());
-        let stuck = view::verdict::stuck(page, &self.inquest.stuck);
+        let stuck = view::verdict::stuck(page, &self.stuck());
         let deaths = match self.deaths.as_slice() {
-            [] if !stuck.is_empty() => String::new(),
             [] => self.empty_page.clone().unwrap_or(view::why::statement(page, &self.absent)),
             few if few.len() <= self.in_full => {
                 repeats + &few.iter().map(full).collect::<Vec<_>>().join(&page.rule())
@@ -135,13 +139,23 @@ impl<'a> Answer<'a> {
         stuck + &deaths
     }
 
+    /// Who hangs, or did.
+    fn stuck(&self) -> Vec<&Stuck> {
+        self.hangs.iter().filter_map(|at| self.inquest.stuck.get(*at)).collect()
+    }
+
     /// One death in full.
     fn page(&self, page: Page, death: &Death<'a>, rankings: &Rankings<'a>) -> String {
         let told = death.told(&self.inquest);
         let story = told.map(|verdict| self.story(verdict)).unwrap_or_default();
         if let Some(subject) = &death.subject {
-            let diagnosis = subject.explain(self.history, Window::Week, rankings);
-            let additions = told.map(|told| view::verdict::additions(page, told, &story));
+            let mut diagnosis = subject.explain(self.history, Window::Week, rankings);
+            if let Some(told) = told {
+                diagnosis.summary = opening(&diagnosis.summary, told);
+            }
+            let is_known = |claim: &Claim| subject.episode.holds(claim);
+            let additions =
+                told.map(|told| view::verdict::additions(page, told, &story, &is_known));
             return view::death::page(page, &diagnosis, &additions.unwrap_or_default());
         }
         let Some(verdict) = told else { return String::new() };
@@ -198,7 +212,7 @@ impl<'a> Answer<'a> {
         notes.extend(repeats);
         notes.extend(rest.iter().cloned().map(bare));
         let mut document = WhyDocument::with(Deaths(&self), Episodes(&self), notes);
-        document.stuck = Some(self.inquest.stuck.iter().map(StuckDocument::new).collect());
+        document.stuck = Some(self.stuck().into_iter().map(StuckDocument::new).collect());
         out::writing(|out| {
             serde_json::to_writer_pretty(&mut *out, &Whole { document, written })?;
             out.write_all(b"\n")
@@ -274,68 +288,9 @@ struct Whole<D: Serialize, E: Serialize> {
 /// A death in one line.
 fn row(death: &Death<'_>, inquest: &Inquest) -> Row {
     match (&death.subject, death.told(inquest)) {
-        (Some(subject), _) => Row::of_outline(&subject.outline()),
+        (Some(subject), told) => Row::of_outline(&subject.outline(), told),
         (None, Some(verdict)) => Row::of_verdict(verdict),
         (None, None) => Row::default(),
-    }
-}
-
-/// The deaths that are wanted.
-pub(crate) struct Choice<'a> {
-    pub(crate) deaths: Vec<Death<'a>>,
-    /// Names that are like the one that was asked for.
-    others: Vec<String>,
-}
-
-impl Choice<'_> {
-    /// `also like it: python3.11 (2)`. Names are not told where they are to be masked.
-    pub(crate) fn also(&self, args: &WhyArgs) -> Option<String> {
-        let others = self.others.iter().map(String::as_str);
-        target::also_like(others).filter(|_| !args.anonymize)
-    }
-}
-
-/// The deaths that are wanted. A name that is wholly somebody's means only those; without a name
-/// they are those that nobody wanted, unless all are asked for.
-pub(crate) fn chosen<'a>(all: &Judged<'a>, args: &WhyArgs, name: Option<&str>) -> Choice<'a> {
-    let now = highwater_agent::clock::now();
-    let since = args.since.map(|since| moment(since, now.wall));
-    let inquest = &all.inquest;
-    let mut deaths = all.deaths.clone();
-    if let Some(since) = since {
-        // A death without a time of day may be any.
-        deaths.retain(|death| death.wall(inquest).is_none_or(|time| time >= since));
-    }
-    let Some(name) = name else {
-        deaths.retain(|death| args.all || death.is_of_note(inquest));
-        return Choice { deaths, others: Vec::new() };
-    };
-    let id = target::container_called(name).or_else(|| target::cgroup_at(name));
-    let answers = |death: &Death<'_>| {
-        let outline = death.subject.map(|subject| subject.outline());
-        let report = outline.and_then(|outline| {
-            let of_id = id.as_ref().and_then(|id| target::matches(id, &outline));
-            of_id.or_else(|| target::matches(name, &outline))
-        });
-        let told = death.told(inquest).and_then(|verdict| {
-            let of_id = id.as_ref().and_then(|id| target::names(id, &verdict.who));
-            of_id.or_else(|| target::names(name, &verdict.who))
-        });
-        report.max(told)
-    };
-    let scored: Vec<_> =
-        deaths.into_iter().filter_map(|death| Some((answers(&death)?, death))).collect();
-    let best = scored.iter().map(|(how, _)| *how).max();
-    let (wanted, others): (Vec<_>, Vec<_>) =
-        scored.into_iter().partition(|(how, _)| Some(*how) == best);
-    let others = others.into_iter().filter_map(|(_, death)| comm(&death, inquest)).collect();
-    Choice { deaths: wanted.into_iter().map(|(_, death)| death).collect(), others }
-}
-
-fn comm(death: &Death<'_>, inquest: &Inquest) -> Option<String> {
-    match &death.subject {
-        Some(subject) => subject.outline().victim?.comm.clone(),
-        None => death.told(inquest)?.who.comm.clone(),
     }
 }
 
@@ -348,8 +303,5 @@ pub(crate) fn newest_before(found: &Found, args: &WhyArgs) -> Option<(WallTime, 
 }
 
 pub(crate) fn moment(since: Since, now: WallTime) -> WallTime {
-    match since {
-        Since::Ago(length) => now.before(length),
-        Since::At(moment) => WallTime::from(moment),
-    }
+    since.moment(now)
 }

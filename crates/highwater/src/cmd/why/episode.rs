@@ -194,6 +194,15 @@ impl Episode {
         }
     }
 
+    /// Whether a claim stands on lines of the report alone.
+    pub(crate) fn holds(&self, claim: &Claim) -> bool {
+        let lines = &self.report.lines;
+        claim.evidence.iter().all(|told| {
+            let is_line = |line: &ReportLine| Some(line.number) == told.line;
+            told.source == self.source && lines.iter().any(is_line)
+        })
+    }
+
     /// When it began, as far as its lines say.
     pub(crate) fn wall(&self) -> Option<WallTime> {
         let told = self.report.kills.iter().find_map(|kill| kill.wall);

@@ -12,10 +12,10 @@
 use std::borrow::Cow;
 
 use highwater_core::event::Sight;
-use highwater_core::owner::Owner;
 use highwater_core::time::{BootTime, WallTime};
+use highwater_diagnose::counsel;
 use highwater_diagnose::death::Window;
-use highwater_diagnose::inquest::{Cause, Heard, Hearing, Inquest, OomKill, Verdict, inquire};
+use highwater_diagnose::inquest::{Heard, Hearing, Inquest, OomKill, Verdict, inquire};
 
 use super::episode::{Episode, Found, Subject};
 
@@ -132,31 +132,9 @@ impl<'a> Death<'a> {
         self.subject.is_none() || self.killed().is_some()
     }
 
-    /// Whether somebody who asks for nobody by name should be told: not what was wanted, and not
-    /// every command that fails in a script.
+    /// Whether somebody who asks for nobody by name should be told.
     pub(crate) fn is_of_note(&self, inquest: &Inquest) -> bool {
-        self.subject.is_some() || self.told(inquest).is_some_and(is_of_note)
-    }
-}
-
-/// See [`Death::is_of_note`].
-pub(crate) fn is_of_note(verdict: &Verdict) -> bool {
-    if verdict.cause.is_wanted() {
-        return false;
-    }
-    let has_lives = verdict.who.owner.as_ref().is_some_and(|owner| {
-        !matches!(owner, Owner::Machine | Owner::Session(_) | Owner::Cgroup(_))
-    });
-    match verdict.cause {
-        // A child that fails, and a person at a shell who ends his own command, are everyday.
-        Cause::ExitCode => verdict.is_first == Some(true),
-        Cause::Signal if verdict.is_first != Some(true) && !has_lives => {
-            verdict.signal.is_none_or(|signal| {
-                use highwater_core::testimony::Signal;
-                !matches!(signal, Signal::INT | Signal::TERM | Signal::HUP | Signal::QUIT)
-            })
-        }
-        _ => true,
+        self.subject.is_some() || self.told(inquest).is_some_and(counsel::is_of_note)
     }
 }
 

@@ -11,7 +11,8 @@ use highwater_core::time::WallTime;
 use highwater_diagnose::inquest::Heard;
 use highwater_oom::OomReport;
 
-use super::answer::{Answer, chosen, newest_before};
+use super::answer::{Answer, newest_before};
+use super::choice::{Everyday, chosen};
 use super::episode::Found;
 use super::judged::judged;
 use super::merge::{Told, merged};
@@ -48,6 +49,9 @@ pub(crate) fn explained(
     name: Option<&str>,
 ) -> anyhow::Result<ExitCode> {
     let Read { mut logs, mut faults, mut remarks } = read(paths)?;
+    if let Some(told) = meant(args, &logs, name)? {
+        return Ok(told);
+    }
     let is_whole = faults.is_empty();
     let about = About::of(&logs, args.anonymize);
     let mut notes: Vec<Claim> = Vec::new();
@@ -62,7 +66,9 @@ pub(crate) fn explained(
     let found = Found { episodes: merged(told.collect()), testified, ..Found::default() };
     let mut all = judged(&found);
     let mut choice = chosen(&all, args, name);
-    let also = choice.also(args);
+    let also = choice.remark.take();
+    let everyday = choice.everyday;
+    let hangs = std::mem::take(&mut choice.hangs);
     let deaths = std::mem::take(&mut choice.deaths);
     drop(choice);
     let is_empty = found.episodes.is_empty() && deaths.is_empty();
@@ -70,9 +76,13 @@ pub(crate) fn explained(
         Some(_) if found.episodes.is_empty() && !all.deaths.is_empty() => {
             unnamed(&about, args, name)
         }
+        None if found.episodes.is_empty() && everyday != Everyday::default() => {
+            about.everyday(everyday)
+        }
         _ => absent(&found, &about, args, name),
     };
-    let empty_page = (is_empty && (name.is_none() || all.deaths.is_empty()))
+    let is_bare = is_empty && everyday == Everyday::default() && about.looks != Looks::Entries;
+    let empty_page = (is_bare && (name.is_none() || all.deaths.is_empty()))
         .then(|| view::why::nothing_in_log(Page::of_terminal(), &absent, &notes));
     if !deaths.is_empty() && found.episodes.is_empty() {
         // What the hints guess at, the witnesses know.
@@ -86,12 +96,25 @@ pub(crate) fn explained(
         empty_page,
         deaths,
         inquest: std::mem::take(&mut all.inquest),
+        hangs,
         kills: std::mem::take(&mut all.kills),
         testified: Some(&found.testified),
         ..Answer::default()
     };
     answer.give(args)?;
     Ok(if is_whole { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// A program's file is called as its process was: where the one log that was named is no log, and
+/// somebody of that name died, that death was meant.
+fn meant(args: &WhyArgs, logs: &[Log], name: Option<&str>) -> anyhow::Result<Option<ExitCode>> {
+    let ([typed], [log], None) = (args.target.as_slice(), logs, name) else { return Ok(None) };
+    let is_log = log.looks != Looks::Binary || !log.reports.is_empty() || !log.heard.is_empty();
+    if is_log || typed == "-" || typed.contains('/') {
+        return Ok(None);
+    }
+    let file = format!("there is a file {} here, too: it is no log", log.source);
+    super::record::beside(args, typed, file)
 }
 
 /// What the logs tell of ends and starts, oldest first where all have a date.
@@ -173,7 +196,7 @@ fn total(paths: &[PathBuf]) -> Option<u64> {
 
 impl Read {
     fn take(&mut self, mut log: Log) {
-        if log.looks != Looks::Text {
+        if matches!(log.looks, Looks::Binary | Looks::Journal) {
             log.reports.retain(is_report);
         }
         if let Some(fault) = &log.fault {
@@ -237,6 +260,22 @@ impl About {
         format!("{} {}", self.names, if self.count == 1 { "tells" } else { "tell" })
     }
 
+    /// There are ends, and none that somebody should be told of unasked.
+    fn everyday(&self, Everyday { wanted, others }: Everyday) -> String {
+        let wanted = match wanted {
+            0 => None,
+            1 => Some("1 that was wanted".to_owned()),
+            _ => Some(format!("{wanted} that were wanted")),
+        };
+        let others = match others {
+            0 => None,
+            1 => Some("1 command that failed".to_owned()),
+            _ => Some(format!("{others} commands that failed")),
+        };
+        let ends: Vec<String> = wanted.into_iter().chain(others).collect();
+        format!("No unwanted death in {}; {}: --all", self.names, ends.join(", "))
+    }
+
     /// There is no report.
     fn nothing(&self) -> String {
         if self.looks == Looks::Journal {
@@ -244,6 +283,9 @@ impl About {
             return format!(
                 "{file} is a file of systemd's journal, which journalctl reads: journalctl --file {file} -k -o short-iso-precise | highwater why -"
             );
+        }
+        if self.looks == Looks::Entries {
+            return format!("No death in {} ({} lines read).", self.names, self.lines);
         }
         let lines = usize::try_from(self.lines).unwrap_or(usize::MAX);
         view::why::empty_log(&self.names, lines, self.looks == Looks::Binary)

@@ -13,13 +13,15 @@ use highwater_oom::report::Kill;
 use highwater_store::{EventFilter, Reader, StoredEvent};
 
 use super::absence;
-use super::answer::{Answer, chosen, moment, newest_before};
+use super::answer::{Answer, moment, newest_before};
+use super::choice::chosen;
 use super::episode::{Episode, Found, Recorded, named, outlines, tell_dying};
 use super::judged::judged;
 use super::testified;
 use crate::args::WhyArgs;
 use crate::cmd::history::{self, left_out};
-use crate::cmd::{kernel, refusal, target};
+use crate::cmd::target::{self, Match};
+use crate::cmd::{kernel, refusal};
 use crate::view;
 
 /// So many deaths of a recording are looked at, the newest: an answer for a person. Each carries
@@ -29,19 +31,46 @@ const LOOKED_AT: usize = 1000;
 /// So many testimonies are looked at, the newest: some weeks of a calm machine, half a kilobyte each.
 const HEARD: usize = 20_000;
 
+/// Explains the deaths on record, all or those of `name`.
 pub(crate) fn explained(args: &WhyArgs, name: Option<&str>) -> anyhow::Result<ExitCode> {
     let history = history::open(args.data_dir.as_deref())?;
+    let found = gather_all(history.reader.as_ref(), args, HEARD)?;
+    told(args, name, history, found)
+}
+
+/// The same of `name`, which is also that of a file, as `file` says; `None` if nobody of that name
+/// died.
+pub(super) fn beside(args: &WhyArgs, name: &str, file: String) -> anyhow::Result<Option<ExitCode>> {
+    let history = history::open(args.data_dir.as_deref())?;
     let mut found = gather_all(history.reader.as_ref(), args, HEARD)?;
+    if chosen(&judged(&found), args, Some(name)).best != Some(Match::Whole) {
+        return Ok(None);
+    }
+    found.remarks.push(file);
+    told(args, Some(name), history, found).map(Some)
+}
+
+fn told(
+    args: &WhyArgs,
+    name: Option<&str>,
+    history: history::History,
+    mut found: Found,
+) -> anyhow::Result<ExitCode> {
     found.sight.unreadable = history.reader.is_none() && !history.remarks.is_empty();
     let left_out = history.reader.iter().flat_map(|reader| left_out(reader, &history.remarks));
     let left_out: Vec<String> = left_out.collect();
     found.remarks.splice(0..0, history.remarks);
     let mut all = judged(&found);
     let mut choice = chosen(&all, args, name);
-    let also = choice.also(args);
+    let also = choice.remark.take();
     choice.deaths.retain(|death| death.is_death() || name.is_some());
     let deaths = std::mem::take(&mut choice.deaths);
-    let mut absent = if deaths.is_empty() { absent(&found, args, name)? } else { Vec::new() };
+    let mut absent = match choice.lives.take() {
+        Some(lives) => vec![lives],
+        None if deaths.is_empty() => absent(&found, args, name)?,
+        None => Vec::new(),
+    };
+    let hangs = std::mem::take(&mut choice.hangs);
     if !absent.is_empty() && !args.anonymize {
         absent.extend(history.reader.as_ref().and_then(unstored));
     }
@@ -57,7 +86,12 @@ pub(crate) fn explained(args: &WhyArgs, name: Option<&str>) -> anyhow::Result<Ex
         let only = |why: &String| format!("only deaths on record are shown: {why}");
         remarks.extend(found.sight.blind.as_ref().map(only));
     }
-    remarks.extend(also);
+    if choice.best == Some(Match::Part) {
+        // It comes first: the deaths are not of whom was asked for.
+        remarks.splice(0..0, also);
+    } else {
+        remarks.extend(also);
+    }
     let source: &dyn SeriesSource = match &history.reader {
         Some(_) if args.anonymize => {
             remarks.push(UNSHARED.to_owned());
@@ -70,6 +104,7 @@ pub(crate) fn explained(args: &WhyArgs, name: Option<&str>) -> anyhow::Result<Ex
     let answer = Answer {
         deaths,
         inquest: std::mem::take(&mut all.inquest),
+        hangs,
         kills: std::mem::take(&mut all.kills),
         testified: Some(&found.testified),
         remarks,

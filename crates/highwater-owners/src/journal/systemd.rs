@@ -34,6 +34,20 @@ const STOPPED: &str = "9d1aaa27d60140bd96365438aad20286";
 /// others, but for a time-out.
 const FAILED: &str = "be02cf6855d2428ba40df7e9d022f03d";
 
+/// All of them.
+pub(super) const IDS: [&str; 10] = [
+    PROCESS_EXIT,
+    FAILURE_RESULT,
+    SUCCESS,
+    OUT_OF_MEMORY,
+    OOMD_KILL,
+    RESTART_SCHEDULED,
+    STARTED,
+    STOPPING,
+    STOPPED,
+    FAILED,
+];
+
 /// What systemd says, and of whom; `user` is whose manager it is.
 pub(super) fn read(
     text: &str,
