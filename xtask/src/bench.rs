@@ -4,6 +4,7 @@ use clap::Subcommand;
 
 mod churn;
 mod crowd;
+mod detect;
 mod footprint;
 mod monitor;
 mod oom;
@@ -15,6 +16,8 @@ mod witnesses;
 pub(crate) enum Bench {
     /// Processor time and memory of the agent beside other monitors of the same machine.
     Footprint(footprint::Options),
+    /// Precision, recall and lead time of finding leaks in made courses, beside other rules.
+    Detect(detect::Options),
     /// Time and memory of finding OOM reports in a large log, beside grep and the decompressors.
     Oom(oom::Options),
     /// Work a little, now and then (the measured crowd of `footprint`).
@@ -38,6 +41,7 @@ impl Bench {
         match self {
             Self::Footprint(options) => footprint::run(options),
             Self::Busy(busy) => busy.run(),
+            Self::Detect(options) => detect::run(options),
             Self::Oom(options) => oom::run(options),
             Self::Store(store) => store.run(),
             Self::Witnesses(options) => witnesses::run(options),

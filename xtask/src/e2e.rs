@@ -6,7 +6,7 @@ use clap::Subcommand;
 pub(crate) mod agent;
 pub(crate) mod crash;
 mod deaths;
-mod dice;
+pub(crate) mod dice;
 pub(crate) mod group;
 mod oom;
 mod power;

@@ -12,10 +12,15 @@ const TABLE: &[(&str, &[&str])] = &[
     ("highwater-core", &[]),
     ("highwater-linux", &["highwater-core"]),
     ("highwater-log", &["highwater-core"]),
+    ("highwater-exchange", &["highwater-core"]),
+    ("highwater-detect", &["highwater-core"]),
     ("highwater-oom", &["highwater-core"]),
     ("highwater-owners", &["highwater-core"]),
     ("highwater-store", &["highwater-core"]),
-    ("highwater-diagnose", &["highwater-core", "highwater-log", "highwater-oom"]),
+    (
+        "highwater-diagnose",
+        &["highwater-core", "highwater-detect", "highwater-log", "highwater-oom"],
+    ),
     (
         "highwater-agent",
         &[
@@ -35,6 +40,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "highwater-agent",
             "highwater-core",
             "highwater-diagnose",
+            "highwater-exchange",
             "highwater-linux",
             "highwater-log",
             "highwater-oom",
@@ -48,6 +54,7 @@ const TABLE: &[(&str, &[&str])] = &[
         "xtask",
         &[
             "highwater-core",
+            "highwater-detect",
             "highwater-diagnose",
             "highwater-log",
             "highwater-oom",

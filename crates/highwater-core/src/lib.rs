@@ -6,11 +6,13 @@
 pub mod event;
 pub mod evidence;
 pub mod frame;
+pub mod growth;
 pub mod id;
 pub mod limit;
 pub mod line;
 pub mod metric;
 pub mod owner;
+pub mod print;
 pub mod series;
 pub mod sum;
 pub mod testimony;
