@@ -166,6 +166,16 @@ impl Batch {
         ids.into_iter().try_for_each(|id| Self::doom(db, id))
     }
 
+    /// Marks a batch that is whole as one that counts.
+    pub(crate) fn validate(db: &Connection, id: i64) -> rusqlite::Result<()> {
+        let sql = format!("SELECT {BATCH_COLUMNS} FROM batch WHERE id = ?1");
+        let row = db.prepare_cached(&sql)?.query_row([id], Self::of_row).optional()?;
+        match row.flatten() {
+            Some(batch) => Self { state: State::Valid, ..batch }.put(db),
+            None => Ok(()),
+        }
+    }
+
     /// Marks a batch as one to be deleted. One that is damaged is marked all the same.
     pub(crate) fn doom(db: &Connection, id: i64) -> rusqlite::Result<()> {
         let sql = format!("SELECT {BATCH_COLUMNS} FROM batch WHERE id = ?1");

@@ -362,7 +362,7 @@ fn load(db: &Connection, day: Day, scope: Scope) -> rusqlite::Result<Vec<Source>
 }
 
 /// The ids of the metrics that are counters, rising.
-fn counters(db: &Connection) -> rusqlite::Result<Vec<u32>> {
+pub(crate) fn counters(db: &Connection) -> rusqlite::Result<Vec<u32>> {
     let mut select =
         db.prepare_cached("SELECT id FROM metric WHERE kind = 'counter' ORDER BY id")?;
     select.query_map([], |row| row.get(0))?.collect()

@@ -77,7 +77,7 @@ fn metric_ids<T>(
 }
 
 /// A metric's row as this version has it; made or brought up to date where it is not so yet.
-fn metric_id(
+pub(crate) fn metric_id(
     db: &Connection,
     group: Group,
     name: &str,

@@ -195,9 +195,11 @@ impl Facts {
         for (name, value) in &self.labels {
             set(name, Some(value.clone()));
         }
-        let owner = self.id.as_ref().map(|path| Owner::of_path(path.as_str()));
-        set("unit", owner.as_ref().and_then(Owner::unit).map(ToOwned::to_owned));
-        set("container", owner.as_ref().and_then(Owner::container).map(ToOwned::to_owned));
+        if let Some(path) = &self.id {
+            let owner = Owner::of_path(path.as_str());
+            set("unit", owner.unit().map(ToOwned::to_owned));
+            set("container", owner.container().map(ToOwned::to_owned));
+        }
         labels
     }
 

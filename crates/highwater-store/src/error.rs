@@ -61,6 +61,30 @@ pub enum StoreError {
         /// The one that is read here.
         known: i64,
     },
+    /// The history was imported, and was to be recorded into or cut down.
+    #[error(
+        "{} holds imported series, which nothing is recorded into and nothing is forgotten of: \
+         choose another --data-dir", path.display()
+    )]
+    Imported {
+        /// The file.
+        path: PathBuf,
+    },
+    /// An agent records, or recorded, the history into which series were to be imported.
+    #[error(
+        "{} is a recording of an agent, which would forget what is imported: import into another \
+         --data-dir, such as a new directory", path.display()
+    )]
+    Recorded {
+        /// The file.
+        path: PathBuf,
+    },
+    /// More series than one history takes.
+    #[error("more than {most} series: import a part of them, or into several --data-dir")]
+    TooManySeries {
+        /// How many there may be.
+        most: usize,
+    },
     /// The operating system refused.
     #[error("cannot {doing} {}", path.display())]
     Io {

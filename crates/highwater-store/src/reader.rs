@@ -17,6 +17,7 @@ use rusqlite::Connection;
 
 use crate::error::StoreError;
 use crate::event::{self, Cursor};
+use crate::import::{self, NO_BOOT};
 use crate::schema;
 
 pub(crate) use damage::{Damaged, is_corrupt};
@@ -123,10 +124,16 @@ impl Reader {
         }))
     }
 
-    /// The boots on record, oldest first.
+    /// The boots on record, oldest first; of a history that was imported there are none.
     pub fn boots(&self) -> Result<Vec<Boot>, StoreError> {
         let boots = self.boot_rows().map_err(self.failed())?;
-        Ok(boots.into_iter().map(|(_, boot)| boot).collect())
+        let recorded = boots.into_iter().filter(|(_, boot)| boot.id.to_string() != NO_BOOT);
+        Ok(recorded.map(|(_, boot)| boot).collect())
+    }
+
+    /// Whether this history was imported: no agent records into it, and all of it stays.
+    pub fn is_imported(&self) -> bool {
+        import::is_imported(&self.db).unwrap_or(false)
     }
 
     pub(crate) fn failed(&self) -> impl FnOnce(rusqlite::Error) -> StoreError {

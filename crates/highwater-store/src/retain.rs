@@ -130,7 +130,7 @@ pub(crate) fn is_squeezed(keep: &Keep, size: &Size) -> bool {
 }
 
 /// Deletes some rows of a batch that does not count any more; whether there was one.
-fn delete_doomed(db: &Connection) -> rusqlite::Result<bool> {
+pub(crate) fn delete_doomed(db: &Connection) -> rusqlite::Result<bool> {
     let sql = "SELECT id FROM batch WHERE state = ?1 LIMIT 1";
     let doomed: Option<i64> =
         db.prepare_cached(sql)?.query_row([State::Doomed.number()], |row| row.get(0)).optional()?;
@@ -244,7 +244,7 @@ fn delete_entities(db: &Connection) -> rusqlite::Result<Option<i64>> {
 
 /// Gives pages back to the file system, if more are free than what comes next can use, or any where
 /// room is short; whether it did.
-fn give_back(db: &Connection, all: bool) -> rusqlite::Result<bool> {
+pub(crate) fn give_back(db: &Connection, all: bool) -> rusqlite::Result<bool> {
     let free = schema::number(db, "freelist_count")?;
     let spare = SPARE_PAGES.max(schema::number(db, "page_count")? / SPARE_SHARE);
     let surplus = free.saturating_sub(if all { 0 } else { spare });

@@ -14,6 +14,7 @@ pub(crate) mod sealed;
 pub(crate) mod steps;
 pub(crate) mod stream;
 pub(crate) mod wanted;
+pub(crate) mod whole;
 
 use highwater_core::series::{Matcher, Selection, Series, SeriesSource, SourceError, Want};
 
@@ -123,6 +124,7 @@ impl Reader {
         way: Way,
     ) -> Result<Gathered<'w>, StoreError> {
         let mut gathered = Gathered::new(wanted, way.steps);
+        gathered.asks_readings = way.ends == Ends::Marked;
         if wanted.is_empty() {
             return Ok(gathered);
         }

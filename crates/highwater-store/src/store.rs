@@ -15,6 +15,7 @@ use crate::entity::Scope;
 use crate::era::{Current, clocks};
 use crate::error::StoreError;
 use crate::event::{self, Cursor};
+use crate::import::is_imported;
 use crate::maintain::Chores;
 use crate::registry::{Registry, Rows};
 use crate::schema;
@@ -80,6 +81,9 @@ impl Store {
     pub fn open(dir: &Path) -> Result<Self, StoreError> {
         let (db, path) = schema::open_writer(dir)?;
         let failed = || StoreError::database(&path, "prepare");
+        if is_imported(&db).map_err(failed())? {
+            return Err(StoreError::Imported { path });
+        }
         let columns = Columns::register(&db).map_err(failed())?;
         schema::checkpoint(&db).map_err(failed())?;
         let last: Option<i64> =

@@ -18,6 +18,8 @@ pub(crate) enum Ends {
     Marked,
     /// Not at all.
     Bare,
+    /// As they were imported: where a file says that there is no value, there is such a mark.
+    Stored,
 }
 
 /// Puts points in order; of two at one moment the one that came first stays.

@@ -3,7 +3,7 @@
 //! Each source gives runs of samples in order of time. Where runs interleave (close-ups between
 //! whole readings), they are put in order at the end, once for each series.
 
-use highwater_core::series::{Point, Series};
+use highwater_core::series::{Point, Series, is_stale};
 use highwater_core::time::WallTime;
 
 use super::carry::Carry;
@@ -11,6 +11,7 @@ use super::finish::{Ends, in_order};
 use super::steps::Steps;
 use super::wanted::Wanted;
 use crate::codec::is_absent;
+use crate::entity::Group;
 
 /// Series being filled.
 #[derive(Debug)]
@@ -24,6 +25,8 @@ pub(crate) struct Gathered<'a> {
     pub(crate) readings: Vec<i64>,
     /// How many points there are.
     pub(crate) points: usize,
+    /// Whether anybody asks when the group was read.
+    pub(crate) asks_readings: bool,
     /// For so many points of each series room is made at once; 0 where there are many series.
     pub(crate) expected: usize,
 }
@@ -70,6 +73,7 @@ impl<'a> Gathered<'a> {
             filling: vec![],
             readings: vec![],
             points: 0,
+            asks_readings: true,
             expected: 0,
         }
     }
@@ -150,6 +154,10 @@ impl<'a> Gathered<'a> {
             let mut before = carry.take(&labels);
             if counter && (filling.bucketed || before.bucketed) {
                 before.counter(&mut filling);
+            }
+            if ends == Ends::Bare && wanted.group == Group::Thing {
+                // Marks that were imported.
+                filling.points.retain(|point| !is_stale(point.value));
             }
             if ends == Ends::Marked {
                 before.mark_ends(&mut filling.points, &readings, wanted.group);

@@ -64,7 +64,12 @@ impl<'a> Sheets<'a> {
         gathered: &mut Gathered<'_>,
         most: Most,
     ) -> Result<(), StoreError> {
-        let Some(ranges) = self.moments(take) else { return Ok(()) };
+        // Of many batches few may have what is wanted, and their moments need not be unpacked.
+        let mut ranges = None;
+        if gathered.asks_readings {
+            let Some(within) = self.moments(take) else { return Ok(()) };
+            ranges = Some(within);
+        }
         let wanted = gathered.wanted;
         let aspects: &[Aspect] = match take.batch.tier {
             Tier::Raw => &[Aspect::Raw],
@@ -73,13 +78,14 @@ impl<'a> Sheets<'a> {
         let reader = self.reader;
         let before = reader.damaged.borrow().met();
         reader.each_sheet(take.batch.id, wanted, |sheet| {
-            self.take_sheet(sheet, take, aspects, &ranges, gathered);
+            let ranges = ranges.get_or_insert_with(|| self.moments(take).unwrap_or_default());
+            self.take_sheet(sheet, take, aspects, ranges, gathered);
             most.check(gathered)
         })?;
         // Where something could not be read, nothing can be said about what is missing.
         let whole = reader.damaged.borrow().met() == before;
-        if whole && take.batch.scope == wanted.group.scope() {
-            for range in &ranges {
+        if whole && gathered.asks_readings && take.batch.scope == wanted.group.scope() {
+            for range in ranges.iter().flatten() {
                 let shown = self.times.get(range.clone()).unwrap_or_default().iter();
                 gathered.reading(shown.map(|at| at.saturating_add(take.shift)));
             }

@@ -34,6 +34,7 @@ pub(crate) struct Metric {
     pub(crate) name: String,
     /// It only rises; a fall is a reset.
     pub(crate) counter: bool,
+    pub(crate) help: String,
 }
 
 impl Wanted {
@@ -152,7 +153,8 @@ fn metric_of(row: &Row<'_>) -> rusqlite::Result<Option<(Group, Metric)>> {
     let (group, name, kind, help) = (text(1)?, text(2)?, text(3)?, text(4)?);
     let (Some(of), Ok(id)) = (Group::of_name(group), u32::try_from(id)) else { return Ok(None) };
     let crc = metric_crc(id, group, name, kind, help);
-    let metric = Metric { id, name: name.to_owned(), counter: kind == "counter" };
+    let counter = kind == "counter";
+    let metric = Metric { id, name: name.to_owned(), counter, help: help.to_owned() };
     Ok((crc == row.get::<_, i64>(5)?).then_some((of, metric)))
 }
 
