@@ -13,9 +13,12 @@ use highwater_core::thing::{Metric, Thing};
 use highwater_core::units::Bytes;
 use highwater_diagnose::inquest::Cause;
 
-/// So many kinds of deaths are told apart: owner and cause. Further ones are counted as those of
-/// no owner.
+/// So many deaths are told apart of each kind of owner, by owner and cause. Further ones are counted as
+/// those of no owner: a user may make units without end, and takes no place of the system's.
 const MOST_TOLLS: usize = 1_000;
+
+/// Of one kind of owner.
+type Tolls = BTreeMap<(Cause, Option<Owner>), u64>;
 
 /// What is known of the witnesses.
 #[derive(Debug, Default)]
@@ -27,7 +30,9 @@ pub(crate) struct Gallery {
     changes: AtomicU64,
     heard: [AtomicU64; Witness::ALL.len()],
     dropped: [AtomicU64; Witness::ALL.len()],
-    tolls: Mutex<BTreeMap<(Cause, Option<Owner>), u64>>,
+    /// Cgroups for which there was no room.
+    unwatched: AtomicU64,
+    tolls: Mutex<BTreeMap<&'static str, Tolls>>,
 }
 
 impl Gallery {
@@ -74,10 +79,16 @@ impl Gallery {
         bump(&self.dropped, witness, count);
     }
 
+    /// So many cgroups are not watched for want of room.
+    pub(crate) fn unwatched(&self, count: usize) {
+        self.unwatched.store(u64::try_from(count).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
     /// Someone died.
     pub(crate) fn toll(&self, cause: Cause, owner: Option<&Owner>) {
         let mut tolls = self.tolls.lock().unwrap_or_else(PoisonError::into_inner);
-        let key = (cause, owner.cloned());
+        let tolls = tolls.entry(owner.map_or("unknown", Owner::kind)).or_default();
+        let key = (cause, owner.map(lasting));
         let key =
             if tolls.len() < MOST_TOLLS || tolls.contains_key(&key) { key } else { (cause, None) };
         let count = tolls.entry(key).or_default();
@@ -99,11 +110,70 @@ impl Gallery {
             }
         }
         let tolls = self.tolls.lock().unwrap_or_else(PoisonError::into_inner);
-        for ((cause, owner), count) in tolls.iter() {
-            let value = Bytes::new(*count).as_f64();
-            things.push(Thing { metric: &DEATHS, labels: labels(*cause, owner.as_ref()), value });
+        let mut all = Tolls::new();
+        for (key, count) in tolls.values().flatten() {
+            let sum = all.entry(key.clone()).or_default();
+            *sum = sum.saturating_add(*count);
         }
+        for ((cause, owner), count) in all {
+            let value = Bytes::new(count).as_f64();
+            things.push(Thing { metric: &DEATHS, labels: labels(cause, owner.as_ref()), value });
+        }
+        let value = Bytes::new(self.unwatched.load(Ordering::Relaxed)).as_f64();
+        things.push(Thing { metric: &UNWATCHED, labels: Labels::default(), value });
     }
+}
+
+/// An owner under a name that its next life has, too: `systemd-run` and logins make a new one each
+/// time.
+fn lasting(owner: &Owner) -> Owner {
+    let name = |unit: &str| {
+        let folded = |(prefix, end, is_passing): &Passing| {
+            let made = unit.strip_prefix(prefix)?.strip_suffix(end)?;
+            is_passing(made).then(|| format!("{prefix}*{end}"))
+        };
+        PASSING.iter().find_map(folded)
+    };
+    match owner {
+        Owner::Unit(unit) => name(unit).map(Owner::Unit),
+        Owner::Session(unit) => name(unit).map(Owner::Session),
+        Owner::UserUnit { unit, uid } => name(unit).map(|unit| Owner::UserUnit { unit, uid: *uid }),
+        _ => None,
+    }
+    .unwrap_or_else(|| owner.clone())
+}
+
+/// How units are called that are made anew each time, and what stands in the middle.
+type Passing = (&'static str, &'static str, fn(&str) -> bool);
+
+const PASSING: [Passing; 3] = [
+    ("run-", ".service", is_made_by_systemd_run),
+    ("run-", ".scope", is_made_by_systemd_run),
+    ("session-", ".scope", is_made_by_a_login),
+];
+
+/// `r` and a random number of 128 bits, `u` and the number on the bus, `p` and a process, or the
+/// process alone; a `run-backup.service` is an administrator's own.
+fn is_made_by_systemd_run(made: &str) -> bool {
+    let is_random = |id: &str| id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
+    match made.split_at_checked(1) {
+        Some(("r", id)) => is_random(id),
+        Some(("u", number)) => is_number(number),
+        Some(("p", pid)) => {
+            let (pid, id) = pid.split_once("-i").unwrap_or((pid, "0"));
+            is_number(pid) && is_number(id)
+        }
+        _ => is_number(made),
+    }
+}
+
+/// The kernel's number of the session, or logind's own, with a `c`.
+fn is_made_by_a_login(made: &str) -> bool {
+    is_number(made.strip_prefix('c').unwrap_or(made))
+}
+
+fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 fn labels(cause: Cause, owner: Option<&Owner>) -> Labels {
@@ -142,13 +212,19 @@ static DROPPED: Metric = Metric::counter(
     "Testimonies of low value that were dropped because there were too many, and events that the \
      kernel dropped before they were read, by witness.",
 );
+static UNWATCHED: Metric = Metric::gauge(
+    "highwater_agent_cgroups_unwatched",
+    "Memory cgroups whose out-of-memory events are not heard: there are more than can be watched.",
+);
 static DEATHS: Metric = Metric::counter(
     "highwater_deaths_total",
-    "Deaths since the agent began, by cause and owner (labels as those of the owner's series).",
+    "Deaths since the agent began, by cause and owner. Labels are those of the owner's series, but \
+     units that are made anew each time are one: `run-*.service`, `run-*.scope` of `systemd-run`, \
+     `session-*.scope` of logins.",
 );
 
 /// The metrics of all this.
-pub(crate) static METRICS: [&Metric; 4] = [&UP, &HEARD, &DROPPED, &DEATHS];
+pub(crate) static METRICS: [&Metric; 5] = [&UP, &HEARD, &DROPPED, &UNWATCHED, &DEATHS];
 
 #[cfg(test)]
 mod tests {
@@ -173,7 +249,8 @@ mod tests {
     fn owners_without_end_are_counted_together() {
         let gallery = Gallery::default();
         for number in 0..2 * MOST_TOLLS {
-            gallery.toll(Cause::Segfault, Some(&Owner::Unit(format!("run-{number}.service"))));
+            let unit = format!("x-{number}.service");
+            gallery.toll(Cause::Segfault, Some(&Owner::UserUnit { unit, uid: 1000 }));
         }
         let mut things = Vec::new();
         gallery.add_things(&mut things);
@@ -182,5 +259,36 @@ mod tests {
         assert_eq!(deaths.len(), MOST_TOLLS + 1);
         let sum: f64 = deaths.iter().map(|thing| thing.value).sum();
         assert!((sum - 2000.0).abs() < 1e-9);
+        // Others have places of their own, and what is made anew each time has one.
+        for number in 0..2 * MOST_TOLLS {
+            gallery.toll(Cause::Segfault, Some(&Owner::Unit(format!("run-u{number}.service"))));
+            let session = format!("session-{number}.scope");
+            gallery.toll(Cause::Segfault, Some(&Owner::Session(session)));
+        }
+        gallery.toll(Cause::Segfault, Some(&Owner::Unit("web.service".to_owned())));
+        let mut things = Vec::new();
+        gallery.add_things(&mut things);
+        let of = |id: &str| {
+            let labels = |thing: &&Thing| thing.labels.get("id") == id;
+            things.iter().find(labels).map(|thing| thing.value)
+        };
+        assert_eq!(of("run-*.service"), Some(2000.0));
+        assert_eq!((of("session-*.scope"), of("web.service")), (Some(2000.0), Some(1.0)));
+    }
+
+    #[test]
+    fn only_what_is_made_anew_each_time_is_folded() {
+        let lasting = |unit: &str| super::lasting(&Owner::Unit(unit.to_owned())).id().to_owned();
+        let random = format!("run-r{}.scope", "0f".repeat(16));
+        for unit in ["run-u12.scope", "run-p7-i42.scope", "run-p7.scope", "run-9.scope", &random] {
+            assert_eq!(lasting(unit), "run-*.scope", "{unit}");
+        }
+        for unit in ["session-3.scope", "session-c1.scope"] {
+            assert_eq!(lasting(unit), "session-*.scope");
+        }
+        let own = ["run-backup.service", "run-u.service", "run-rabbed.service", "run-p7-i.service"];
+        for unit in own.into_iter().chain(["run-.service", "session-.scope", "session-x.scope"]) {
+            assert_eq!(lasting(unit), unit);
+        }
     }
 }

@@ -13,6 +13,7 @@
 
 mod health;
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -59,7 +60,8 @@ pub(crate) struct Keeper {
     shelf: Option<Shelf>,
     backlog: Backlog,
     events: Vec<Event>,
-    cursor: Option<Cursor>,
+    /// Of each source, how far it was read.
+    cursors: BTreeMap<String, Cursor>,
     /// Events that were given up since the last that could be written.
     given_up: usize,
     health: Health,
@@ -97,7 +99,7 @@ impl Keeper {
             shelf: None,
             backlog: Backlog::new(Bytes::ZERO),
             events: Vec::new(),
-            cursor: None,
+            cursors: BTreeMap::new(),
             given_up: 0,
             health: Health::default(),
             damage: None,
@@ -160,8 +162,8 @@ impl Keeper {
         now: Stamp,
     ) -> Vec<Event> {
         self.events.extend(events);
-        self.cursor = cursor.or(self.cursor.take());
-        if self.events.is_empty() && self.cursor.is_none() {
+        self.cursors.extend(cursor.map(|cursor| (cursor.name.clone(), cursor)));
+        if self.events.is_empty() && self.cursors.is_empty() {
             return Vec::new();
         }
         self.check_file(now);
@@ -170,14 +172,26 @@ impl Keeper {
             count(&self.board.counts().waiting_events, self.events.len());
             return Vec::new();
         };
-        let recorded = open.store.record(&self.events, self.cursor.as_ref());
+        // Nearly always there is one cursor at most; the others come after all events.
+        let first = self.cursors.pop_first().map(|(_, cursor)| cursor);
+        let recorded = open.store.record(&self.events, first.as_ref());
+        if recorded.is_err() {
+            self.cursors.extend(first.map(|cursor| (cursor.name.clone(), cursor)));
+        }
+        let mut cursors = self.cursors.values();
+        let kept = match &recorded {
+            Ok(_) => cursors.try_for_each(|last| open.store.record(&[], Some(last)).map(|_| ())),
+            Err(_) => Ok(()),
+        };
         open.mark.wrote();
         let told = match recorded {
             Ok(new) => {
-                self.cursor = None;
                 let written = self.events.drain(..).zip(new);
                 let told = written.filter_map(|(event, new)| new.then_some(event)).collect();
-                self.note("events", Ok(()));
+                if kept.is_ok() {
+                    self.cursors.clear();
+                }
+                self.note("events", kept);
                 self.tell_given_up(now);
                 told
             }
@@ -433,8 +447,13 @@ impl Keeper {
         self.events.push(lifecycle(now, self.boot, "set-aside", &note));
     }
 
+    /// Nobody knows which source the events that go came from: how far each was read is forgotten, too,
+    /// so that an agent that is started anew meanwhile reads them again.
     fn give_up_surplus(&mut self) {
         let surplus = self.events.len().saturating_sub(WAITING_EVENTS);
+        if surplus > 0 {
+            self.cursors.clear();
+        }
         self.given_up += self.events.drain(..surplus).count();
         self.board.counts().lost_events.fetch_add(wide(surplus), Ordering::Relaxed);
     }
@@ -506,3 +525,6 @@ fn wide(count: usize) -> u64 {
 fn count(slot: &std::sync::atomic::AtomicU64, number: usize) {
     slot.store(wide(number), Ordering::Relaxed);
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,6 +11,8 @@
 //! Each may be missing; the board's gallery knows which are, and why.
 
 mod audit;
+mod everyday;
+mod flood;
 mod journal;
 mod kubelet;
 mod managers;
@@ -19,10 +21,10 @@ mod resume;
 mod sieve;
 mod signals;
 
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::Path;
 use std::time::Duration;
 
+use highwater_core::print::fnv1a;
 use highwater_core::testimony::Witness;
 use highwater_linux::root::Root;
 use highwater_owners::kubernetes::{KubeConfig, SERVICE_ACCOUNT};
@@ -85,9 +87,7 @@ pub(crate) fn listen(
 /// What the tracing instance of the agent of this data directory is called: after an agent that was
 /// killed, the next one finds it again.
 fn instance(dir: &Path) -> String {
-    let mut hasher = DefaultHasher::new();
-    dir.hash(&mut hasher);
-    format!("highwater-{:016x}", hasher.finish())
+    format!("highwater-{:016x}", fnv1a(dir.as_os_str().as_encoded_bytes()))
 }
 
 fn manage(

@@ -1,20 +1,32 @@
 //! What to do after a death that no report of the kernel explains: by its cause, in a command where
 //! the owner's name can stand in one.
 
+use std::time::Duration;
+
 use highwater_core::owner::{Owner, is_container_id};
 use highwater_core::testimony::{Signal, Witness};
+use highwater_core::time::WallTime;
 
 use crate::death::Advice;
-use crate::inquest::{Cause, Verdict};
+use crate::inquest::{Cause, Core, Verdict, Way};
 
 /// So many digits of a container's id are typed.
 const ID_DIGITS: usize = 12;
 
 /// What to do next, most important first.
 pub fn advice(verdict: &Verdict) -> Vec<Advice> {
-    let mut all = for_cause(verdict);
+    let mut all: Vec<Advice> = of_child(verdict).into_iter().collect();
+    all.extend(for_cause(verdict));
+    // What only leads up to a command says nothing without it.
+    all.retain(|one| one.command.is_some() || !one.text.ends_with(':'));
     all.extend(unheard(verdict));
     all
+}
+
+/// Another end is at the bottom of this one.
+fn of_child(verdict: &Verdict) -> Option<Advice> {
+    let pid = verdict.clues.child.as_ref()?.pid?;
+    Some(to("How that process of it ended:", Some(format!("highwater why {pid}"))))
 }
 
 /// Whether somebody who asks for nobody by name should be told of it: not of what was wanted, not of
@@ -83,7 +95,7 @@ fn for_cause(verdict: &Verdict) -> Vec<Advice> {
     if !of_manager.is_empty() {
         return of_manager;
     }
-    let of_runtime = by_runtime(verdict.cause, &names);
+    let of_runtime = by_runtime(verdict, &names);
     if !of_runtime.is_empty() {
         return of_runtime;
     }
@@ -99,7 +111,7 @@ fn by_manager(verdict: &Verdict, names: &Names) -> Vec<Advice> {
                 "See how long it may be silent; give it more only if it is slow, not if it hangs.",
                 names.show("WatchdogUSec,TimeoutAbortUSec"),
             ),
-            to("Where it hung stands in the core that SIGABRT left.", core(verdict)),
+            core(verdict, names),
         ],
         Cause::StopTimeout => vec![
             to(
@@ -126,17 +138,21 @@ fn by_manager(verdict: &Verdict, names: &Names) -> Vec<Advice> {
 }
 
 /// Docker or the kubelet did it.
-fn by_runtime(cause: Cause, names: &Names) -> Vec<Advice> {
-    let events = "docker events --since 1h --until 0s --filter container=";
-    let asked = names.container.as_ref().map(|name| format!("{events}{name}"));
-    match cause {
+fn by_runtime(verdict: &Verdict, names: &Names) -> Vec<Advice> {
+    match verdict.cause {
         Cause::DockerStopTimeout => vec![to(
             "It does not heed SIGTERM, often because a shell is its first process and does not \
              pass it on: start it with exec or --init, or give it longer.",
             names.container("docker stop --timeout 30"),
         )],
         Cause::DockerStop | Cause::DockerKill | Cause::DockerRestart | Cause::DockerRemove => {
-            vec![to("Somebody asked Docker for it: see what was asked around then.", asked)]
+            match verdict.clues.asker {
+                Some(_) => vec![to("Docker did what it was asked: ask whoever ran that.", None)],
+                None => vec![to(
+                    "Somebody asked Docker for it: see what was asked around then.",
+                    events(verdict, names),
+                )],
+            }
         }
         Cause::KubeletProbe => vec![to(
             "It did not answer its probe: see whether it hung or is only slow to start \
@@ -154,13 +170,19 @@ fn by_runtime(cause: Cause, names: &Names) -> Vec<Advice> {
     }
 }
 
+/// What Docker did around the death, as long as it remembers.
+fn events(verdict: &Verdict, names: &Names) -> Option<String> {
+    let (name, (from, to)) = (names.container.as_ref()?, span(verdict)?);
+    Some(format!("docker events --since {from} --until {to} --filter container={name}"))
+}
+
 /// The kernel, another process, or itself did it.
 fn by_itself(verdict: &Verdict, names: &Names) -> Vec<Advice> {
     match verdict.cause {
         cause if cause.is_memory() => vec![
             to(
                 "Look at what the kernel printed, if its log still has it.",
-                Some("journalctl -k -b | highwater why -".to_owned()),
+                Some(format!("{} | highwater why -", kernel_log(verdict, ""))),
             ),
             to("See how its memory grew, life by life.", names.restarts()),
         ],
@@ -202,8 +224,11 @@ fn by_itself(verdict: &Verdict, names: &Names) -> Vec<Advice> {
         | Cause::Trap => by_fault(verdict, names),
         Cause::Seccomp => vec![to(
             "It made a system call that its sandbox forbids: which one stands in the audit log.",
-            Some("journalctl -k -g 'type=1326|SECCOMP'".to_owned()),
+            Some(kernel_log(verdict, "type=1326|SECCOMP")),
         )],
+        Cause::ExitCode if verdict.clues.child.is_some() => {
+            vec![to("See how often that happens.", names.restarts())]
+        }
         Cause::ExitCode => vec![
             to("It ended by itself: why stands in what it wrote last.", names.log()),
             to("See how often that happens.", names.restarts()),
@@ -214,26 +239,104 @@ fn by_itself(verdict: &Verdict, names: &Names) -> Vec<Advice> {
 }
 
 fn by_signal(verdict: &Verdict, names: &Names) -> Vec<Advice> {
+    if let Some(way) = verdict.clues.way {
+        return by_way(way, names).into_iter().collect();
+    }
+    let around = around(verdict);
     match &verdict.sender {
-        Some(sender) if sender.comm.is_some() => {
-            vec![to("Ask whoever ran that; what else happened then:", around(verdict))]
-        }
+        Some(sender) if sender.comm.is_some() => match around {
+            Some(_) => vec![to("Ask whoever ran that; what else happened then:", around)],
+            None => vec![to("Ask whoever ran that.", None)],
+        },
         _ => vec![
-            to("Who sent it is not on record; what else happened then:", around(verdict)),
+            match around {
+                Some(_) => to("Who sent it is not on record; what else happened then:", around),
+                None => to("Who sent it is not on record.", None),
+            },
             to("What it wrote last:", names.log()),
         ],
     }
 }
 
-fn by_fault(verdict: &Verdict, names: &Names) -> Vec<Advice> {
-    vec![
-        to("Where in the program it was stands in the core, if one was kept.", core(verdict)),
-        to("What it wrote last:", names.log()),
-    ]
+/// Nobody sent the signal: there is nobody to ask.
+fn by_way(way: Way, names: &Names) -> Option<Advice> {
+    match way {
+        Way::Terminal => None,
+        Way::Timer => Some(to(
+            "It set that timer itself, or whoever started it did: raise it, or have the program catch \
+             its signal.",
+            None,
+        )),
+        Way::FileSize => Some(to(
+            "It may write no larger files (ulimit -f, LimitFSIZE=): raise the limit, or have it write \
+             less.",
+            names.show("LimitFSIZE"),
+        )),
+        Way::Pipe => {
+            Some(to("Whoever read what it wrote ended first: look there if it should not.", None))
+        }
+    }
 }
 
-fn core(verdict: &Verdict) -> Option<String> {
-    verdict.who.pid.map(|pid| format!("coredumpctl info {pid}"))
+fn by_fault(verdict: &Verdict, names: &Names) -> Vec<Advice> {
+    let mut all = Vec::new();
+    if verdict.clues.is_address_limited {
+        all.push(to(
+            "It may have no more addresses than a limit allows (ulimit -v, LimitAS=): an allocation \
+             that fails, and is not looked at, ends like this. Raise the limit first.",
+            names.show("LimitAS"),
+        ));
+    }
+    all.push(core(verdict, names));
+    all.push(to("What it wrote last:", names.log()));
+    all
+}
+
+/// Where its memory is to be looked at, or how it would be the next time.
+fn core(verdict: &Verdict, names: &Names) -> Advice {
+    const PATTERN: &str = "cat /proc/sys/kernel/core_pattern";
+    let pid = verdict.who.pid;
+    match (verdict.clues.core, pid, names.edit("LimitCORE=infinity")) {
+        (Core::Kept, Some(pid), _) => to(
+            "Where in the program it was stands in its core, which systemd-coredump has.",
+            Some(format!("coredumpctl info {pid}")),
+        ),
+        (Core::Kept | Core::Written, ..) => to(
+            "Where in the program it was stands in its core: the kernel's pattern says where that \
+             is, or which program took it.",
+            Some(PATTERN.to_owned()),
+        ),
+        (Core::None, _, Some(edit)) => to(
+            "No core was written: its limit was 0, or the kernel's pattern led nowhere. To have one \
+             the next time:",
+            Some(edit),
+        ),
+        (Core::None, ..) if names.container.is_some() => to(
+            "No core was written: its limit was 0, or the kernel's pattern led nowhere. To have one \
+             the next time, run the container with the limit raised:",
+            Some(format!("docker run --ulimit core=-1 ...; {PATTERN}")),
+        ),
+        (Core::None, ..) => to(
+            "No core was written: its limit was 0, or the kernel's pattern led nowhere. To have one \
+             the next time, start it after:",
+            Some(format!("ulimit -c unlimited; {PATTERN}")),
+        ),
+        (Core::Unknown, ..) => to(
+            "Where in the program it was stands in the core, if one was kept: where, the kernel's \
+             pattern says.",
+            Some(PATTERN.to_owned()),
+        ),
+    }
+}
+
+/// The kernel's log, or the lines of it that match.
+fn kernel_log(verdict: &Verdict, pattern: &str) -> String {
+    match (verdict.clues.has_journal, pattern) {
+        (Some(false), "") => "dmesg".to_owned(),
+        (Some(false), pattern) => format!("dmesg | grep -E '{pattern}'"),
+        (_, "") => "journalctl -k -b".to_owned(),
+        (_, pattern) => format!("journalctl -k -g '{pattern}'"),
+    }
 }
 
 /// What would have told more next time.
@@ -242,7 +345,8 @@ fn unheard(verdict: &Verdict) -> Option<Advice> {
         || (verdict.cause == Cause::Signal
             && verdict.sender.as_ref().is_none_or(|who| who.comm.is_none()));
     let is_kernel = |witness: &Witness| matches!(witness, Witness::Signals | Witness::Processes);
-    let blind = verdict.missing.iter().any(|(witness, _)| is_kernel(witness));
+    let is_deaf = verdict.clues.has_signals != Some(true);
+    let blind = is_deaf && verdict.missing.iter().any(|(witness, _)| is_kernel(witness));
     (doubtful && blind).then(|| {
         to(
             "Record this machine as root, so that the next signal has a sender.",
@@ -251,16 +355,25 @@ fn unheard(verdict: &Verdict) -> Option<Advice> {
     })
 }
 
-/// The journal around the death.
+/// The journal around the death, where there is one.
 fn around(verdict: &Verdict) -> Option<String> {
-    use std::time::Duration;
-    let at = verdict.wall?;
-    let moment = |at: highwater_core::time::WallTime| {
+    if verdict.clues.has_journal == Some(false) {
+        return None;
+    }
+    let (from, to) = span(verdict)?;
+    let moment = |at: WallTime| {
         let text = at.to_string();
         text.get(..19).map(|text| text.replace('T', " ")).unwrap_or_default()
     };
-    let (from, to) = (at.before(Duration::from_secs(30)), at.after(Duration::from_secs(10)));
     Some(format!("journalctl --since '{} UTC' --until '{} UTC'", moment(from), moment(to)))
+}
+
+/// From a little before the death to a little after it.
+fn span(verdict: &Verdict) -> Option<(WallTime, WallTime)> {
+    const BEFORE: Duration = Duration::from_secs(30);
+    const AFTER: Duration = Duration::from_secs(10);
+    let at = verdict.wall?;
+    Some((at.before(BEFORE), at.after(AFTER)))
 }
 
 /// The owner as commands call it.
@@ -270,10 +383,21 @@ struct Names {
     user: bool,
     container: Option<String>,
     pod: Option<(String, String, String)>,
+    /// There is nothing to look into: no journal, or the container took its log with it.
+    is_unlogged: bool,
 }
 
 impl Names {
     fn of(verdict: &Verdict) -> Self {
+        let names = Self::of_owner(verdict);
+        let is_unlogged = match names.unit {
+            Some(_) => verdict.clues.has_journal == Some(false),
+            None => verdict.clues.is_removed,
+        };
+        Self { is_unlogged, ..names }
+    }
+
+    fn of_owner(verdict: &Verdict) -> Self {
         let Some(owner) = &verdict.who.owner else { return Self::default() };
         let plain = |name: &String| is_plain(name).then(|| name.clone());
         match owner {
@@ -298,6 +422,7 @@ impl Names {
 
     fn log(&self) -> Option<String> {
         match (&self.unit, &self.container, &self.pod) {
+            _ if self.is_unlogged => None,
             (Some(unit), ..) if self.user => Some(format!("journalctl --user-unit {unit} -n 50")),
             (Some(unit), ..) => Some(format!("journalctl -u {unit} -n 50")),
             (_, Some(name), _) => Some(format!("docker logs --tail 50 {name}")),
@@ -354,6 +479,7 @@ mod tests {
 
     use super::*;
     use crate::death::Confidence;
+    use crate::inquest::Clues;
 
     fn verdict(owner: Owner, cause: Cause) -> Verdict {
         Verdict {
@@ -377,6 +503,7 @@ mod tests {
             ruled_out: Vec::new(),
             missing: vec![(Witness::Signals, "needs root".to_owned())],
             witnesses: Vec::new(),
+            clues: Clues::default(),
         }
     }
 

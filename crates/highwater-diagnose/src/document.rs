@@ -6,6 +6,7 @@
 
 mod checkup;
 mod death;
+mod growth;
 mod inquest;
 mod opening;
 mod restarts;
@@ -18,6 +19,7 @@ use serde::Serialize;
 
 pub use checkup::CheckupDocument;
 pub use death::{DeathDocument, EpisodeDocument};
+pub use growth::GrowthDocument;
 pub use inquest::{StuckDocument, TestifiedDocument};
 pub use opening::opening;
 pub use restarts::RestartsDocument;

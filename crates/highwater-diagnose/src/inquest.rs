@@ -11,11 +11,13 @@
 //! owner within a few seconds.
 
 mod cause;
+mod clues;
 mod doubts;
 mod hands;
 mod hints;
 mod lives;
 mod matter;
+mod pause;
 pub mod restarts;
 mod rules;
 mod scene;
@@ -23,6 +25,7 @@ mod strand;
 mod summary;
 mod tenure;
 mod timeline;
+mod ways;
 
 use std::time::Duration;
 
@@ -36,6 +39,9 @@ use highwater_core::time::{BootId, BootTime, WallTime};
 use highwater_core::units::Bytes;
 
 pub use cause::Cause;
+pub use clues::{Clues, Core};
+pub use pause::{Pause, with_pauses};
+pub use ways::Way;
 
 use crate::death::Confidence;
 use matter::{Matter, Matters};
@@ -152,6 +158,8 @@ pub struct Verdict {
     pub missing: Vec<(Witness, String)>,
     /// Who was heard.
     pub witnesses: Vec<Witness>,
+    /// What is known beside it, by which advice goes.
+    pub clues: Clues,
 }
 
 /// Whose limit was reached.
@@ -203,6 +211,12 @@ pub struct Stuck {
 /// Judges what was heard. The same for the same words in whatever order they come; of `n` of them it
 /// takes `n log n`.
 pub fn inquire(hearing: &Hearing<'_>) -> Inquest {
+    inquire_since(hearing, None)
+}
+
+/// The same, but of deaths before `since` none is put into words: they are joined all the same, so
+/// that what came later finds its place.
+pub fn inquire_since(hearing: &Hearing<'_>, since: Option<WallTime>) -> Inquest {
     let timeline = Timeline::of(hearing);
     let strands = strand::all(&timeline.items);
     let (tenures, firsts) = tenure::all(&timeline, &strands);
@@ -213,14 +227,17 @@ pub fn inquire(hearing: &Hearing<'_>) -> Inquest {
     matters.extend(carried);
     matters.sort_by_key(order);
     let court = Court::new(hearing, &timeline, &matters);
-    let deaths: Vec<Verdict> = matters
-        .iter()
-        .map(|matter| {
+    let mut deaths: Vec<Verdict> = Vec::new();
+    let mut places: Vec<Option<usize>> = Vec::new();
+    for matter in &matters {
+        let end = matter.end.and_then(|end| end.wall);
+        let is_old = end.zip(since).is_some_and(|(end, since)| end < since);
+        places.push((!is_old).then_some(deaths.len()));
+        if !is_old {
             let tenure = matter.tenure.and_then(|place| tenures.get(place));
-            verdict(&Scene::of(&court, matter, tenure))
-        })
-        .collect();
-    let places: Vec<usize> = (0..deaths.len()).collect();
+            deaths.push(verdict(&Scene::of(&court, matter, tenure)));
+        }
+    }
     let lives = lives::all(&timeline, &strands, &tenures, &matters, &places);
     Inquest { deaths, lives, stuck: lives::stuck(&timeline) }
 }
@@ -246,7 +263,7 @@ fn verdict(scene: &Scene<'_, '_>) -> Verdict {
         cause: finding.cause,
         confidence: finding.confidence,
         status: status(scene),
-        signal: scene.signal().or_else(|| implied(&finding)),
+        signal: scene.signal().or_else(|| implied(scene, &finding)),
         sender: finding.sender.clone(),
         limited_by: finding.limited_by.clone(),
         limit_owner: limit_owner(&finding, matter.who.cgroup.as_ref()),
@@ -258,16 +275,23 @@ fn verdict(scene: &Scene<'_, '_>) -> Verdict {
         ruled_out: doubts::ruled_out(scene, &finding),
         missing: doubts::missing(scene, &finding),
         witnesses,
+        clues: Clues::of(scene, &finding),
     }
 }
 
 /// Those that ended with it.
 fn company(scene: &Scene<'_, '_>) -> Option<Claim> {
     let others = scene.matter.company;
-    let text = format!(
-        "{} of it ended with it, by the same hand.",
-        crate::words::count(others, "other process")
-    );
+    let how = match scene.matter.of_namespace {
+        0 => ", by the same hand",
+        carried if carried < others => "",
+        _ if scene.owner().is_some_and(|owner| owner.container().is_some()) => {
+            ": the kernel ends a container with its first process"
+        }
+        _ => ": the kernel ends a pid namespace with its first process",
+    };
+    let who = crate::words::count(others, "other process");
+    let text = format!("{who} of it ended with it{how}.");
     (others > 0).then(|| scene::claim(text, scene.matter.end))
 }
 
@@ -281,8 +305,12 @@ fn status(scene: &Scene<'_, '_>) -> Option<Status> {
     }
 }
 
-/// Whoever kills for memory does it with SIGKILL, unless somebody saw another signal.
-fn implied(finding: &Finding<'_>) -> Option<Signal> {
+/// Whoever kills for memory does it with SIGKILL, unless somebody saw another signal; who ends by itself
+/// because a signal told it to ended by that.
+fn implied(scene: &Scene<'_, '_>, finding: &Finding<'_>) -> Option<Signal> {
+    if finding.cause == Cause::Signal {
+        return ways::Asked::of(scene).map(|asked| asked.sent.signal);
+    }
     (finding.report.is_some() && finding.other.is_none()).then_some(Signal::KILL)
 }
 

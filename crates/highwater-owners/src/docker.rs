@@ -9,7 +9,8 @@
 //! The stream of events is opened first, so that nothing falls between it and the list. The daemon
 //! keeps its last 256 events, and forgets them when it is restarted: whether it still has the one
 //! that was heard last tells whether there is a hole. What happened in a hole is known only as far
-//! as each container's last start and end.
+//! as each container's last start and end. Events can also be lost on the way, as a daemon drops those
+//! of a reader that is slow, without a word: so every few minutes the list is looked at again.
 
 mod engine;
 mod event;
@@ -21,12 +22,15 @@ mod telling;
 mod tests;
 
 use std::path::PathBuf;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::{Either, select};
 use highwater_core::id::Pid;
 use highwater_core::owner::Owner;
 use serde_json::Value;
+use tokio::time::{Sleep, sleep};
 
 use crate::Directory;
 use crate::told::{Absent, Heard, Missed, cut};
@@ -54,6 +58,10 @@ struct Patience {
     replay: Duration,
     /// After so long without an event the daemon is asked whether it is still there.
     silence: Duration,
+    /// After so long the list is looked at again, for what no event told.
+    relist: Duration,
+    /// What is due waits so long at most for a moment in which nothing comes.
+    overdue: Duration,
 }
 
 const PATIENCE: Patience = Patience {
@@ -62,6 +70,8 @@ const PATIENCE: Patience = Patience {
     list: Duration::from_secs(20),
     replay: Duration::from_millis(300),
     silence: Duration::from_secs(30),
+    relist: Duration::from_mins(5),
+    overdue: Duration::from_secs(30),
 };
 
 /// The most that is read of an answer: a description of a container with many mounts has 20 KiB.
@@ -126,6 +136,9 @@ async fn listen(
         ledger,
         last: None,
         late: Late::default(),
+        due: Due::Nothing,
+        is_behind: true,
+        is_unlisted: false,
         out,
     };
     match watch.run().await {
@@ -145,6 +158,11 @@ struct Watch<'a> {
     /// When the newest event happened.
     last: Option<u64>,
     late: Late,
+    due: Due,
+    /// What is known of the containers may be older than the last list.
+    is_behind: bool,
+    /// The last list did not come.
+    is_unlisted: bool,
     out: &'a dyn Fn(Heard),
 }
 
@@ -180,20 +198,23 @@ impl Watch<'_> {
         }
     }
 
-    /// Learns every container's name, and how it stands.
+    /// Learns every container's name, and how it stands, as far as that is not known: on a large node
+    /// hundreds of inspections would take so long that events are dropped meanwhile.
     async fn take_stock(&mut self) -> Result<(), Absent> {
         let list = self.engine.ask("/containers/json?all=1", MOST_LIST, self.patience.list).await?;
         let mut failures = 0;
-        for (number, whom) in standing::listed(&list).into_iter().enumerate() {
-            self.learn(&whom);
-            if number >= ledger::MOST || failures >= MOST_FAILURES {
+        for (number, listed) in standing::listed(&list).into_iter().enumerate() {
+            self.learn(&listed.whom);
+            let is_known = !self.is_behind && self.ledger.is_as_listed(&listed);
+            if is_known || number >= ledger::MOST || failures >= MOST_FAILURES {
                 continue;
             }
-            match self.inspect(&whom.id).await {
+            match self.inspect(&listed.whom.id).await {
                 Some(standing) => self.ledger.note(standing),
                 None => failures += 1,
             }
         }
+        self.is_behind = failures > 0;
         Ok(())
     }
 
@@ -233,15 +254,19 @@ impl Watch<'_> {
                 self.miss(since, earliest.unwrap_or(began));
             }
         }
-        let untold = self.ledger.untold(self.since, &self.name);
-        for told in untold {
-            (self.out)(Heard::Told(Box::new(told)));
-        }
+        self.tell_untold();
         (self.out)(Heard::Caught);
         if let Some(event) = live {
             self.take(&event).await;
         }
         is_over
+    }
+
+    /// The starts and ends that are known of the list alone.
+    fn tell_untold(&mut self) {
+        for told in self.ledger.untold(self.since, &self.name) {
+            (self.out)(Heard::Told(Box::new(told)));
+        }
     }
 
     /// Whether the daemon still has all events since then. Those of other kinds, health checks
@@ -266,17 +291,43 @@ impl Watch<'_> {
     }
 
     fn miss_one(&self) {
+        self.miss_now(format!("{} sent an event of more than {} bytes", self.name, lines::LONGEST));
+    }
+
+    fn miss_list(&self, absent: &Absent) {
+        self.miss_now(format!(
+            "{}: what its events leave out is not known until it lists its containers again",
+            absent.why
+        ));
+    }
+
+    fn miss_now(&self, why: String) {
         let at = telling::wall(self.last.or(self.since).unwrap_or_default());
-        let why = format!("{} sent an event of more than {} bytes", self.name, lines::LONGEST);
         (self.out)(Heard::Missed(Missed { from: at, until: at, why }));
     }
 
     async fn follow(&mut self, stream: &mut Stream) -> Result<(), Absent> {
+        let mut alarm = self.alarm();
         loop {
-            match stream.next(self.patience.silence).await {
+            let is_due = self.due != Due::Nothing;
+            let moment = if is_due { self.patience.replay } else { self.patience.silence };
+            // The clock first: there may be an event every time.
+            let next = match select(alarm.as_mut(), pin!(stream.next(moment))).await {
+                Either::Right((next, _)) => next,
+                Either::Left(_) if is_due => Next::Silence,
+                Either::Left(_) => {
+                    self.due = Due::List;
+                    alarm = self.alarm();
+                    continue;
+                }
+            };
+            match next {
                 Next::End => return Ok(()),
                 Next::Silence => {
-                    drop(self.engine.ask("/_ping", MOST_SMALL, self.patience.short).await?);
+                    self.rest().await?;
+                    if is_due {
+                        alarm = self.alarm();
+                    }
                 }
                 Next::TooLong => self.miss_one(),
                 Next::Line(line) => {
@@ -288,6 +339,43 @@ impl Watch<'_> {
         }
     }
 
+    /// When something is to be done, come what may.
+    fn alarm(&self) -> Pin<Box<Sleep>> {
+        let patience = &self.patience;
+        Box::pin(sleep(if self.due == Due::Nothing { patience.relist } else { patience.overdue }))
+    }
+
+    /// Nothing comes for a moment, or too much for too long: what is due is done.
+    async fn rest(&mut self) -> Result<(), Absent> {
+        match self.due {
+            Due::Nothing => self.ping().await?,
+            Due::List => match self.take_stock().await {
+                Ok(()) => {
+                    self.is_unlisted = false;
+                    self.due = Due::Untold;
+                }
+                Err(absent) => {
+                    // Its events are of use without the list.
+                    self.ping().await?;
+                    self.due = Due::Nothing;
+                    self.is_behind = true;
+                    if !std::mem::replace(&mut self.is_unlisted, true) {
+                        self.miss_list(&absent);
+                    }
+                }
+            },
+            Due::Untold => {
+                self.tell_untold();
+                self.due = Due::Nothing;
+            }
+        }
+        Ok(())
+    }
+
+    async fn ping(&self) -> Result<(), Absent> {
+        self.engine.ask("/_ping", MOST_SMALL, self.patience.short).await.map(drop)
+    }
+
     /// An event of now: what `inspect` says is still of the same life.
     async fn take(&mut self, event: &Event) {
         if !matches!(event.action, Action::Started | Action::Died { .. }) {
@@ -297,7 +385,9 @@ impl Watch<'_> {
         let first = self.ledger.first(&event.whom.id, event.ns);
         if self.late.may_inspect() {
             let standing = self.inspect(&event.whom.id).await;
-            self.late.note(standing.is_some());
+            if self.late.note(standing.is_some()) {
+                (self.due, self.is_behind) = (Due::List, true);
+            }
             if let Some(standing) = standing {
                 self.ledger.note(standing);
             }
@@ -352,9 +442,22 @@ impl Late {
         self.passed == 0
     }
 
-    const fn note(&mut self, is_answered: bool) {
+    /// Whether it is in time again, after it was not: events may have been dropped meanwhile.
+    const fn note(&mut self, is_answered: bool) -> bool {
+        let is_back = is_answered && self.failures >= MOST_FAILURES;
         self.failures = if is_answered { 0 } else { self.failures.saturating_add(1) };
+        is_back
     }
+}
+
+/// What is to be done when nothing comes for a moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Due {
+    Nothing,
+    /// To look at the list.
+    List,
+    /// To tell of what is there and of which no event has come since, either.
+    Untold,
 }
 
 /// How an event stands to the moment at which the daemon began to answer.

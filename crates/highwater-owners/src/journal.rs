@@ -28,12 +28,11 @@ mod tests;
 mod unit;
 mod words;
 
-use std::hash::{DefaultHasher, Hash, Hasher};
-
 use highwater_core::evidence::Evidence;
 use highwater_core::id::Pid;
 use highwater_core::line::LogLine;
 use highwater_core::owner::Owner;
+use highwater_core::print::fnv1a;
 use highwater_core::testimony::{Fact, Party, Testimony, Witness};
 use highwater_core::text::escape;
 
@@ -100,9 +99,7 @@ fn evidence(line: &LogLine<'_>) -> Evidence {
 /// What an entry of the journal is told apart by.
 pub fn key(line: &LogLine<'_>) -> Option<String> {
     let cursor = line.journal?.get("__CURSOR")?;
-    let mut hasher = DefaultHasher::new();
-    cursor.hash(&mut hasher);
-    Some(format!("journal:{:016x}", hasher.finish()))
+    Some(format!("journal:{:016x}", fnv1a(cursor.as_bytes())))
 }
 
 /// Whom it is said of.

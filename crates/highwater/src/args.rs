@@ -1,14 +1,18 @@
 //! What can be typed.
 
+mod series;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::builder::NonEmptyStringValueParser;
 use clap::builder::{PathBufValueParser, TypedValueParser as _};
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 use highwater_agent::config::{Config, ConfigError, Wrong};
 use highwater_core::time::WallTime;
 use highwater_core::units::Bytes;
+pub(crate) use series::{ExportSeriesArgs, ImportArgs};
 
 /// highwater tells you why a process died, and how this machine's memory fares.
 ///
@@ -26,35 +30,43 @@ impl Args {
     /// What was typed before the command counts as if typed behind it.
     pub(crate) fn into_command(self) -> Result<Command, clap::Error> {
         let Some(mut command) = self.command else { return Ok(Command::Checkup(self.checkup)) };
-        let CheckupArgs { json, data_dir } = self.checkup;
-        let (json, data_dir) = match &mut command {
-            Command::Why(args) => {
+        let CheckupArgs { json, anonymize, data_dir } = self.checkup;
+        let dir = |own: &mut Option<PathBuf>| *own = own.take().or(data_dir.clone());
+        // What the command does not take.
+        let mut stray = [json.then_some("--json"), anonymize.then_some("--anonymize"), None];
+        match &mut command {
+            Command::Why(WhyArgs { json: in_json, anonymize: masked, data_dir, .. })
+            | Command::Restarts(RestartsArgs {
+                json: in_json, anonymize: masked, data_dir, ..
+            })
+            | Command::Checkup(CheckupArgs { json: in_json, anonymize: masked, data_dir }) => {
+                *in_json |= json;
+                *masked |= anonymize;
+                dir(data_dir);
+                stray = [None; 3];
+            }
+            Command::Leaks(args) => {
                 args.json |= json;
-                args.data_dir = args.data_dir.take().or(data_dir);
-                (false, None)
+                dir(&mut args.data_dir);
+                stray = [None, stray[1], None];
             }
-            Command::Restarts(args) => {
+            Command::Import(args) => {
                 args.json |= json;
-                args.data_dir = args.data_dir.take().or(data_dir);
-                (false, None)
+                dir(&mut args.data_dir);
+                stray = [None, stray[1], None];
             }
-            Command::Checkup(args) => {
-                args.json |= json;
-                args.data_dir = args.data_dir.take().or(data_dir);
-                (false, None)
-            }
-            Command::Agent(args) => {
-                args.data_dir = args.data_dir.take().or(data_dir);
-                (json, None)
-            }
+            Command::Export(args) => dir(&mut args.data_dir),
+            Command::Agent(args) => dir(&mut args.data_dir),
             Command::Store(args) => {
                 args.json |= json;
-                args.data_dir = args.data_dir.take().or(data_dir);
-                (false, None)
+                dir(&mut args.data_dir);
+                stray = [None, stray[1], None];
             }
-            Command::Completions(_) | Command::Man(_) => (json, data_dir),
-        };
-        let stray = if json { Some("--json") } else { data_dir.map(|_| "--data-dir") };
+            Command::Completions(_) | Command::Man(_) => {
+                stray[2] = data_dir.map(|_| "--data-dir");
+            }
+        }
+        let stray = stray.into_iter().flatten().next();
         match stray {
             None => Ok(command),
             Some(option) => Err(<Self as clap::CommandFactory>::command().error(
@@ -71,10 +83,16 @@ pub(crate) enum Command {
     Why(WhyArgs),
     /// Tell how often services and containers restart, why, and who could have missed it
     Restarts(RestartsArgs),
+    /// Tell what grows, whose it is, of what kind, and how long is left
+    Leaks(LeaksArgs),
     /// Judge this machine's memory now, on one screen
     Checkup(CheckupArgs),
     /// Record this machine
     Agent(AgentArgs),
+    /// Import series that another program recorded: OpenMetrics, sadf -j, vmstat -t
+    Import(ImportArgs),
+    /// Export series as OpenMetrics text
+    Export(ExportSeriesArgs),
     /// Look after the recording: what there is, whether it is whole, room, copies
     Store(StoreArgs),
     /// Print a completion script for a shell
@@ -93,11 +111,12 @@ pub(crate) enum Command {
 /// log. Without anything the recent deaths are listed and the newest is explained: of those that nobody
 /// wanted; --all has every end.
 ///
-/// Exit status: 0 explained, or nothing found; 1 an input cannot be read, or not to its end (the rest
-/// is explained all the same); 64 usage.
+/// Exit status: 0 explained, or nobody died; 1 nobody who died is called TARGET, or an input cannot be
+/// read, or not to its end (the rest is explained all the same); 64 usage.
 #[derive(Debug, Default, clap::Args)]
 pub(crate) struct WhyArgs {
     /// Log files (- is standard input), and whom to explain: pid, name, unit, container, cgroup
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
     pub(crate) target: Vec<String>,
     /// Read this log; - is standard input. May be given several times
     #[arg(long, value_name = "FILE")]
@@ -134,6 +153,7 @@ pub(crate) struct WhyArgs {
 #[derive(Debug, Default, clap::Args)]
 pub(crate) struct RestartsArgs {
     /// Whose restarts: a unit, a container's name or id, a pod
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
     pub(crate) owner: Option<String>,
     /// Only ends since then: 2h, 7d, today, 2026-11-20, '2026-11-20 08:00' (UTC)
     #[arg(long, value_name = "TIME", value_parser = since)]
@@ -147,7 +167,41 @@ pub(crate) struct RestartsArgs {
     /// Answer in JSON
     #[arg(long)]
     pub(crate) json: bool,
+    /// Mask the names of units and containers, to share the answer
+    #[arg(long)]
+    pub(crate) anonymize: bool,
     /// Where the agent keeps its data
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+}
+
+/// Tell what grows, whose it is, of what kind, and how long is left.
+///
+/// Judges all that is on record: memory of every kind, descriptors, threads, processes, logs, images,
+/// disks. A leak is an accusation: what the kernel takes back, what warms up, follows its load or goes
+/// up and down with the day is told as that. OWNER is a unit, a container, a pod, a cgroup's path, a
+/// file system or a log; it is explained in depth: its course, its lives, what else moved, the root
+/// causes with what speaks for and against each. Without one, what grows is listed, the most urgent first.
+///
+/// Exit status: 0 told; 1 there is no recording, or nobody of that name; 64 usage.
+#[derive(Debug, Default, clap::Args)]
+pub(crate) struct LeaksArgs {
+    /// Whose growth to explain: a unit, a container, a pod, a cgroup, a mount point, a log file
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) owner: Option<String>,
+    /// Judge as of then, from nothing later: seconds since 1970, or as for --since
+    #[arg(long, value_name = "TIME", value_parser = as_of)]
+    pub(crate) at: Option<Since>,
+    /// Look no further back than this; else 30 days: 2h, 7d, 2026-11-20
+    #[arg(long, value_name = "TIME", value_parser = since)]
+    pub(crate) since: Option<Since>,
+    /// Also what is steady
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// Answer in JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Where the agent keeps its data, or what was imported
     #[arg(long, value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
 }
@@ -160,6 +214,9 @@ pub(crate) struct CheckupArgs {
     /// Answer in JSON
     #[arg(long)]
     pub(crate) json: bool,
+    /// Mask the names of processes, units, containers and directories, to share the answer
+    #[arg(long)]
+    pub(crate) anonymize: bool,
     /// Where the agent keeps its data
     #[arg(long, value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
@@ -366,6 +423,22 @@ fn since(text: &str) -> Result<Since, String> {
     Ok(Since::Ago(length.unsigned_abs()))
 }
 
+/// Seconds since 1970, with or without a fraction, or what [`since`] takes.
+fn as_of(text: &str) -> Result<Since, String> {
+    /// With fewer digits it is a year or a slip.
+    const LEAST_DIGITS: usize = 6;
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let all_digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
+    if whole.len() < LEAST_DIGITS || !all_digits(whole) || !all_digits(fraction) {
+        return since(text);
+    }
+    let millis = fraction.bytes().chain([b'0'; 3]).take(3);
+    let millis = millis.fold(0, |sum, digit| sum * 10 + i64::from(digit - b'0'));
+    let moment = whole.parse::<i64>().ok().and_then(|seconds| seconds.checked_mul(1000));
+    let moment = moment.and_then(|ms| jiff::Timestamp::from_millisecond(ms + millis).ok());
+    moment.map(Since::At).ok_or_else(|| "no moment that a calendar has".to_owned())
+}
+
 /// A date, a time of a date, in UTC if no zone is told.
 fn date(text: &str) -> Option<Since> {
     match text {
@@ -437,6 +510,19 @@ mod tests {
         assert!(matches!(since("2026-11-20T08:00:00Z"), Ok(Since::At(_))));
         for wrong in ["", "tomorrow", "3", "2026-13-20", "1mo"] {
             assert!(since(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_moment_may_be_seconds_since_1970() {
+        let now = WallTime::from_millis(0);
+        let moment = |text: &str| as_of(text).map(|since| since.moment(now).millis());
+        assert_eq!(moment("1714207632"), Ok(1_714_207_632_000));
+        assert_eq!(moment("1714207632.5"), Ok(1_714_207_632_500));
+        assert_eq!(moment("1714207632.1239"), Ok(1_714_207_632_123));
+        assert_eq!(moment("2024-04-27T08:47:12Z"), Ok(1_714_207_632_000));
+        for wrong in ["", "7", "99999999999999999999", "1714207632.x", "-1714207632"] {
+            assert!(as_of(wrong).is_err(), "{wrong}");
         }
     }
 

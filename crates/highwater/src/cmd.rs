@@ -2,9 +2,12 @@
 
 pub(crate) mod agent;
 pub(crate) mod checkup;
+pub(crate) mod export;
 mod history;
+pub(crate) mod import;
 mod inputs;
 mod kernel;
+pub(crate) mod leaks;
 mod logfile;
 pub(crate) mod manual;
 mod mask;

@@ -4,6 +4,8 @@
 pub(crate) mod checkup;
 pub(crate) mod death;
 mod draw;
+pub(crate) mod import;
+pub(crate) mod leaks;
 mod paint;
 mod ranking;
 pub(crate) mod restarts;

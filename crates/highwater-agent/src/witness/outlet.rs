@@ -66,15 +66,25 @@ impl Outlet {
 
     /// Takes what was said, and drops it if it is of low value and there is much of it.
     pub(crate) fn take(&mut self, told: Told, now: Stamp) {
-        match self.sieve.judge(&told.testimony, now.boot) {
-            Fate::Kept => self.take_anyway(told, now),
+        let fate = self.sieve.judge(&told.testimony, now.boot);
+        self.take_as(fate, told, now);
+    }
+
+    /// The same for the end of a process that had a hand in another's: it is of use however it ended.
+    pub(crate) fn take_awaited(&mut self, told: Told, now: Stamp) {
+        let fate = self.sieve.judge_awaited(&told.testimony, now.boot);
+        self.take_as(fate, told, now);
+    }
+
+    fn take_as(&mut self, fate: Fate, told: Told, now: Stamp) {
+        match fate {
+            Fate::Kept => self.keep(told, now),
             Fate::Idle => {}
             Fate::Dropped => self.board.gallery().dropped(told.testimony.witness, 1),
         }
     }
 
-    /// Takes what was said, whatever it is worth by itself.
-    pub(crate) fn take_anyway(&mut self, told: Told, now: Stamp) {
+    fn keep(&mut self, told: Told, now: Stamp) {
         let Told { wall, boot, key, mut testimony } = told;
         self.board.gallery().heard(testimony.witness);
         name(&self.directory, &mut testimony.about);
@@ -116,7 +126,17 @@ impl Outlet {
     pub(crate) fn note_lost(&mut self, witness: Witness, now: Stamp) {
         let note =
             format!("{} said more than could be read in time: some of it is lost", witness.words());
-        self.note(lifecycle(now, self.boot, "missed", &note));
+        let mut event = lifecycle(now, self.boot, "missed", &note);
+        event.key = format!("lost:{}:{}", witness.name(), now.boot.micros());
+        self.note(event);
+    }
+
+    /// Takes who has been heard since `since`, which is found out at `now`.
+    pub(crate) fn note_sight(&mut self, since: Stamp, now: Stamp) {
+        let what = Happening::Sight(self.board.gallery().sight());
+        let key = format!("sight:lost:{}", now.boot.micros());
+        let (wall, boot, boot_id) = (since.wall, Some(since.boot), self.boot);
+        self.note(Event { wall, boot, boot_id, key, what });
     }
 
     /// Sends what was taken, and how far the witness was heard thereby. `false`: nobody records any

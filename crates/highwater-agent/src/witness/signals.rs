@@ -1,7 +1,7 @@
 //! The kernel's own witnesses, on one thread: who signals whom, who ran what and how it ended, which
 //! cgroup ran out of memory. They share a table of who is who.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,17 +9,19 @@ use std::time::Duration;
 use highwater_core::evidence::Evidence;
 use highwater_core::id::{Pid, StartTicks};
 use highwater_core::testimony::{
-    Exit, Fact, OomWord, Origin, Party, Reception, Status, Testimony, Witness,
+    Exit, Fact, OomWord, Origin, Party, Reception, Sent, Signal, Status, Testimony, Witness,
 };
 use highwater_core::time::{BootTime, Stamp};
 use highwater_linux::root::Root;
 use highwater_linux::witness::cgroups::Spoke;
 use highwater_linux::witness::{
-    Absent, CgroupEvents, Connector, People, ProcEvent, Signalled, Traced, Tracing,
+    Absent, CgroupEvents, Connector, People, ProcEvent, Signalled, Strays, Traced, Tracing,
 };
 use highwater_owners::{Told, cited};
 use rustix::event::{PollFd, PollFlags, poll};
 
+use super::everyday::{Arrow, Everyday, is_same, is_younger};
+use super::flood::{Flood, later};
 use super::outlet::Outlet;
 use crate::board::Board;
 use crate::clock;
@@ -39,6 +41,18 @@ const DEPARTED: usize = 256;
 
 /// … of this length, in which a parent that ends and the signal that its child gets for it are heard.
 const AWAITED: Duration = Duration::from_secs(1);
+
+/// The first process of a pid namespace ends only when all that it kills have, on a slow disk a while
+/// later.
+const AWAITED_LAST: Duration = Duration::from_mins(1);
+
+/// So many that may end are waited for: a busy machine's shells and supervisors. Who is waited for the
+/// least longer goes first.
+const MOST_AWAITED: usize = 256;
+
+/// The boot clock and the one without suspend are read one after the other: apart by so much more,
+/// the machine has slept. A shorter sleep there is not.
+const SLEPT: Duration = Duration::from_millis(100);
 
 /// The source that a tracepoint's words are cited from.
 const SIGNAL_POINT: &str = "tracefs signal:signal_generate";
@@ -90,16 +104,19 @@ impl Signals {
         let mut ears = Ears::default();
         doors.open(&mut ears, outlet.board());
         let mut notes = Notes::new(&doors.root, outlet);
+        let mut strays = Strays::default();
         let mut scanned = clock::now().boot;
         let mut flushed = scanned;
+        doors.sweep(&mut strays, scanned);
         loop {
             let wait = if notes.outlet.is_empty() { RESCAN_EVERY } else { TOGETHER };
-            let goes_on = ears.wait(&stop, wait);
+            let Woken { goes_on, has_cgroups } = ears.wait(&stop, wait);
             let now = clock::now();
-            ears.hear(&mut notes, now);
+            ears.hear(&mut notes, now, has_cgroups);
             if now.boot.since(scanned) >= RESCAN_EVERY {
                 scanned = now.boot;
                 doors.open(&mut ears, notes.outlet.board());
+                doors.sweep(&mut strays, scanned);
                 ears.rescan(&mut notes, now);
             }
             let is_time = !goes_on || now.boot.since(flushed) >= TOGETHER;
@@ -128,8 +145,50 @@ impl Doors {
         if self.cgroups && ears.cgroups.is_none() {
             let opened = CgroupEvents::open(&self.root);
             ears.cgroups = present(board, Witness::Cgroups, opened);
+            ears.tell_room(board);
         }
     }
+
+    /// Removes what agents left in the kernel that will not come back.
+    fn sweep(&self, strays: &mut Strays, now: BootTime) {
+        if !self.signals {
+            return;
+        }
+        for name in strays.sweep(&self.root, &self.instance, now) {
+            log::say(&format!(
+                "removed the tracing instance {name}: the agent that made it has not read it for a day"
+            ));
+        }
+    }
+}
+
+/// What ended a wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Woken {
+    /// The agent does not stop.
+    goes_on: bool,
+    has_cgroups: bool,
+}
+
+/// How long the machine slept since its start, by two clocks that are read one after the other.
+#[derive(Clone, Copy, Debug, Default)]
+struct Asleep(Option<Duration>);
+
+impl Asleep {
+    /// `boot` was read after `awake`, so that what lies between them is too much, at times by much.
+    fn learn(&mut self, awake: BootTime, boot: BootTime) -> Duration {
+        let between = boot.since(awake);
+        let known = self.0.filter(|known| *known <= between && between <= *known + SLEPT);
+        *self.0.insert(known.unwrap_or(between))
+    }
+}
+
+/// What is lacking of a witness that has not room for all cgroups.
+fn partly(watched: usize, left_out: usize) -> Option<String> {
+    let all = watched.saturating_add(left_out);
+    (left_out > 0).then(|| {
+        format!("watches {watched} of {all} cgroups only: there are too many to watch each")
+    })
 }
 
 /// Shows on the board whether the witness is there.
@@ -147,23 +206,37 @@ fn present<T>(board: &Board, witness: Witness, opened: Result<T, Absent>) -> Opt
 }
 
 impl Ears {
-    /// Waits until there is something to hear, for so long, or for the end; `false` at the end.
-    fn wait(&self, stop: &OwnedFd, at_most: Duration) -> bool {
-        let mut fds = vec![PollFd::new(stop, PollFlags::IN)];
-        let all = [
+    /// Waits until there is something to hear, for so long, or for the end.
+    fn wait(&self, stop: &OwnedFd, at_most: Duration) -> Woken {
+        // In the place of who is not there the end is waited for once more.
+        let fds = [
+            Some(stop.as_fd()),
+            self.cgroups.as_ref().map(AsFd::as_fd),
             self.tracing.as_ref().map(AsFd::as_fd),
             self.connector.as_ref().map(AsFd::as_fd),
-            self.cgroups.as_ref().map(AsFd::as_fd),
         ];
-        fds.extend(all.iter().flatten().map(|fd| PollFd::new(fd, PollFlags::IN)));
+        let mut fds = fds
+            .map(|fd| PollFd::from_borrowed_fd(fd.unwrap_or_else(|| stop.as_fd()), PollFlags::IN));
         let _interrupted = poll(&mut fds, Some(&timespec(at_most)));
-        fds.first().is_none_or(|stop| stop.revents().is_empty())
+        let [stop, cgroups, ..] = fds.map(|fd| !fd.revents().is_empty());
+        Woken { goes_on: !stop, has_cgroups: cgroups }
+    }
+
+    /// Shows whether all cgroups are watched.
+    fn tell_room(&self, board: &Board) {
+        if let Some(cgroups) = &self.cgroups {
+            let left_out = cgroups.left_out();
+            board.gallery().unwatched(left_out);
+            board.gallery().set(Witness::Cgroups, partly(cgroups.len(), left_out));
+        }
     }
 
     /// Signals are fetched first and looked at last: who sent one was born before it, so that the
     /// process events that are read in between tell who that is.
-    fn hear(&mut self, notes: &mut Notes, now: Stamp) {
-        let asleep = now.boot.since(clock::awake());
+    fn hear(&mut self, notes: &mut Notes, now: Stamp, has_cgroups: bool) {
+        let awake = clock::awake();
+        let asleep = notes.asleep.learn(awake, clock::now().boot);
+        notes.hears_ends = self.connector.is_some();
         if let Some(tracing) = &mut self.tracing
             && let Err(error) = tracing.fetch()
         {
@@ -178,8 +251,11 @@ impl Ears {
         if let Some(tracing) = &mut self.tracing {
             let each = &mut |traced: &Traced<'_>, words: &[u8]| notes.traced(traced, words, now);
             tracing.read(each);
+            notes.stem(tracing, now);
         }
+        notes.hit(now);
         if let Some(cgroups) = &mut self.cgroups
+            && has_cgroups
             && let Err(error) = cgroups.read(&mut |spoke| notes.counted(spoke, now))
         {
             lose(&mut self.cgroups, Witness::Cgroups, &error, notes.outlet.board());
@@ -191,6 +267,7 @@ impl Ears {
         if let Some(cgroups) = &mut self.cgroups {
             cgroups.rescan(&mut |spoke| notes.counted(spoke, now));
         }
+        self.tell_room(notes.outlet.board());
     }
 }
 
@@ -200,10 +277,16 @@ struct Notes {
     outlet: Outlet,
     /// Those that ended well a moment ago.
     departed: VecDeque<(BootTime, Pid, Exit)>,
-    /// Parents whose children got a signal from them: if they end now, that is why.
-    awaited: Vec<(BootTime, Pid)>,
-    /// When that something was lost was last recorded.
-    lost_at: Option<BootTime>,
+    /// Those whose end is of interest, whatever it is, and until when: parents whose children got a
+    /// signal from them.
+    awaited: BTreeMap<Pid, BootTime>,
+    everyday: Everyday,
+    flood: Flood,
+    /// Without the ends of processes, nobody knows which of the signals of every day were fatal.
+    hears_ends: bool,
+    asleep: Asleep,
+    /// When it was last recorded that something was lost of a witness.
+    lost_at: BTreeMap<Witness, BootTime>,
     /// Tells words of one cgroup apart that are read in one turn.
     number: u64,
 }
@@ -216,8 +299,12 @@ impl Notes {
             people,
             outlet,
             departed: VecDeque::new(),
-            awaited: Vec::new(),
-            lost_at: None,
+            awaited: BTreeMap::new(),
+            everyday: Everyday::default(),
+            flood: Flood::default(),
+            hears_ends: false,
+            asleep: Asleep::default(),
+            lost_at: BTreeMap::new(),
             number: 0,
         }
     }
@@ -246,17 +333,20 @@ impl Notes {
                 self.outlet.take(told, now);
             }
             ProcEvent::Exit { at, pid, status } => self.ended(at, pid, status, now),
-            ProcEvent::Lost => self.lost(Witness::Processes, 1, now),
+            ProcEvent::Lost => {
+                self.everyday.lose();
+                self.lost(Witness::Processes, 1, now);
+            }
             _ => {}
         }
     }
 
-    /// Counted each time, and on record once a minute: who asks later must know that something is
-    /// missing.
+    /// Counted each time, and said once a minute.
     fn lost(&mut self, witness: Witness, count: u64, now: Stamp) {
         self.outlet.board().gallery().dropped(witness, count);
-        if self.lost_at.is_none_or(|last| now.boot.since(last) >= RESCAN_EVERY) {
-            self.lost_at = Some(now.boot);
+        let last = self.lost_at.get(&witness);
+        if last.is_none_or(|last| now.boot.since(*last) >= RESCAN_EVERY) {
+            self.lost_at.insert(witness, now.boot);
             self.outlet.note_lost(witness, now);
         }
     }
@@ -267,13 +357,14 @@ impl Notes {
         if self.people.cgroup(pid).is_none_or(|cgroup| cgroup.as_str() == "/") {
             exit.is_first = None;
         }
+        self.everyday.end(at, pid, status);
         // Nearly all processes end well, and are of no interest: nothing is made of them.
-        if status != Status::Code(0) || exit.is_first == Some(true) {
+        if self.awaited.remove(&pid).is_some_and(|until| at <= until) {
+            let told = self.farewell(at, pid, exit);
+            self.outlet.take_awaited(told, now);
+        } else if status != Status::Code(0) || exit.is_first == Some(true) {
             let told = self.farewell(at, pid, exit);
             self.outlet.take(told, now);
-        } else if self.awaited.iter().any(|(_, awaited)| *awaited == pid) {
-            let told = self.farewell(at, pid, exit);
-            self.outlet.take_anyway(told, now);
         } else {
             self.departed.push_back((at, pid, exit));
             if self.departed.len() > DEPARTED {
@@ -308,7 +399,46 @@ impl Notes {
                 self.outlet.take(told, now);
             }
             Traced::Exec { .. } => self.people.hear(traced),
-            Traced::Lost { count } => self.lost(Witness::Signals, count.unwrap_or(1), now),
+            Traced::Lost { count } => {
+                self.lost(Witness::Signals, count.unwrap_or(1), now);
+                self.deafened(now);
+            }
+        }
+    }
+
+    /// Signals were lost: from when last all had been read, their silence proves nothing, which who
+    /// asks later must know.
+    fn deafened(&mut self, now: Stamp) {
+        self.flood.lose(now.boot);
+        let gallery = self.outlet.board().gallery();
+        if gallery.sight().hears(Witness::Signals) != Some(true) {
+            return;
+        }
+        let why = "there were more than could be read in time, and some are lost";
+        gallery.set(Witness::Signals, Some(why.to_owned()));
+        // Of those that nobody read while the agent was down, the first sight of this life tells.
+        if let Some(since) = self.flood.drained() {
+            self.outlet.note_sight(since, now);
+        }
+    }
+
+    /// Has the kernel tell less after a loss, and all again later.
+    fn stem(&mut self, tracing: &mut Tracing, now: Stamp) {
+        if tracing.is_drained() {
+            self.flood.drain(now);
+        }
+        self.relieve(now);
+        let is_narrow = self.flood.is_narrow();
+        let asked = if is_narrow { tracing.narrow() } else { tracing.widen() };
+        if let Err(refused) = asked {
+            log::say(&format!("cannot ask the kernel for other signals: {refused}"));
+        }
+    }
+
+    /// Says that signals are heard again, a while after the last loss.
+    fn relieve(&mut self, now: Stamp) {
+        if self.flood.pass(now.boot) {
+            self.outlet.board().gallery().set(Witness::Signals, None);
         }
     }
 
@@ -316,31 +446,84 @@ impl Notes {
         if signal.reception == Reception::Ignored {
             return;
         }
-        let (who, sent) = self.people.sent(signal);
-        let parent = who.parents.first().map(|parent| parent.pid);
-        if let (Some(parent), Origin::User) =
-            (parent.filter(|_| parent == sent.by.pid), sent.origin)
-        {
-            self.await_end(signal.at, parent, now);
+        if signal.signal.is_everyday() {
+            return self.everyday(signal, words);
         }
-        let key = format!("signal:{}:{}:{}", signal.at.micros(), signal.target, signal.signal.0);
+        let (who, sent) = self.people.sent(signal);
+        if let Some(by) = sent.by.pid.filter(|by| Some(*by) != who.pid) {
+            let is_parent = who.parents.first().is_some_and(|parent| parent.pid == by);
+            match sent.origin {
+                Origin::User if is_parent => self.await_end(signal.at, by, AWAITED, now),
+                Origin::Kernel if sent.signal == Signal::KILL && sent.to_process => {
+                    self.await_end(signal.at, by, AWAITED_LAST, now);
+                }
+                Origin::Kernel => self.await_end(signal.at, by, AWAITED, now),
+                _ => {}
+            }
+        }
+        self.tell_signal(signal.at, who, sent, words, now);
+    }
+
+    /// Of such a signal only who dies of it is told, once that is heard.
+    fn everyday(&mut self, signal: &Signalled<'_>, words: &[u8]) {
+        if !self.hears_ends {
+            return;
+        }
+        let target = self.people.process(signal.target);
+        if !self.everyday.repeats(target, signal, words) {
+            let may_look = self.everyday.may_look(signal.at);
+            let parties = may_look.then(|| self.people.sent(signal));
+            self.everyday.keep(target, Arrow::new(signal, parties, words));
+        }
+    }
+
+    /// Tells the signals that were fatal after all.
+    fn hit(&mut self, now: Stamp) {
+        for mut arrow in self.everyday.hits(now.boot) {
+            let parties = arrow.parties.take();
+            let (who, sent) = parties.unwrap_or_else(|| self.look_back(&arrow));
+            let is_it = who.pid.is_none_or(|pid| is_same(&who, &self.people.party(pid)));
+            if is_it && !is_younger(&who, arrow.at) {
+                self.tell_signal(arrow.at, who, sent, &arrow.words, now);
+            }
+        }
+    }
+
+    /// Who sent it and to whom, now that it matters.
+    fn look_back(&mut self, arrow: &Arrow) -> (Party, Sent) {
+        let (who, mut sent) = self.people.sent(&arrow.signalled());
+        if is_younger(&sent.by, arrow.at) {
+            *sent.by = sent.by.pid.map(Party::of_pid).unwrap_or_default();
+        }
+        (who, sent)
+    }
+
+    fn tell_signal(&mut self, at: BootTime, who: Party, sent: Sent, words: &[u8], now: Stamp) {
+        let target = who.pid.unwrap_or_default();
+        let key = format!("signal:{}:{target}:{}", at.micros(), sent.signal.0);
         let (fact, words) = (Fact::Signalled(sent), String::from_utf8_lossy(words));
-        let told = told(signal.at, key, Witness::Signals, who, fact, SIGNAL_POINT, &words);
+        let told = told(at, key, Witness::Signals, who, fact, SIGNAL_POINT, &words);
         self.outlet.take(told, now);
     }
 
-    /// A child got a signal from `parent`: that this one ends, or just ended, tells whether it sent
-    /// it or died (`PR_SET_PDEATHSIG`).
-    fn await_end(&mut self, at: BootTime, parent: Pid, now: Stamp) {
+    /// Somebody got a signal from `parent`: that this one ends, or just ended, tells whether it sent
+    /// it or died (`PR_SET_PDEATHSIG`, the end of a pid namespace).
+    fn await_end(&mut self, at: BootTime, parent: Pid, span: Duration, now: Stamp) {
         let is_near = |other: BootTime| at.since(other).max(other.since(at)) <= AWAITED;
-        self.awaited.retain(|(since, awaited)| *awaited != parent && is_near(*since));
-        self.awaited.push((at, parent));
+        self.awaited.retain(|_, until| at <= *until);
+        let until = self.awaited.entry(parent).or_default();
+        *until = (*until).max(later(at, span));
+        if self.awaited.len() > MOST_AWAITED {
+            let nearest = self.awaited.iter().min_by_key(|(_, until)| **until);
+            let nearest = nearest.map(|(pid, _)| *pid);
+            nearest.and_then(|nearest| self.awaited.remove(&nearest));
+        }
         let is_it = |(ended, pid, _): &(BootTime, Pid, Exit)| *pid == parent && is_near(*ended);
         if let Some(place) = self.departed.iter().position(is_it)
             && let Some((ended, pid, exit)) = self.departed.remove(place)
         {
             let told = self.farewell(ended, pid, exit);
-            self.outlet.take_anyway(told, now);
+            self.outlet.take_awaited(told, now);
         }
     }
 }
@@ -369,3 +552,6 @@ fn told(
     let testimony = Testimony { witness, about, fact, evidence };
     Told { wall: None, boot: Some(at), key, testimony }
 }
+
+#[cfg(test)]
+mod tests;

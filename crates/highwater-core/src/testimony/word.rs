@@ -84,7 +84,18 @@ impl Signal {
     /// A system call that seccomp forbids.
     pub const SYS: Self = Self(31);
 
-    /// `SIGKILL`, as people write it; of a number without a name `signal 34`.
+    /// Whether it is one that programs send each other at any rate, since they catch it: that one was
+    /// sent says nothing as long as nobody died of it.
+    ///
+    /// SIGUSR1, SIGUSR2, SIGPIPE, SIGALRM, SIGSTKFLT, SIGVTALRM, SIGPROF, SIGIO, SIGPWR, and the
+    /// real-time signals (signal(7), numbers as on x86 and ARM). The kernel is asked only for those sent by
+    /// kill(2) or sigqueue(3), and for the SIGALRM of timers.
+    pub const fn is_everyday(self) -> bool {
+        matches!(self.0, 10 | 12 | 13 | 14 | 16 | 26 | 27 | 29 | 30 | 34..=64)
+    }
+
+    /// `SIGKILL`, as people write it (signal(7), numbers as on x86 and ARM). The real-time signals have
+    /// none of their own.
     pub const fn name(self) -> Option<&'static str> {
         Some(match self.0 {
             1 => "SIGHUP",
@@ -102,8 +113,21 @@ impl Signal {
             13 => "SIGPIPE",
             14 => "SIGALRM",
             15 => "SIGTERM",
+            16 => "SIGSTKFLT",
+            17 => "SIGCHLD",
+            18 => "SIGCONT",
+            19 => "SIGSTOP",
+            20 => "SIGTSTP",
+            21 => "SIGTTIN",
+            22 => "SIGTTOU",
+            23 => "SIGURG",
             24 => "SIGXCPU",
             25 => "SIGXFSZ",
+            26 => "SIGVTALRM",
+            27 => "SIGPROF",
+            28 => "SIGWINCH",
+            29 => "SIGIO",
+            30 => "SIGPWR",
             31 => "SIGSYS",
             _ => return None,
         })
@@ -120,9 +144,13 @@ impl Signal {
 
 impl fmt::Display for Signal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.name() {
-            Some(name) => f.pad(name),
-            None => f.pad(&format!("signal {}", self.0)),
+        /// The first real-time signal, as the C libraries count: they keep those before it.
+        const REAL_TIME: u8 = 34;
+        match (self.name(), self.0) {
+            (Some(name), _) => f.pad(name),
+            (None, REAL_TIME) => f.pad("SIGRTMIN"),
+            (None, 35..=64) => f.pad(&format!("SIGRTMIN+{}", self.0.saturating_sub(REAL_TIME))),
+            (None, number) => f.pad(&format!("signal {number}")),
         }
     }
 }
@@ -502,10 +530,23 @@ mod tests {
     #[test]
     fn signals_have_the_names_people_write() {
         assert_eq!(Signal::KILL.to_string(), "SIGKILL");
-        assert_eq!(Signal(34).to_string(), "signal 34");
+        assert_eq!(Signal(26).to_string(), "SIGVTALRM");
+        assert_eq!(Signal(34).to_string(), "SIGRTMIN");
+        assert_eq!(Signal(37).to_string(), "SIGRTMIN+3");
+        assert_eq!(Signal(65).to_string(), "signal 65");
         assert_eq!(Signal::of_name("KILL"), Some(Signal::KILL));
         assert_eq!(Signal::of_name("SIGTERM"), Some(Signal::TERM));
         assert_eq!(Signal::of_name("nonsense"), None);
+    }
+
+    #[test]
+    fn what_ends_a_process_by_design_is_not_of_every_day() {
+        let fatal = [1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 15, 24, 25, 31];
+        assert!(fatal.iter().all(|number| !Signal(*number).is_everyday()));
+        for everyday in [10, 12, 13, 14, 16, 26, 27, 29, 30, 34, 64] {
+            assert!(Signal(everyday).is_everyday(), "{everyday}");
+        }
+        assert!(![0, 17, 18, 19, 28, 32, 33, 65].map(Signal).into_iter().any(Signal::is_everyday));
     }
 
     #[test]

@@ -93,8 +93,12 @@ impl Lives {
             .iter()
             .take(NAMED)
             .map(|(cause, count)| format!("{count} × {cause}", cause = cause.as_str()));
-        let more = counts.len().saturating_sub(NAMED);
-        let more = if more > 0 { format!(", {more} more") } else { String::new() };
+        let others: Vec<usize> = counts.iter().skip(NAMED).map(|(_, count)| *count).collect();
+        let more = match others.as_slice() {
+            [] => String::new(),
+            [ends] => format!(", {ends} of another cause"),
+            many => format!(", {} of {} other causes", many.iter().sum::<usize>(), many.len()),
+        };
         let text = format!(
             "{} in the last 24 h ({}{more}); the last was {}, {}: highwater why",
             words::count(recent.len(), "unwanted end"),
@@ -261,10 +265,22 @@ mod tests {
             ended(19, "web.service", Cause::Segfault),
             ended(2, "db.service", Cause::Watchdog),
         ];
-        let lives = Lives { deaths, ..Lives::default() };
+        let lives = Lives { deaths: deaths.clone(), ..Lives::default() };
         let text = "3 unwanted ends in the last 24 h (2 × segfault, 1 × watchdog); the last was \
                     db.service, 2 h ago: highwater why";
         assert_eq!(said(&lives), [(Severity::Warning, text.to_owned())]);
+        // What is not named is counted in ends, as the rest is.
+        let more = [
+            (&[Cause::ExitCode, Cause::Abort, Cause::Abort][..], "1 of another cause"),
+            (&[Cause::ExitCode, Cause::Abort, Cause::Trap, Cause::Trap], "2 of 2 other causes"),
+        ];
+        for (causes, words) in more {
+            let more = causes.iter().map(|cause| ended(1, "x.service", *cause));
+            let deaths = deaths.iter().cloned().chain(more).collect();
+            let said = said(&Lives { deaths, ..Lives::default() });
+            let (_, text) = said.first().unwrap();
+            assert!(text.contains(&format!(", {words}); the last")), "{text}");
+        }
     }
 
     #[test]

@@ -216,7 +216,8 @@ fn unnamed(frame: &Frame, machine: &MachineSample, past: &PastDeaths) -> String 
     let counted = machine.vm.oom_kill.filter(|count| *count > known);
     let up = Duration::from_micros(frame.stamp.boot.micros());
     let counted = counted.filter(|_| up <= RECENT);
-    counted.map_or(String::new(), |count| format!(" (of {count} since boot)"))
+    counted
+        .map_or(String::new(), |count| format!(" (on record, of {count} since boot {})", ago(up)))
 }
 
 fn swap(memory: &Memory) -> Option<Finding> {

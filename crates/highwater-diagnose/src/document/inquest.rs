@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use highwater_core::evidence::Claim;
+use highwater_core::id::Pid;
 use highwater_core::owner::Owner;
 use highwater_core::testimony::{Party, Status, Witness};
 use highwater_core::time::BootTime;
@@ -26,6 +27,8 @@ pub(super) struct InquestDocument {
     status: Option<StatusDocument>,
     signal: Option<String>,
     sender: Option<SenderDocument>,
+    asker: Option<SenderDocument>,
+    child: Option<u32>,
     limit_of: Option<LimitOwner>,
     lived_seconds: Option<f64>,
     contradictions: Vec<Claim>,
@@ -91,6 +94,8 @@ impl InquestDocument {
             status: verdict.status.map(StatusDocument::of),
             signal: verdict.signal.map(|signal| signal.to_string()),
             sender: verdict.sender.as_ref().map(SenderDocument::of),
+            asker: verdict.clues.asker.as_ref().map(SenderDocument::of),
+            child: verdict.clues.child.as_ref().and_then(|child| child.pid).map(Pid::get),
             limit_of: verdict.limit_owner,
             lived_seconds: verdict.lived.as_ref().map(Duration::as_secs_f64),
             contradictions: verdict.contradictions.clone(),
@@ -136,7 +141,7 @@ impl SenderDocument {
     fn of(sender: &Party) -> Self {
         let parents = sender.parents.iter();
         Self {
-            pid: sender.pid.map(highwater_core::id::Pid::get),
+            pid: sender.pid.map(Pid::get),
             comm: sender.comm.clone(),
             command: sender.command.clone(),
             parents: parents

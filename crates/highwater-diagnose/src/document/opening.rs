@@ -37,7 +37,7 @@ pub fn opening(said: &str, verdict: &Verdict) -> String {
     let name = if owner.starts_with("container ") { first + letters.as_str() } else { owner };
     match verdict.is_first {
         Some(true) => format!("{name} ended: {rest}"),
-        Some(false) => format!("{name} lives on, but {rest}"),
-        None => format!("{name}: {rest}"),
+        Some(false) if !verdict.clues.is_owner_gone => format!("{name} lives on, but {rest}"),
+        _ => format!("{name}: {rest}"),
     }
 }

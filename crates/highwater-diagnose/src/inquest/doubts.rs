@@ -1,13 +1,16 @@
 //! What is said that cannot be true beside the verdict, what it was not, and who would have known
 //! more.
 
+use std::time::Duration;
+
 use highwater_core::evidence::{Claim, Evidence};
 use highwater_core::owner::Owner;
 use highwater_core::testimony::{ContainerWord, Fact, PodWord, Signal, Status, UnitWord, Witness};
+use highwater_core::time::Span;
 
 use super::Cause;
 use super::rules::Finding;
-use super::scene::{Scene, claim};
+use super::scene::{Brief, Scene, claim};
 use super::timeline::Item;
 use crate::death::Confidence;
 
@@ -23,10 +26,7 @@ pub(super) fn contradictions(scene: &Scene<'_, '_>, finding: &Finding<'_>) -> Ve
         "Docker says OOMKilled=false, though it was killed for memory; the flag is set only if Docker's own watcher saw it.",
         died(scene, Some(false)).filter(|_| is_memory),
     );
-    add(
-        "Docker says OOMKilled=true, though it was not killed for memory; a child of it may have been.",
-        died(scene, Some(true)).filter(|_| !is_memory),
-    );
+    add(&oom_of_child(scene), says_oom_wrongly(scene, finding));
     let oom_result = scene.result("oom-kill");
     add(
         "systemd says oom-kill of the unit, though only a child of it was killed for memory.",
@@ -50,6 +50,42 @@ pub(super) fn contradictions(scene: &Scene<'_, '_>, finding: &Finding<'_>) -> Ve
     of_status(scene, finding, &mut add);
     of_kubelet(scene, finding, &mut add);
     found
+}
+
+/// Docker's word that it was killed for memory, where it was not.
+pub(super) fn says_oom_wrongly<'t>(
+    scene: &Scene<'_, 't>,
+    finding: &Finding<'_>,
+) -> Option<&'t Item<'t>> {
+    died(scene, Some(true)).filter(|_| !finding.cause.is_memory())
+}
+
+/// Whom Docker's word means.
+fn oom_of_child(scene: &Scene<'_, '_>) -> String {
+    match scene.killed_before() {
+        Some((brief, gap_us)) => format!(
+            "Docker says OOMKilled=true; that is about {} of it, which was killed for memory {}, and not about this end.",
+            named(brief),
+            ago(gap_us)
+        ),
+        None => "Docker says OOMKilled=true, though it was not killed for memory; a child of it may have been.".to_owned(),
+    }
+}
+
+/// `crasher (pid 18838)`, or `a process` where only a counter tells of it.
+fn named(brief: &Brief<'_>) -> String {
+    match (&brief.who.comm, brief.who.pid) {
+        (None, None) => "a process".to_owned(),
+        (comm, pid) => crate::words::process(comm.as_deref(), pid),
+    }
+}
+
+/// `3 s before`; of what was seen no earlier, and yet counts, nobody knows the order.
+fn ago(gap_us: i64) -> String {
+    match u64::try_from(gap_us) {
+        Ok(gap_us) if gap_us > 0 => format!("{} before", Span(Duration::from_micros(gap_us))),
+        _ => "at the same moment".to_owned(),
+    }
 }
 
 fn is_program(cause: Cause) -> bool {
@@ -120,30 +156,22 @@ fn of_kubelet(
     );
 }
 
-/// What it was not, and what shows that. Only what somebody would think of first.
+/// What it was not, and what shows that. Only what somebody would think of first, and only where the
+/// cause is not certain.
 pub(super) fn ruled_out(scene: &Scene<'_, '_>, finding: &Finding<'_>) -> Vec<Claim> {
     let mut found = Vec::new();
-    let is_clean = matches!(finding.cause, Cause::CleanExit);
-    if finding.cause.is_memory() || is_clean {
+    let is_sure = finding.confidence == Confidence::Certain;
+    if is_sure || finding.cause.is_memory() || finding.cause == Cause::CleanExit {
         return found;
     }
-    let mut add = |witness: Witness, text: &str| {
-        if scene.hears(witness) == Some(true) {
-            found.push(Claim { text: text.to_owned(), evidence: vec![listened(scene, witness)] });
-        }
-    };
-    let is_counted = scene.items().any(|item| matches!(item.fact(), Some(Fact::Oom(_))));
-    let may_be_killed = scene.signal().is_none_or(|signal| signal == Signal::KILL);
-    if !is_counted && may_be_killed && scene.code().is_none_or(|code| code == 137) {
-        // Whether this very cgroup is among those nobody says, and a kill of the machine's is not
-        // counted in cgroups of version 1.
-        add(Witness::Cgroups, "No OOM kill at its limit: no counter that is watched rose.");
-        add(Witness::Kmsg, "No OOM kill: the kernel's log has no report of one.");
-        if scene.fatal.is_some() {
-            add(Witness::Signals, "No OOM kill: the OOM killer's tracepoint did not name it.");
-        }
-    }
+    found.extend(no_oom_kill(scene));
     if finding.confidence == Confidence::Unknown {
+        let mut add = |witness: Witness, text: &str| {
+            if scene.hears(witness) == Some(true) {
+                let evidence = vec![listened(scene, witness)];
+                found.push(Claim { text: text.to_owned(), evidence });
+            }
+        };
         if is_unit(scene) {
             add(Witness::Systemd, "No stop by systemd: it had no job for it.");
         }
@@ -152,6 +180,46 @@ pub(super) fn ruled_out(scene: &Scene<'_, '_>, finding: &Finding<'_>) -> Vec<Cla
         }
     }
     found
+}
+
+/// That it was not killed for memory, by all who would have told.
+fn no_oom_kill(scene: &Scene<'_, '_>) -> Option<Claim> {
+    let is_counted = scene.items().any(|item| matches!(item.fact(), Some(Fact::Oom(_))));
+    let is_kill = scene.signal().is_none_or(|signal| signal == Signal::KILL)
+        && scene.code().is_none_or(|code| code == 137);
+    if is_counted || !is_kill {
+        return None;
+    }
+    let rose = scene.killed_before();
+    // Whether this very cgroup is among those nobody says, and a kill of the machine's is not
+    // counted in cgroups of version 1.
+    let counter = match rose {
+        Some(_) => "no counter that is watched rose in the second of this death",
+        None => "no counter that is watched rose",
+    };
+    let said = [
+        (Witness::Kmsg, "the kernel's log has no report of one"),
+        (Witness::Signals, "the OOM killer's tracepoint did not name it"),
+        (Witness::Cgroups, counter),
+    ];
+    let is_heard = |witness: Witness| {
+        scene.hears(witness) == Some(true) && (witness != Witness::Signals || scene.fatal.is_some())
+    };
+    let said: Vec<_> = said.into_iter().filter(|(witness, _)| is_heard(*witness)).collect();
+    let mut evidence: Vec<Evidence> =
+        said.iter().map(|(witness, _)| listened(scene, *witness)).collect();
+    let words: Vec<&str> = said.iter().map(|(_, words)| *words).collect();
+    let mut text = match words.as_slice() {
+        [] => return None,
+        [only] => format!("No OOM kill: {only}"),
+        [all @ .., last] => format!("No OOM kill: {}, and {last}", all.join(", ")),
+    };
+    if let Some((brief, gap_us)) = rose {
+        let (who, ago) = (named(brief), ago(gap_us));
+        text = format!("{text}; {who} of it was killed for memory {ago}");
+        evidence.push(brief.item.evidence().clone());
+    }
+    Some(Claim { text: text + ".", evidence })
 }
 
 fn is_unit(scene: &Scene<'_, '_>) -> bool {
@@ -177,17 +245,28 @@ fn listened(scene: &Scene<'_, '_>, witness: Witness) -> Evidence {
     }
 }
 
-/// Who would have known more, and was not heard. Of what is certain nobody is missed, but for why a
-/// program gave up.
+/// Who would have known more, and was not heard or did not know. Of what is certain nobody is missed,
+/// but for who asked for it, and why a program gave up.
 pub(super) fn missing(scene: &Scene<'_, '_>, finding: &Finding<'_>) -> Vec<(Witness, String)> {
+    let mut found: Vec<(Witness, String)> = asker(scene, finding).into_iter().collect();
+    let known = found.len();
+    for one in absent(scene, wanted(scene, finding)) {
+        if !found.iter().take(known).any(|(witness, _)| *witness == one.0) {
+            found.push(one);
+        }
+    }
+    found.extend(sender(scene, finding));
+    found
+}
+
+fn wanted(scene: &Scene<'_, '_>, finding: &Finding<'_>) -> Vec<Witness> {
     let mut wanted = Vec::new();
     if finding.confidence == Confidence::Certain {
         // What a program was refused before it gave up, these would know.
-        if finding.cause != Cause::ExitCode || scene.exit().is_some() {
-            return Vec::new();
+        if finding.cause == Cause::ExitCode && scene.exit().is_none() {
+            wanted.extend([Witness::Processes, Witness::Kmsg]);
         }
-        wanted.extend([Witness::Processes, Witness::Kmsg]);
-        return absent(scene, wanted);
+        return wanted;
     }
     let is_signal = scene.signal().is_some() || scene.code().is_none_or(|code| code > 128);
     if is_signal && scene.fatal.is_none() {
@@ -208,7 +287,43 @@ pub(super) fn missing(scene: &Scene<'_, '_>, finding: &Finding<'_>) -> Vec<(Witn
         }
         _ => {}
     }
-    absent(scene, wanted)
+    wanted
+}
+
+/// Who asked Docker for it is seen where commands are; why it was not seen.
+fn asker(scene: &Scene<'_, '_>, finding: &Finding<'_>) -> Option<(Witness, String)> {
+    let is_docker = matches!(
+        finding.cause,
+        Cause::DockerStop
+            | Cause::DockerStopTimeout
+            | Cause::DockerKill
+            | Cause::DockerRestart
+            | Cause::DockerRemove
+    );
+    if !is_docker || finding.command.is_some() {
+        return None;
+    }
+    let why = match absence(scene, Witness::Processes) {
+        Some((_, why)) => why,
+        None => "no command that names it was seen in the seconds before; it may have come through Docker's socket, or have been gone before its words were read".to_owned(),
+    };
+    Some((Witness::Processes, format!("who asked Docker is unknown: {why}")))
+}
+
+/// Why there is no sender though the kernel was asked for signals.
+fn sender(scene: &Scene<'_, '_>, finding: &Finding<'_>) -> Option<(Witness, String)> {
+    let is_unsent =
+        finding.cause == Cause::Signal && finding.sender.is_none() && finding.way.is_none();
+    if !is_unsent || scene.hears(Witness::Signals) != Some(true) {
+        return None;
+    }
+    let signal = scene.signal()?;
+    let why = if signal.is_everyday() {
+        "of its kind the agent asks the kernel only for those sent by kill(2) or sigqueue(3), those of broken pipes, and SIGALRM of timers"
+    } else {
+        "the kernel was listened to, and told of none"
+    };
+    Some((Witness::Signals, format!("who sent {signal} is unknown: {why}")))
 }
 
 fn absent(scene: &Scene<'_, '_>, mut wanted: Vec<Witness>) -> Vec<(Witness, String)> {

@@ -108,6 +108,7 @@ fn of_hint<'t>(timeline: &'t Timeline<'t>, hint: &'t Item<'t>) -> Matter<'t> {
         end: Some(hint),
         boot_id: hint.boot_id,
         company: 0,
+        of_namespace: 0,
         tenure: None,
     }
 }

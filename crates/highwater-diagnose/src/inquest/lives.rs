@@ -14,15 +14,15 @@ use super::tenure::{Tenure, is_given_up};
 use super::timeline::{Item, Timeline};
 use super::{Life, Stuck};
 
-/// Every life, oldest first. `deaths`: the place of each matter's verdict.
+/// Every life, oldest first. `deaths`: the place of each matter's verdict, if it was put into words.
 pub(super) fn all<'t>(
     timeline: &Timeline<'t>,
     strands: &[Strand<'t>],
     tenures: &[Tenure<'t>],
     matters: &[Matter<'t>],
-    deaths: &[usize],
+    deaths: &[Option<usize>],
 ) -> Vec<Life> {
-    let of_tenure: BTreeMap<usize, (usize, &Matter<'t>)> = matters
+    let of_tenure: BTreeMap<usize, (Option<usize>, &Matter<'t>)> = matters
         .iter()
         .zip(deaths)
         .filter_map(|(matter, death)| Some((matter.tenure?, (*death, matter))))
@@ -44,7 +44,7 @@ pub(super) fn all<'t>(
             started: started(tenure).or_else(|| began(tenure, death)),
             ended: ended.or_else(closed),
             first,
-            death: death.map(|(death, _)| *death),
+            death: death.and_then(|(death, _)| *death),
             limits: tenure.started.and_then(limits).cloned(),
             is_given_up: is_given_up(tenure),
         });
@@ -64,7 +64,7 @@ fn started(tenure: &Tenure<'_>) -> Option<WallTime> {
 }
 
 /// When its first process began, where the end says how long that lived.
-fn began(tenure: &Tenure<'_>, death: Option<&(usize, &Matter<'_>)>) -> Option<WallTime> {
+fn began(tenure: &Tenure<'_>, death: Option<&(Option<usize>, &Matter<'_>)>) -> Option<WallTime> {
     let exit = death?.1.items.iter().find_map(|item| match item.fact() {
         Some(Fact::Exited(exit)) => exit.lived_ms,
         _ => None,

@@ -37,6 +37,8 @@ pub(super) struct Matter<'t> {
     pub(super) boot_id: Option<BootId>,
     /// How many others ended with it by the same hand.
     pub(super) company: usize,
+    /// How many of these the kernel ended with the first process of their pid namespace.
+    pub(super) of_namespace: usize,
     pub(super) tenure: Option<usize>,
 }
 
@@ -57,6 +59,8 @@ struct Bench<'s, 't> {
     by_owner: HashMap<usize, Vec<(i64, usize)>>,
     /// Those that nobody knows the owner of, in order of time.
     homeless: Vec<(i64, usize)>,
+    /// Those that a container runtime had only just made, in order of time.
+    newborn: Vec<(i64, usize)>,
     firsts: &'s Firsts,
     /// Of those that another's end took with it, who may be asked for by their pid.
     carried: Vec<usize>,
@@ -120,9 +124,25 @@ impl<'s, 't> Bench<'s, 't> {
         };
         let mut homeless: Vec<_> = strands.iter().enumerate().filter_map(homeless).collect();
         homeless.sort_unstable();
+        let newborn = |(place, strand): (usize, &Strand<'_>)| {
+            Some((strand.at().filter(|_| strand.is_newborn())?, place))
+        };
+        let mut newborn: Vec<_> = strands.iter().enumerate().filter_map(newborn).collect();
+        newborn.sort_unstable();
         let is_taken = vec![false; strands.len()];
         let carried = Vec::new();
-        Self { timeline, strands, tenures, is_taken, by_pid, by_owner, homeless, firsts, carried }
+        Self {
+            timeline,
+            strands,
+            tenures,
+            is_taken,
+            by_pid,
+            by_owner,
+            homeless,
+            newborn,
+            firsts,
+            carried,
+        }
     }
 
     fn is_free(&self, place: usize) -> bool {
@@ -147,7 +167,8 @@ impl<'s, 't> Bench<'s, 't> {
         let found = self
             .first_by_pid(tenure)
             .or_else(|| self.first_by_owner(tenure))
-            .or_else(|| self.first_by_moment(tenure))?;
+            .or_else(|| self.first_by_moment(tenure))
+            .or_else(|| self.first_by_birth(tenure))?;
         self.take(found);
         Some(found)
     }
@@ -218,6 +239,31 @@ impl<'s, 't> Bench<'s, 't> {
         found.next().filter(|_| found.next().is_none())
     }
 
+    /// Where a container's first process was gone before it could be seen in the container's cgroup,
+    /// and nobody says its pid: the one that its runtime had just made, and that ended as Docker says,
+    /// last before Docker said so. What makes a container ready ends with 0, as many do.
+    fn first_by_birth(&self, tenure: &Tenure<'t>) -> Option<usize> {
+        /// Docker hears of an end within milliseconds; busy, within this.
+        const BEFORE_US: i64 = 2_000_000;
+        /// Two clocks.
+        const AFTER_US: i64 = 50_000;
+        let is_container =
+            matches!(self.timeline.owners.get(tenure.owner), Some(Owner::Container(_)));
+        if !is_container || tenure.first.is_some() {
+            return None;
+        }
+        let at = tenure.at()?;
+        let told = told(&tenure.items).filter(|code| *code != 0)?;
+        let end = self.newborn.partition_point(|(end, _)| *end <= at.saturating_add(AFTER_US));
+        let near = self.newborn.get(..end)?.iter().rev().take(MOST);
+        let mut near = near.take_while(|(end, _)| *end >= at.saturating_sub(BEFORE_US));
+        let fits = |place: usize| {
+            let strand = self.strands.get(place).filter(|_| self.is_free(place));
+            strand.and_then(Strand::exit).is_some_and(|exit| code(exit.status) == told)
+        };
+        near.find(|(_, place)| fits(*place)).map(|(_, place)| *place)
+    }
+
     /// The free strands of an owner that ended in a span, no more than [`MOST`] of them.
     fn near(&self, owner: usize, from: i64, to: i64) -> impl Iterator<Item = usize> + '_ {
         let places = self.by_owner.get(&owner).map(Vec::as_slice).unwrap_or_default();
@@ -231,7 +277,7 @@ impl<'s, 't> Bench<'s, 't> {
         let tenure = tenures.get(place)?;
         let strand = first.and_then(|first| self.strands.get(first));
         let mut items = tenure.items.clone();
-        let mut company = 0;
+        let (mut company, before) = (0, self.carried.len());
         if let Some(strand) = strand {
             items.extend(&strand.items);
         }
@@ -246,6 +292,10 @@ impl<'s, 't> Bench<'s, 't> {
         let pid = strand.map(|strand| strand.pid).or(tenure.first);
         let mut who = party(&items, pid);
         who.owner = self.timeline.owners.get(tenure.owner).cloned();
+        if strand.is_some_and(Strand::is_newborn) {
+            // It was seen where its runtime lives.
+            who.cgroup = None;
+        }
         Some(Matter {
             items,
             who,
@@ -254,6 +304,7 @@ impl<'s, 't> Bench<'s, 't> {
             end,
             boot_id: tenure.boot_id,
             company,
+            of_namespace: self.carried.len().saturating_sub(before),
             tenure: Some(place),
         })
     }
@@ -311,15 +362,16 @@ impl<'s, 't> Bench<'s, 't> {
         let is_first =
             |place: usize| self.strands.get(place).and_then(Strand::said_first) == Some(true);
         let head = burst.iter().find(|(_, place)| is_first(*place)).or(burst.first())?.1;
+        let before = self.carried.len();
         for (_, place) in burst {
             self.take(*place);
             if *place != head {
                 self.carry(*place);
             }
         }
-        let mut matter = self.of_strand(head)?;
-        matter.company = burst.len().saturating_sub(1);
-        Some(matter)
+        let company = burst.len().saturating_sub(1);
+        let of_namespace = self.carried.len().saturating_sub(before);
+        Some(Matter { company, of_namespace, ..self.of_strand(head)? })
     }
 
     /// Remembers one that ended with the first process of its pid namespace.
@@ -361,6 +413,7 @@ impl<'s, 't> Bench<'s, 't> {
             end: strand.end.or(strand.items.last().copied()),
             boot_id: strand.boot_id,
             company: 0,
+            of_namespace: 0,
             tenure: None,
         })
     }

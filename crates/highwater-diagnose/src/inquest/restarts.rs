@@ -25,8 +25,9 @@ use highwater_core::owner::Owner;
 use highwater_core::series::SeriesSource;
 use highwater_core::testimony::{Limits, Signal, Status};
 use highwater_core::time::WallTime;
+use highwater_core::units::Bytes;
 
-use super::{Cause, Inquest, Life, Verdict};
+use super::{Cause, Inquest, Life, LimitOwner, Verdict};
 use crate::death::Confidence;
 
 pub use chance::{SCRAPES, to_miss};
@@ -90,6 +91,8 @@ pub struct End {
     pub signal: Option<Signal>,
     /// One sentence.
     pub summary: String,
+    /// What it held then, by the kernel's report, where its own limit was reached.
+    pub held: Option<Bytes>,
 }
 
 /// What keeps its manager from starting it again for ever.
@@ -222,6 +225,21 @@ fn ends_with(lives: &[Life], death: &Verdict) -> bool {
     lives.iter().any(|life| life.ended.zip(death.wall).is_some_and(|(ended, at)| near(ended, at)))
 }
 
+/// Its owner's first process ended because it did, as a shell does: the owner did not live on.
+fn is_passed_on(child: &Verdict, inquest: &Inquest) -> bool {
+    /// A shell ends as soon as what it ran is gone; of a manager's jobs this is the most.
+    const SOON: Duration = Duration::from_secs(10);
+    let is_by = |death: &&Verdict| {
+        death.is_first == Some(true)
+            && death.who.owner == child.who.owner
+            && death.clues.child.as_ref().is_some_and(|one| one.pid == child.who.pid)
+    };
+    let is_soon = |death: &Verdict| {
+        child.wall.zip(death.wall).is_some_and(|(child, wall)| wall.since(child) <= SOON)
+    };
+    child.who.pid.is_some() && inquest.deaths.iter().filter(is_by).any(is_soon)
+}
+
 fn untold(owner: &Owner, death: &Verdict, at: usize) -> Life {
     let started = death.wall.zip(death.lived).map(|(wall, lived)| wall.before(lived));
     Life {
@@ -251,7 +269,10 @@ fn story(
         memory::fill(&owner, &mut chapters, limit, history, now);
     }
     let is_child = |death: &&Verdict| {
-        death.is_first == Some(false) && death.who.owner.as_ref() == Some(&owner)
+        death.is_first == Some(false)
+            && death.who.owner.as_ref() == Some(&owner)
+            && death.cause != Cause::NamespaceEnd
+            && !is_passed_on(death, inquest)
     };
     let mut story = Story {
         children: inquest.deaths.iter().filter(is_child).count(),
@@ -301,6 +322,7 @@ impl End {
             status: death.status,
             signal: death.signal,
             summary: death.summary.clone(),
+            held: death.clues.usage.filter(|_| death.limit_owner == Some(LimitOwner::Own)),
         }
     }
 }

@@ -11,9 +11,11 @@ use highwater_core::evidence::Claim;
 use highwater_core::id::CgroupPath;
 use highwater_core::limit::Limit;
 use highwater_core::testimony::Party;
+use highwater_core::units::Bytes;
 
 use super::scene::Scene;
 use super::timeline::Item;
+use super::ways::Way;
 use super::{Cause, OomKill};
 use crate::death::Confidence;
 
@@ -30,12 +32,16 @@ pub(super) struct Finding<'t> {
     pub(super) limited_by: Option<CgroupPath>,
     /// That limit.
     pub(super) limit: Option<Limit>,
+    /// What was held there.
+    pub(super) usage: Option<Bytes>,
     /// The report of the kill: [`super::OomKill::key`].
     pub(super) report: Option<usize>,
     /// The program that killed, or the child whose end it was.
     pub(super) other: Option<Party>,
     /// What a manager said of it: a probe that failed, a limit in time.
     pub(super) words: Option<String>,
+    /// What made the signal, where nobody sent it.
+    pub(super) way: Option<Way>,
     /// At least one of the claims stands on something that not everybody can write.
     is_vouched: bool,
 }
@@ -50,9 +56,11 @@ impl<'t> Finding<'t> {
             command: None,
             limited_by: None,
             limit: None,
+            usage: None,
             report: None,
             other: None,
             words: None,
+            way: None,
             is_vouched: false,
         }
     }
@@ -76,6 +84,7 @@ impl<'t> Finding<'t> {
     fn limited(mut self, kill: Option<&OomKill>) -> Self {
         self.limited_by = kill.and_then(|kill| kill.limited_by.clone());
         self.limit = kill.and_then(|kill| kill.limit);
+        self.usage = kill.and_then(|kill| kill.usage);
         self
     }
 
@@ -97,7 +106,7 @@ impl<'t> Finding<'t> {
 }
 
 /// The rules, the strongest first.
-const RULES: [for<'s, 't> fn(&Scene<'s, 't>) -> Option<Finding<'t>>; 20] = [
+const RULES: [for<'s, 't> fn(&Scene<'s, 't>) -> Option<Finding<'t>>; 22] = [
     memory::kernel,
     memory::program,
     unit::watchdog,
@@ -115,9 +124,11 @@ const RULES: [for<'s, 't> fn(&Scene<'s, 't>) -> Option<Finding<'t>>; 20] = [
     own::no_memory,
     own::fault,
     signal::sent,
-    container::by_word,
     memory::child,
+    signal::answered,
+    own::passed_on,
     own::exit,
+    signal::by_status,
 ];
 
 /// What ended this one.

@@ -11,6 +11,7 @@ use highwater_core::testimony::{
     Status, UnitWord, Witness,
 };
 use highwater_core::time::{BootId, WallTime};
+use highwater_core::units::Bytes;
 
 use super::Hearing;
 use super::hands::{is_runtime, is_systemd};
@@ -41,6 +42,10 @@ pub(super) struct Court<'t> {
     askers: HashMap<(Option<BootId>, Pid), Option<usize>>,
     /// Deaths for memory, by owner.
     memory: HashMap<usize, Vec<(i64, Brief<'t>)>>,
+    /// When owners ended, each in order of time.
+    ends: HashMap<usize, Vec<i64>>,
+    /// Ends of processes by signals, by owner and in order of time.
+    killed: HashMap<usize, Vec<(&'t Item<'t>, Signal)>>,
 }
 
 /// The death of a child, as its owner's sees it.
@@ -67,12 +72,18 @@ impl<'t> Court<'t> {
             refused: Vec::new(),
             askers: HashMap::new(),
             memory: HashMap::new(),
+            ends: HashMap::new(),
+            killed: HashMap::new(),
         };
         for item in &timeline.items {
             match (item.fact(), item.about().and_then(|about| about.pid)) {
                 (Some(Fact::Ran), _) => court.ran.push(item),
-                (Some(Fact::Exited(_)), Some(pid)) => {
+                (Some(Fact::Exited(exit)), Some(pid)) => {
                     court.exits.entry((item.boot_id, pid)).or_default().push(item);
+                    if let (Some(owner), Status::Signal { signal, .. }) = (item.owner, exit.status)
+                    {
+                        court.killed.entry(owner).or_default().push((item, signal));
+                    }
                 }
                 (Some(Fact::NoMemory { .. }), _) => {
                     court.refused.push(item);
@@ -84,17 +95,30 @@ impl<'t> Court<'t> {
         }
         court.know_ends(matters);
         court.know_askers();
-        for matter in matters.iter().filter(|matter| matter.is_first != Some(true)) {
+        court.know_children(matters);
+        court
+    }
+
+    /// Who of an owner was killed for memory, and when the owner itself ended.
+    fn know_children(&mut self, matters: &[Matter<'t>]) {
+        for matter in matters {
+            let (Some(owner), Some(at)) = (matter.owner, matter.at()) else { continue };
+            if matter.is_first == Some(true) {
+                self.ends.entry(owner).or_default().push(at);
+                continue;
+            }
             let word = matter.items.iter().find(|item| is_memory(item) || is_oom_word(item));
-            if let (Some(item), Some(owner), Some(at)) = (word, matter.owner, matter.at()) {
+            if let Some(item) = word {
                 let brief = Brief { who: matter.who.clone(), item };
-                court.memory.entry(owner).or_default().push((at, brief));
+                self.memory.entry(owner).or_default().push((at, brief));
             }
         }
-        for deaths in court.memory.values_mut() {
+        for ends in self.ends.values_mut() {
+            ends.sort_unstable();
+        }
+        for deaths in self.memory.values_mut() {
             deaths.sort_by_key(|(at, brief)| (*at, brief.who.pid));
         }
-        court
     }
 
     /// Of a first process whose own end nobody saw, its manager tells.
@@ -363,17 +387,77 @@ impl<'s, 't> Scene<'s, 't> {
     }
 
     /// A process of the same owner that was killed for memory just before.
-    pub(super) fn child(&self) -> Option<&Brief<'t>> {
+    pub(super) fn child(&self) -> Option<&'s Brief<'t>> {
         /// A shell ends as soon as what it ran is gone; a manager's jobs take a little.
         const SPAN_US: i64 = 10_000_000;
+        self.killed_within(SPAN_US).map(|(brief, _)| brief)
+    }
+
+    /// The last process of the same owner that was killed for memory in the minutes before, and how
+    /// long before that was, in µs; below 0 where it was seen a little after.
+    pub(super) fn killed_before(&self) -> Option<(&'s Brief<'t>, i64)> {
+        /// What a daemon says of want of memory stays said for the rest of that life.
+        const SPAN_US: i64 = 600_000_000;
+        self.killed_within(SPAN_US)
+    }
+
+    fn killed_within(&self, span_us: i64) -> Option<(&'s Brief<'t>, i64)> {
+        /// Counters are read a little after the kill.
+        const LATE_US: i64 = 500_000;
         let at = self.at?;
         let deaths = self.court.memory.get(&self.matter.owner?)?;
-        let begin = deaths.partition_point(|(when, _)| *when < at.saturating_sub(SPAN_US));
-        let near = deaths.iter().skip(begin).take(WINDOW);
-        let near = near.take_while(|(when, _)| *when <= at.saturating_add(SPAN_US / 20));
-        near.map(|(_, brief)| brief)
-            .filter(|brief| brief.who.pid.is_none() || brief.who.pid != self.matter.who.pid)
-            .last()
+        let end = deaths.partition_point(|(when, _)| *when <= at.saturating_add(LATE_US));
+        let near = deaths.get(..end)?.iter().rev().take(WINDOW);
+        let mut near = near.take_while(|(when, _)| *when >= at.saturating_sub(span_us));
+        near.find(|(_, brief)| brief.who.pid.is_none() || brief.who.pid != self.matter.who.pid)
+            .map(|(when, brief)| (brief, at.saturating_sub(*when)))
+    }
+
+    /// The process of the same owner that ended by this signal just before, rather one that it
+    /// is known to have started; of a first process any.
+    pub(super) fn ended_before(&self, signal: Signal) -> Option<&'t Item<'t>> {
+        /// A shell ends as soon as it has waited for what it ran.
+        const SPAN_US: i64 = 2_000_000;
+        let (at, pid) = (self.at?, self.matter.who.pid);
+        let killed = self.court.killed.get(&self.matter.owner?)?;
+        let end = killed.partition_point(|(item, _)| item.at <= Some(at));
+        let near = killed.get(..end)?.iter().rev().take(WINDOW);
+        let near = near.take_while(|(item, _)| item.at >= Some(at.saturating_sub(SPAN_US)));
+        let near: Vec<&'t Item<'t>> = near
+            .filter(|(item, of)| {
+                *of == signal && item.about().is_some_and(|about| about.pid != pid)
+            })
+            .map(|(item, _)| *item)
+            .collect();
+        let is_first = self.matter.is_first == Some(true);
+        let child = near.iter().find(|item| item.about().is_some_and(|it| self.is_child(it)));
+        child.or_else(|| near.first().filter(|_| is_first)).copied()
+    }
+
+    /// Whether this process is among those that started `other`.
+    pub(super) fn is_child(&self, other: &Party) -> bool {
+        let pid = self.matter.who.pid;
+        pid.is_some() && other.parents.iter().any(|one| Some(one.pid) == pid)
+    }
+
+    /// Whether the owner ended at the same moment, though this was not its first process.
+    pub(super) fn is_owner_gone(&self) -> bool {
+        /// The rest of a namespace goes within this, and a manager clears up within it.
+        const SPAN_US: i64 = 2_000_000;
+        let ends = || self.court.ends.get(&self.matter.owner?);
+        let (Some(at), Some(ends), Some(false)) = (self.at, ends(), self.matter.is_first) else {
+            return false;
+        };
+        let after = ends.partition_point(|end| *end < at.saturating_sub(SPAN_US / 2));
+        ends.get(after).is_some_and(|end| *end <= at.saturating_add(SPAN_US))
+    }
+
+    /// What says that it ran under a limit on its address space, and that limit.
+    pub(super) fn address_limit(&self) -> Option<(&'t Item<'t>, Option<Bytes>)> {
+        let (_, exit) = self.exit()?;
+        let (_, limit) = exit.evidence().text.split_once("RLIMIT_AS=")?;
+        let limit = limit.split_whitespace().next().and_then(|limit| limit.parse().ok());
+        Some((exit, limit.map(Bytes::new)))
     }
 
     /// Whether this witness was heard then; `None`: nobody knows.

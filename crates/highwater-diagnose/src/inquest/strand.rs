@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 
 use highwater_core::id::{Pid, StartTicks};
+use highwater_core::owner::container_id_of_path;
 use highwater_core::testimony::{
     AuditWord, Exit, Fact, Origin, Party, Reception, Sent, Signal, Status, UnitWord,
 };
@@ -20,6 +21,9 @@ pub(super) const LATE_US: u64 = 5_000_000;
 /// So long a process may live on after it was told to end: systemd waits a minute and a half,
 /// people set ten minutes.
 pub(super) const DYING_US: u64 = 660_000_000;
+
+/// The last of the processes that make a container ready: it becomes the container's first.
+const BECOMES_IT: &str = "runc:[2:INIT]";
 
 /// A process, and what is said of its end.
 #[derive(Clone, Debug)]
@@ -84,13 +88,30 @@ impl<'t> Strand<'t> {
     /// container ready stands in its cgroup before it and is none of it; the last of those becomes
     /// the container's program, under a name that may be seen too early.
     pub(super) fn said_first(&self) -> Option<bool> {
-        const BECOMES_IT: &str = "runc:[2:INIT]";
         let said = self.exit().and_then(|exit| exit.is_first)?;
         match self.party().comm.as_deref() {
             Some(BECOMES_IT) => None,
             Some(comm) if comm == "runc" || comm.starts_with("runc:[") => Some(false),
             _ => Some(said),
         }
+    }
+
+    /// A container runtime had made it a moment before, and it was not seen in its container yet.
+    pub(super) fn is_newborn(&self) -> bool {
+        const RUNTIMES: [&str; 4] = ["runc", "crun", "youki", "conmon"];
+        /// Whoever lives longer is seen where it is.
+        const LIVED_MS: u64 = 2_000;
+        let lived_ms = self.exit().and_then(|exit| exit.lived_ms);
+        if lived_ms.is_none_or(|lived| lived > LIVED_MS) {
+            return false;
+        }
+        let is_runtime = |comm: &str| RUNTIMES.contains(&comm) || comm.starts_with("runc:[");
+        let who = self.party();
+        let is_inside = who.container_id.is_some()
+            || who.cgroup.is_some_and(|path| container_id_of_path(path.as_str()).is_some());
+        !is_inside
+            && who.parents.first().is_some_and(|parent| is_runtime(&parent.comm))
+            && who.comm.is_none_or(|comm| comm == BECOMES_IT || !is_runtime(&comm))
     }
 
     /// The signals that were sent to it and not thrown away.

@@ -1,10 +1,13 @@
 //! The one plain sentence.
 
+mod signal;
+
 use highwater_core::limit::Limit;
 use highwater_core::owner::Owner;
-use highwater_core::testimony::{Party, Status};
+use highwater_core::testimony::{Party, Sent, Signal, Status};
 
 use super::Cause;
+use super::matter::is_of_namespace;
 use super::rules::Finding;
 use super::scene::Scene;
 use crate::words;
@@ -26,12 +29,19 @@ fn name(scene: &Scene<'_, '_>) -> String {
         (Some(owner), _) if who.pid.is_none() && who.comm.is_none() => {
             format!("A process of {owner}")
         }
-        (Some(owner), Some(false)) => {
+        (Some(owner), Some(false)) if !is_gone(scene) => {
             format!("{} of {owner}, which lives on,", sentence_name(&process()))
         }
         (Some(owner), _) => format!("{} of {owner}", sentence_name(&process())),
         (None, _) => sentence_name(&process()),
     }
+}
+
+/// Nobody can say that its owner lives on: it ended at the same moment, or the process that its own
+/// namespace hung on did.
+fn is_gone(scene: &Scene<'_, '_>) -> bool {
+    let carried = |sent: &Sent| scene.matter.who.pid.is_some_and(|pid| is_of_namespace(sent, pid));
+    scene.is_owner_gone() || scene.fatal.is_some_and(|(_, sent)| carried(sent))
 }
 
 fn has_end(scene: &Scene<'_, '_>) -> bool {
@@ -197,23 +207,18 @@ fn cut(words: &str) -> String {
 
 fn plainly(scene: &Scene<'_, '_>, finding: &Finding<'_>) -> String {
     let signal = signal(scene);
-    let sender = || finding.sender.as_ref().map_or_else(|| "somebody".to_owned(), whom);
+    let by = |party: &Party| format!("{party}{}", run_near(party, &scene.matter.who));
+    let sender = || finding.sender.as_ref().map_or_else(|| "somebody".to_owned(), by);
     let place = finding.words.as_ref().map_or(String::new(), |place| format!(" {place}"));
     match finding.cause {
-        Cause::Signal if is_own(scene, finding) => {
-            format!("sent itself the signal it ended by{signal}")
-        }
-        Cause::Signal => format!("was killed by {}{signal}", sender()),
+        Cause::Signal => signal::of(scene, finding),
         Cause::CgroupKill => {
             format!("was killed with all of its cgroup by {}, which wrote to cgroup.kill", sender())
         }
         Cause::ParentDeath => {
             format!("was ended with its parent, {}, as it had asked the kernel{signal}", sender())
         }
-        Cause::NamespaceEnd => format!(
-            "was killed by the kernel when {}, the first process of its pid namespace, ended",
-            sender()
-        ),
+        Cause::NamespaceEnd => namespace_end(scene, finding),
         Cause::RlimitCpu => {
             format!("used up its processor time, and was killed by the kernel{signal}")
         }
@@ -228,9 +233,48 @@ fn plainly(scene: &Scene<'_, '_>, finding: &Finding<'_>) -> String {
         Cause::Arithmetic => format!("made an arithmetic error{place}{signal}"),
         Cause::Trap => format!("ran into a trap{place}{signal}"),
         Cause::Seccomp => format!("made a system call that seccomp forbids{place}{signal}"),
+        Cause::CleanExit if scene.status.is_none() => {
+            "ended in a way that systemd calls success; whether by itself or by a signal such as SIGTERM is unknown".to_owned()
+        }
         Cause::CleanExit => "ended by itself, and well".to_owned(),
-        Cause::ExitCode => format!("{} by itself", ended(scene)),
+        Cause::ExitCode if finding.other.is_some() => passed_on(scene, finding),
+        Cause::ExitCode => format!("{} by itself{}", ended(scene), address_limit(scene)),
         _ => unknown(scene),
+    }
+}
+
+/// `; it had a limit of 100 GiB on its address space (whether it was reached is unknown)`.
+fn address_limit(scene: &Scene<'_, '_>) -> String {
+    let Some((_, limit)) = scene.address_limit() else { return String::new() };
+    let limit = limit.map_or_else(String::new, |limit| format!(" of {limit}"));
+    format!("; it had a limit{limit} on its address space (whether it was reached is unknown)")
+}
+
+/// What ended, and took this one along.
+fn namespace_end(scene: &Scene<'_, '_>, finding: &Finding<'_>) -> String {
+    let sender = finding.sender.as_ref();
+    let head = sender.map_or_else(|| "a process".to_owned(), ToString::to_string);
+    let is_its = sender.is_some_and(|sender| is_of_one_place(sender, &scene.matter.who));
+    match scene.owner().filter(|owner| is_its && owner.container().is_some()) {
+        Some(_) => format!(
+            "was killed by the kernel with its container, whose first process, {head}, ended"
+        ),
+        None => format!(
+            "was killed by the kernel when {head}, the first process of its pid namespace, ended"
+        ),
+    }
+}
+
+/// `passed on the end of its child crasher (pid 7): SIGSEGV`; of one that may be another's child
+/// `ended with code 139 just after crasher (pid 7) of it did: SIGSEGV`.
+fn passed_on(scene: &Scene<'_, '_>, finding: &Finding<'_>) -> String {
+    let child = finding.other.as_ref().map_or_else(String::new, ToString::to_string);
+    let signal = scene.code().and_then(|code| code.checked_sub(128)).map(Signal);
+    let signal = signal.map_or_else(String::new, |signal| format!(": {signal}"));
+    if finding.other.as_ref().is_some_and(|other| scene.is_child(other)) {
+        format!("passed on the end of its child {child}{signal}")
+    } else {
+        format!("{} just after {child} of it did{signal}", ended(scene))
     }
 }
 
@@ -270,10 +314,32 @@ pub(super) fn whom(party: &Party) -> String {
 
 /// `, run by bash in session-4.scope (login user 1000)`.
 pub(super) fn run_by(party: &Party) -> String {
-    let parent = party.parents.first().map(|parent| format!(", run by {}", parent.comm));
-    let place =
+    run_in(party, place(party))
+}
+
+/// The same; where it is the place of `victim`, that has been said.
+fn run_near(party: &Party, victim: &Party) -> String {
+    run_in(party, place(party).filter(|_| !is_of_one_place(party, victim)))
+}
+
+fn is_of_one_place(one: &Party, other: &Party) -> bool {
+    let owners = || place(one).zip(place(other));
+    match one.cgroup.as_ref().zip(other.cgroup.as_ref()) {
+        Some((one, other)) if one == other => true,
+        _ => owners().is_some_and(|(one, other)| one == other),
+    }
+}
+
+fn place(party: &Party) -> Option<Owner> {
+    let owner =
         party.owner.clone().or_else(|| Some(Owner::of_path(party.cgroup.as_ref()?.as_str())));
-    let place = place.filter(|owner| *owner != Owner::Machine);
+    owner.filter(|owner| *owner != Owner::Machine)
+}
+
+fn run_in(party: &Party, place: Option<Owner>) -> String {
+    // That a shell was started by a shell says nothing.
+    let parent = party.parents.first().filter(|parent| Some(&parent.comm) != party.comm.as_ref());
+    let parent = parent.map(|parent| format!(", run by {}", parent.comm));
     let place = place.map(|owner| format!(" in {}", owner_name(&owner)));
     let user = match (party.login_uid, party.uid) {
         (Some(user), _) => format!(" (login user {user})"),

@@ -449,10 +449,10 @@ impl Firsts {
         if self.disowned.contains(&life(strand)) {
             return Some(false);
         }
-        let said = strand.said_first();
         if self.named.contains(&(owner, strand.boot_id, strand.pid)) {
-            return Some(said != Some(false));
+            return Some(true);
         }
+        let said = strand.said_first();
         if self.owners.contains(&owner) { said.map(|_| false) } else { said }
     }
 }

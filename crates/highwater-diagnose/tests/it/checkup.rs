@@ -164,7 +164,7 @@ fn kills_of_the_last_day_that_have_no_name_are_counted_too() {
     let checkup = judge(&frame, &PastDeaths { deaths: vec![death], ..PastDeaths::default() });
     assert_eq!(
         checkup.urgent[0].claim.text,
-        "1 process killed for memory in the last 24 h (of 1165 since boot); the last was node (pid 7), 2 h ago: highwater why"
+        "1 process killed for memory in the last 24 h (on record, of 1165 since boot 11 h ago); the last was node (pid 7), 2 h ago: highwater why"
     );
 }
 

@@ -2,10 +2,12 @@
 
 mod causes;
 mod containers;
+mod doubts;
 mod joining;
 mod lives;
 mod order;
 mod signals;
+mod ways;
 
 use std::fmt::Write as _;
 

@@ -25,7 +25,7 @@ pub use cgroups::{CgroupEvents, Spoke};
 pub use connector::{Connector, ProcEvent};
 pub use people::{People, noteworthy};
 pub use rlimits::Rlimits;
-pub use tracing::{Signalled, Traced, Tracing};
+pub use tracing::{Signalled, Strays, Traced, Tracing};
 
 /// Why a witness is not heard, and what it would take.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -144,6 +144,11 @@ impl People {
         self.described(pid)
     }
 
+    /// The process that a thread belongs to; itself, if that is not known.
+    pub fn process(&mut self, thread: Pid) -> Pid {
+        self.process_of(thread)
+    }
+
     /// Who it is, as last seen.
     fn described(&mut self, pid: Pid) -> Party {
         if pid == Pid::new(0) {

@@ -17,8 +17,8 @@
 //! | abort(3) | the process itself, SIGABRT | -6 | 0 |
 //! | a wild pointer | the process itself, SIGSEGV | 1, 2 | 0 |
 //!
-//! A signal that its target ignores is written too, with res=1, and one of a kind that waits already,
-//! with res=2.
+//! A signal that its target ignores has res=1, and is filtered out; one of a kind that waits already
+//! has res=2.
 //!
 //! The instance lives in the kernel: when its reader is killed it goes on recording, the newest
 //! 128 KiB of each processor. Whoever opens it again by the same name reads what happened
@@ -26,6 +26,7 @@
 //! [`Tracing`] is dropped.
 
 mod record;
+mod strays;
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -38,6 +39,7 @@ use super::Absent;
 use crate::root::Root;
 
 pub use record::{Signalled, Traced, parse};
+pub use strays::Strays;
 
 /// Where tracefs is.
 const PLACE: &str = "sys/kernel/tracing";
@@ -48,10 +50,23 @@ const OLD_PLACE: &str = "sys/kernel/debug/tracing";
 /// How much each processor keeps for a reader that is late or dead: 2,000 signals.
 const BUFFER_KIB: &str = "128";
 
-/// The signals that end a process unless it catches them, without those of everyday life
-/// (SIGPIPE, SIGALRM, SIGUSR1, SIGUSR2).
-const FATAL: &str = "sig==1||sig==2||sig==3||sig==4||sig==5||sig==6||sig==7||sig==8||sig==9||\
-    sig==11||sig==15||sig==24||sig==25||sig==31";
+/// The signals that end a process unless it catches them: not SIGCHLD, SIGCONT, SIGURG, SIGWINCH and
+/// those that stop it, and none that its target ignores.
+///
+/// Those of everyday life ([`Signal::is_everyday`](highwater_core::testimony::Signal::is_everyday)) only
+/// where kill(2) (0), which the kernel's SIGPIPE looks like, or sigqueue(3) (-1) sent them: not from
+/// timers of `timer_create(2)` (-2), message queues (-3), asynchronous I/O (-4), nor one thread to
+/// another, as raise(3) does and runtimes stop theirs (-6), nor with each byte that can be read
+/// (SIGIO). SIGALRM is what timers end a process with: all but that between threads.
+const WIDE: &str = "result!=1&&(sig==1||sig==2||sig==3||sig==4||sig==5||sig==6||sig==7||sig==8||\
+    sig==9||sig==11||sig==15||sig==24||sig==25||sig==31||(sig==14&&code!=-6)||\
+    ((sig==10||sig==12||sig==13||sig==16||sig==26||sig==27||sig==29||sig==30||sig>=34)&&\
+    (code==0||code==-1)))";
+
+/// The same without those of everyday life, of which anybody may send a million a second that are
+/// caught, and push the others out of the buffer.
+const NARROW: &str = "result!=1&&(sig==1||sig==2||sig==3||sig==4||sig==5||sig==6||sig==7||sig==8||\
+    sig==9||sig==11||sig==15||sig==24||sig==25||sig==31)";
 
 /// Programs that end others. One whose path has a newline is left out: its path could be made to
 /// look like other records.
@@ -85,6 +100,8 @@ pub struct Tracing {
     // After the pipe: the kernel keeps an instance that somebody reads.
     instance: Instance,
     text: Vec<u8>,
+    is_drained: bool,
+    is_narrow: bool,
 }
 
 impl Tracing {
@@ -99,7 +116,8 @@ impl Tracing {
         let path = instance.dir.join("trace_pipe");
         let pipe = rustix::fs::open(&path, flags, Mode::empty());
         let pipe = pipe.map_err(|errno| refusal(errno, &path))?;
-        Ok(Self { pipe, instance, text: Vec::with_capacity(TEXT_BYTES) })
+        let text = Vec::with_capacity(TEXT_BYTES);
+        Ok(Self { pipe, instance, text, is_drained: false, is_narrow: false })
     }
 
     /// Whether the instance was there already: what comes first may have happened before now.
@@ -114,13 +132,42 @@ impl Tracing {
         self.text.clear();
     }
 
+    /// Has the kernel leave out the signals of everyday life from now on: for a while after some were
+    /// lost, so that a flood of them does not push out those that end somebody. What is in the buffer
+    /// stays.
+    pub fn narrow(&mut self) -> Result<(), Absent> {
+        self.ask(true)
+    }
+
+    /// Has it tell them again, as it does from the start.
+    pub fn widen(&mut self) -> Result<(), Absent> {
+        self.ask(false)
+    }
+
+    /// Once, whether the kernel obeys or not: it would not obey the next time either.
+    fn ask(&mut self, is_narrow: bool) -> Result<(), Absent> {
+        if std::mem::replace(&mut self.is_narrow, is_narrow) == is_narrow {
+            return Ok(());
+        }
+        self.instance.filter(SIGNALS, if is_narrow { NARROW } else { WIDE })
+    }
+
+    /// Whether the last [`Tracing::fetch`] left nothing in the kernel.
+    pub fn is_drained(&self) -> bool {
+        self.is_drained
+    }
+
     /// Takes what was traced out of the kernel, as far as there is room, for [`Tracing::read`]: so
     /// that other witnesses of what came before can be heard in between.
     pub fn fetch(&mut self) -> io::Result<()> {
+        self.is_drained = false;
         while self.text.capacity().saturating_sub(self.text.len()) >= READ_BYTES {
             let room = rustix::buffer::spare_capacity(&mut self.text);
             match rustix::io::read(&self.pipe, room) {
-                Ok(0) | Err(Errno::AGAIN) => break,
+                Ok(0) | Err(Errno::AGAIN) => {
+                    self.is_drained = true;
+                    break;
+                }
                 Ok(_) | Err(Errno::INTR) => {}
                 Err(errno) => return Err(errno.into()),
             }
@@ -190,7 +237,7 @@ impl Instance {
         if self.dir.join("buffer_percent").exists() {
             self.set("buffer_percent", "0", "0")?;
         }
-        self.switch_on(SIGNALS, FATAL)?;
+        self.switch_on(SIGNALS, WIDE)?;
         for (event, filter) in [(VICTIMS, ""), (PROGRAMS, ENDERS)] {
             if self.dir.join(event).exists() {
                 self.switch_on(event, filter)?;
@@ -201,9 +248,13 @@ impl Instance {
 
     fn switch_on(&self, event: &str, filter: &str) -> Result<(), Absent> {
         if !filter.is_empty() {
-            self.set(&format!("{event}/filter"), filter, filter)?;
+            self.filter(event, filter)?;
         }
         self.set(&format!("{event}/enable"), "1", "1")
+    }
+
+    fn filter(&self, event: &str, filter: &str) -> Result<(), Absent> {
+        self.set(&format!("{event}/filter"), filter, filter)
     }
 
     /// Writes `value` into `file` unless it says `said` already.
@@ -249,6 +300,8 @@ fn refusal(errno: Errno, path: &Path) -> Absent {
 
 #[cfg(test)]
 mod tests {
+    use highwater_core::testimony::Signal;
+
     use super::*;
 
     #[test]
@@ -275,6 +328,25 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let error = Tracing::open(&Root::at(dir.path()), "highwater-test").unwrap_err();
         assert!(error.why.contains("mount -t tracefs"), "{error}");
+    }
+
+    /// Which numbers a filter names by themselves.
+    fn named(filter: &str) -> impl Fn(u8) -> bool + '_ {
+        |number| {
+            filter.split(['(', ')', '|', '&']).any(|word| word == format!("sig=={number}"))
+                || (number >= 34 && filter.contains("sig>=34"))
+        }
+    }
+
+    #[test]
+    fn the_narrow_filter_leaves_out_what_is_of_every_day_and_nothing_else() {
+        let (wide, narrow) = (named(WIDE), named(NARROW));
+        for number in 0..=64 {
+            let is_everyday = Signal(number).is_everyday();
+            assert_eq!(narrow(number), wide(number) && !is_everyday, "{number}");
+            assert!(wide(number) || !is_everyday, "{number}");
+        }
+        assert!(narrow(9) && narrow(15) && !narrow(10));
     }
 
     #[test]

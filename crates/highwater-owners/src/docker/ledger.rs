@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use highwater_core::id::Pid;
 
 use super::event::{Action, Event};
-use super::standing::Standing;
+use super::standing::{Listed, Standing};
 use super::telling;
 use crate::told::Told;
 
@@ -21,6 +21,14 @@ const BEFORE_NS: u64 = 100_000_000;
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
     known: HashMap<String, Known>,
+    /// When the last start and the last end happened that an event told.
+    told: HashMap<String, Moments>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Moments {
+    start: Option<u64>,
+    end: Option<u64>,
 }
 
 #[derive(Debug)]
@@ -40,15 +48,25 @@ impl Ledger {
         let same = |told: fn(&Known) -> bool, moment: fn(&Standing) -> Option<u64>| {
             before.is_some_and(|old| told(old) && moment(&old.standing) == moment(&standing))
         };
-        let start_is_told = same(|old| old.start_is_told, |standing| standing.started);
-        let end_is_told = same(|old| old.end_is_told, |standing| standing.finished);
         let id = standing.whom.id.clone();
+        let told = self.told.get(&id).copied().unwrap_or_default();
+        let start_is_told = same(|old| old.start_is_told, |standing| standing.started)
+            || follows(told.start, standing.started);
+        let end_is_told = same(|old| old.end_is_told, |standing| standing.finished)
+            || follows(told.end, standing.finished);
         self.known.insert(id, Known { standing, start_is_told, end_is_told });
     }
 
     /// The container as it was inspected last.
     pub(super) fn standing(&self, id: &str) -> Option<&Standing> {
         self.known.get(id).map(|known| &known.standing)
+    }
+
+    /// Whether it stands as it was inspected last, and has for longer than between two lists.
+    pub(super) fn is_as_listed(&self, listed: &Listed) -> bool {
+        let standing = self.standing(&listed.whom.id);
+        let runs = standing.map(|standing| standing.first.is_some());
+        listed.is_lasting && runs.is_some() && runs == listed.runs
     }
 
     /// The first process of the life that an event at `ns` is about.
@@ -60,22 +78,35 @@ impl Ledger {
 
     /// Takes note of what an event tells; after this its process is no more.
     pub(super) fn hear(&mut self, event: &Event) {
-        let follows = |moment: Option<u64>| {
-            moment.is_some_and(|moment| {
-                let earliest = moment.saturating_sub(BEFORE_NS);
-                (earliest..=moment.saturating_add(AFTER_NS)).contains(&event.ns)
-            })
-        };
         if event.action == Action::Destroyed {
             self.known.remove(&event.whom.id);
+            self.told.remove(&event.whom.id);
             return;
         }
+        self.hear_moment(event);
+        let follows = |moment| follows(Some(event.ns), moment);
         let Some(known) = self.known.get_mut(&event.whom.id) else { return };
         match event.action {
             Action::Started => known.start_is_told |= follows(known.standing.started),
             Action::Died { .. } => known.end_is_told |= follows(known.standing.finished),
             _ => {}
         }
+    }
+
+    /// A start or an end may be told before the container is inspected.
+    fn hear_moment(&mut self, event: &Event) {
+        if self.told.len() >= MOST && !self.told.contains_key(&event.whom.id) {
+            return;
+        }
+        match event.action {
+            Action::Started => self.moments(event).start = Some(event.ns),
+            Action::Died { .. } => self.moments(event).end = Some(event.ns),
+            _ => {}
+        }
+    }
+
+    fn moments(&mut self, event: &Event) -> &mut Moments {
+        self.told.entry(event.whom.id.clone()).or_default()
     }
 
     /// Starts and ends after `since` that no event told, the earliest first.
@@ -96,6 +127,14 @@ impl Ledger {
         told.sort_by(|a, b| (a.wall, &a.key).cmp(&(b.wall, &b.key)));
         told
     }
+}
+
+/// Whether an event that happened at `told` is that of the start or end at `moment`.
+fn follows(told: Option<u64>, moment: Option<u64>) -> bool {
+    told.zip(moment).is_some_and(|(told, moment)| {
+        let earliest = moment.saturating_sub(BEFORE_NS);
+        (earliest..=moment.saturating_add(AFTER_NS)).contains(&told)
+    })
 }
 
 #[cfg(test)]
@@ -142,8 +181,19 @@ mod tests {
         hear(&mut ledger, include_bytes!("../../../../fixtures/docker/events.jsonl"));
         ledger.note(keeper());
         assert_eq!(words(&ledger.untold(None, "docker.sock")), ["start"]);
-        ledger.note(Standing { finished: keeper().finished.map(|ns| ns + 1), ..keeper() });
+        ledger.note(Standing {
+            finished: keeper().finished.map(|ns| ns + 2_000_000_000),
+            ..keeper()
+        });
         assert_eq!(words(&ledger.untold(None, "docker.sock")), ["die"], "that is another end");
+    }
+
+    #[test]
+    fn what_events_told_before_it_was_inspected_is_not_told_again() {
+        let mut ledger = Ledger::default();
+        hear(&mut ledger, include_bytes!("../../../../fixtures/docker/events.jsonl"));
+        ledger.note(keeper());
+        assert_eq!(words(&ledger.untold(None, "docker.sock")), ["start"]);
     }
 
     #[test]

@@ -131,8 +131,34 @@ fn words(answer: &Value) -> String {
     words
 }
 
-/// What `/containers/json` says of each: its id and its name.
-pub(super) fn listed(body: &[u8]) -> Vec<Named> {
+/// What `/containers/json` says of a container.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Listed {
+    pub(super) whom: Named,
+    /// Whether it has a process, where that is sure.
+    pub(super) runs: Option<bool>,
+    /// It stands so for an hour or more, or was never started.
+    pub(super) is_lasting: bool,
+}
+
+impl Listed {
+    /// `State` is a word; of the moment there are only words for people, in `Status`: `Up 2 hours`,
+    /// `Exited (0) About an hour ago`.
+    fn of(whom: Named, container: &Value) -> Self {
+        let word = |key: &str| container.get(key).and_then(Value::as_str).unwrap_or_default();
+        let spans = [" hour", " day", " week", " month", " year"];
+        let runs = match word("State") {
+            "running" | "paused" => Some(true),
+            "created" | "exited" | "stopped" | "dead" => Some(false),
+            _ => None,
+        };
+        let is_old = spans.iter().any(|span| word("Status").contains(span));
+        Self { whom, runs, is_lasting: is_old || word("State") == "created" }
+    }
+}
+
+/// What `/containers/json` says of each: its id, its name, how it stands.
+pub(super) fn listed(body: &[u8]) -> Vec<Listed> {
     let answer: Option<Vec<Value>> = serde_json::from_slice(body).ok();
     let none = Map::new();
     let named = |container: &Value| {
@@ -142,7 +168,8 @@ pub(super) fn listed(body: &[u8]) -> Vec<Named> {
         let mut names = names.into_iter().flatten().filter_map(Value::as_str);
         let name = names.find(own).unwrap_or_default();
         let labels = container.get("Labels").and_then(Value::as_object).unwrap_or(&none);
-        Named::of(container.get("Id")?.as_str()?, name, labels)
+        let whom = Named::of(container.get("Id")?.as_str()?, name, labels)?;
+        Some(Listed::of(whom, container))
     };
     answer.unwrap_or_default().iter().filter_map(named).collect()
 }
@@ -194,8 +221,19 @@ mod tests {
     #[test]
     fn a_list_gives_names() {
         let body = br#"[{"Id":"aa","Names":["/other/link","/web"]},{"Id":"zz!"},{"Id":"bb"},3]"#;
-        let owners: Vec<String> = listed(body).iter().map(|one| one.owner.to_string()).collect();
+        let owners: Vec<String> =
+            listed(body).iter().map(|one| one.whom.owner.to_string()).collect();
         assert_eq!(owners, ["container web", "container bb"]);
+        assert!(listed(body).iter().all(|one| one.runs.is_none() && !one.is_lasting));
+        let of = |state: &str, status: &str| {
+            let body = format!(r#"[{{"Id":"aa","State":"{state}","Status":"{status}"}}]"#);
+            listed(body.as_bytes()).first().map(|one| (one.runs, one.is_lasting)).unwrap()
+        };
+        assert_eq!(of("running", "Up About an hour (healthy)"), (Some(true), true));
+        assert_eq!(of("running", "Up 59 minutes"), (Some(true), false));
+        assert_eq!(of("exited", "Exited (137) 3 weeks ago"), (Some(false), true));
+        assert_eq!(of("created", "Created"), (Some(false), true));
+        assert_eq!(of("restarting", "Restarting (1) 5 seconds ago"), (None, false));
         assert!(listed(b"[{").is_empty() && listed(b"{}").is_empty());
     }
 

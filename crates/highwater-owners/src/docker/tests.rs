@@ -24,6 +24,8 @@ const QUICK: Patience = Patience {
     list: Duration::from_millis(200),
     replay: Duration::from_millis(100),
     silence: Duration::from_millis(200),
+    relist: Duration::from_mins(1),
+    overdue: Duration::from_millis(200),
 };
 
 /// What a daemon does when it is asked.
@@ -34,6 +36,8 @@ enum Answer {
     Open(String),
     /// The same, but the connection breaks.
     Broken(String),
+    /// This much of an endless answer again and again.
+    Again(String),
     /// These very bytes.
     Raw(Vec<u8>),
     /// Nothing, for ever.
@@ -50,7 +54,16 @@ fn daemon(answer: impl Fn(&str) -> Answer + Send + 'static) -> (TempDir, PathBuf
         for stream in listener.incoming() {
             let mut stream = stream.unwrap();
             let path = asked(&mut stream);
-            let (bytes, stays) = bytes(answer(&path));
+            let answer = answer(&path);
+            if let Answer::Again(text) = &answer {
+                let chunk = format!("{:x}\r\n{text}\r\n", text.len()).into_bytes();
+                let again = stream.try_clone().unwrap();
+                thread::Builder::new()
+                    .name("chatter".to_owned())
+                    .spawn(move || repeat(again, &chunk))
+                    .unwrap();
+            }
+            let (bytes, stays) = bytes(answer);
             // The other side may be gone already: that is its right.
             drop(stream.write_all(&bytes));
             if stays {
@@ -60,6 +73,16 @@ fn daemon(answer: impl Fn(&str) -> Answer + Send + 'static) -> (TempDir, PathBuf
     };
     thread::Builder::new().name("daemon".to_owned()).spawn(serve).unwrap();
     (dir, socket)
+}
+
+/// Until nobody listens.
+fn repeat(mut stream: UnixStream, chunk: &[u8]) {
+    loop {
+        thread::sleep(Duration::from_millis(10));
+        if stream.write_all(chunk).is_err() {
+            return;
+        }
+    }
 }
 
 fn asked(stream: &mut UnixStream) -> String {
@@ -87,6 +110,7 @@ fn bytes(answer: Answer) -> (Vec<u8>, bool) {
             false,
         ),
         Answer::Open(text) => (open(&text), true),
+        Answer::Again(_) => (open(""), true),
         Answer::Broken(text) => (open(&text), false),
         Answer::Raw(bytes) => (bytes, false),
         Answer::Never => (Vec::new(), true),
@@ -95,12 +119,21 @@ fn bytes(answer: Answer) -> (Vec<u8>, bool) {
 
 /// Listens until the daemon is heard no more.
 fn all(socket: &std::path::Path, since: Option<u64>) -> (Vec<Heard>, Absent, Arc<Directory>) {
+    within(QUICK, socket, since)
+}
+
+/// The same, with other time-outs.
+fn within(
+    patience: Patience,
+    socket: &std::path::Path,
+    since: Option<u64>,
+) -> (Vec<Heard>, Absent, Arc<Directory>) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let directory = Arc::new(Directory::new());
     let heard = RefCell::new(Vec::new());
     let out = |word| heard.borrow_mut().push(word);
     let engine = Engine::at(socket.to_owned());
-    let absent = runtime.block_on(listen(engine, QUICK, since, Arc::clone(&directory), &out));
+    let absent = runtime.block_on(listen(engine, patience, since, Arc::clone(&directory), &out));
     (heard.into_inner(), absent, directory)
 }
 
@@ -226,6 +259,125 @@ fn inspections_that_hang_cost_what_they_would_have_said() {
 }
 
 #[test]
+fn what_the_daemon_dropped_is_found_in_its_list() {
+    // Of the second container no event comes, and only the second list has it.
+    let lists = Mutex::new(0);
+    let (_dir, socket) = daemon(move |path| {
+        let mut lists = lists.lock().unwrap();
+        match path {
+            "/containers/json?all=1" => {
+                *lists += 1;
+                match *lists {
+                    1 => Answer::Body("[]".to_owned()),
+                    3 => Answer::Never,
+                    _ => recorded(path),
+                }
+            }
+            path if path.starts_with("/events?since=1&until") => recorded(path),
+            path if path.starts_with("/events") => Answer::Open(String::new()),
+            path => recorded(path),
+        }
+    });
+    let patience = Patience { relist: Duration::from_millis(50), ..QUICK };
+    let (heard, ..) = within(patience, &socket, None);
+    let told = told(&heard);
+    let keys: std::collections::BTreeSet<_> = told.iter().map(|told| &told.key).collect();
+    assert_eq!((told.len(), keys.len()), (4, 4), "each start and end once: {keys:?}");
+    assert!(matches!(heard.get(1), Some(Heard::Caught)), "after the past: {heard:?}");
+}
+
+/// The list of both containers, the second of which has this status.
+fn list(keeper: &str) -> Answer {
+    let Answer::Body(body) = recorded("/containers/json?all=1") else { unreachable!() };
+    let hog = r#"["/hog"],"State":"exited","Status":"Exited (137) 2 hours ago""#;
+    let keeper = format!(r#"["/keeper"],"State":"running","Status":"{keeper}""#);
+    Answer::Body(body.replace(r#"["/hog"]"#, hog).replace(r#"["/keeper"]"#, &keeper))
+}
+
+#[test]
+fn only_what_changed_is_inspected_again() {
+    let inspected = Arc::new(Mutex::new(Vec::new()));
+    let (noted, lists) = (Arc::clone(&inspected), Mutex::new(0));
+    let (_dir, socket) = daemon(move |path| match path {
+        "/containers/json?all=1" => {
+            let mut lists = lists.lock().unwrap();
+            *lists += 1;
+            match *lists {
+                1..=3 => list("Up 2 hours"),
+                4 => list("Up 4 seconds"),
+                _ => Answer::Never,
+            }
+        }
+        path if path.starts_with("/containers/") => {
+            noted.lock().unwrap().push((*lists.lock().unwrap(), path.to_owned()));
+            recorded(path)
+        }
+        path if path.starts_with("/events") => Answer::Open(String::new()),
+        path => recorded(path),
+    });
+    let patience = Patience { relist: Duration::from_millis(50), ..QUICK };
+    within(patience, &socket, None);
+    let inspected: Vec<i32> = inspected.lock().unwrap().iter().map(|(list, _)| *list).collect();
+    assert_eq!(inspected, [1, 1, 4]);
+}
+
+#[test]
+fn a_list_that_fails_does_not_end_the_stream() {
+    let lists = Mutex::new(0);
+    let (_dir, socket) = daemon(move |path| {
+        let mut lists = lists.lock().unwrap();
+        match path {
+            "/containers/json?all=1" => {
+                *lists += 1;
+                match *lists {
+                    1 => Answer::Body("[]".to_owned()),
+                    2 | 3 => Answer::Raw(REFUSES.to_vec()),
+                    4 => recorded(path),
+                    _ => Answer::Never,
+                }
+            }
+            "/_ping" if *lists < 5 => Answer::Body("OK".to_owned()),
+            path if path.starts_with("/events") => Answer::Open(String::new()),
+            path => recorded(path),
+        }
+    });
+    let patience = Patience { relist: Duration::from_millis(50), ..QUICK };
+    let (heard, absent, _) = within(patience, &socket, None);
+    assert_eq!(told(&heard).len(), 4, "of the fourth list");
+    let missed = missed(&heard);
+    let [hole] = missed.as_slice() else { panic!("once: {missed:?}") };
+    assert!(hole.why.contains("answers 500 Internal Server Error to /containers/json"));
+    assert!(absent.why.contains("did not answer /_ping"), "{}", absent.why);
+}
+
+#[test]
+fn what_is_due_is_done_though_events_never_pause() {
+    let lists = Mutex::new(0);
+    let event = r#"{"Type":"container","Action":"health_status: healthy","Actor":{"ID":"aa","Attributes":{"name":"busy"}},"timeNano":1795255300000000000}"#;
+    let (_dir, socket) = daemon(move |path| {
+        let mut lists = lists.lock().unwrap();
+        match path {
+            "/containers/json?all=1" => {
+                *lists += 1;
+                match *lists {
+                    1 => Answer::Body("[]".to_owned()),
+                    2 => recorded(path),
+                    _ => Answer::Never,
+                }
+            }
+            path if path.starts_with("/events") => Answer::Again(format!("{event}\n")),
+            path => recorded(path),
+        }
+    });
+    let patience = Patience { relist: Duration::from_millis(50), ..QUICK };
+    let (heard, ..) = within(patience, &socket, None);
+    let told = told(&heard);
+    assert!(told.iter().any(|told| told.key.contains("health")), "{told:?}");
+    let seen = told.iter().filter(|told| told.key.starts_with("docker:seen-"));
+    assert_eq!(seen.count(), 4, "of the second list");
+}
+
+#[test]
 fn a_daemon_that_is_too_slow_is_not_waited_for_at_each_event() {
     let mut late = Late::default();
     let tries = |late: &mut Late, answers: bool| {
@@ -243,6 +395,9 @@ fn a_daemon_that_is_too_slow_is_not_waited_for_at_each_event() {
     assert_eq!(tries(&mut late, false), 1, "now and then it is tried");
     while tries(&mut late, true) == 0 {}
     assert_eq!(tries(&mut late, true), UNINSPECTED, "it answers again");
+    assert!(!late.note(true));
+    (0..MOST_FAILURES).for_each(|_| assert!(!late.note(false)));
+    assert!(late.note(true) && !late.note(true), "then the list is looked at once");
 }
 
 #[test]

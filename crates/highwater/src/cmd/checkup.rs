@@ -6,22 +6,24 @@ use std::time::Duration;
 
 use highwater_agent::clock;
 use highwater_agent::notice::Status;
+use highwater_core::event::Sight;
 use highwater_core::frame::Frame;
 use highwater_core::text::escape;
-use highwater_core::time::WallTime;
 use highwater_core::units::Bytes;
 use highwater_diagnose::checkup::{
     Checkup, Ended, Lives, PastDeath, PastDeaths, Recorder, Severity, judge_lives,
 };
+use highwater_diagnose::counsel;
 use highwater_diagnose::death::NoHistory;
 use highwater_diagnose::document::CheckupDocument;
+use highwater_diagnose::inquest::Inquest;
 use highwater_diagnose::inquest::restarts::{SLOW_WINDOW, stories};
 use highwater_linux::facts::HostFacts;
 use highwater_linux::root::Root;
 use highwater_linux::sampler::{Sampler, SamplerConfig};
 use highwater_store::Reader;
 
-use super::{history, out, refusal, why};
+use super::{history, mask, out, refusal, why};
 use crate::args::{CheckupArgs, Since, WhyArgs};
 use crate::complain;
 use crate::view::{self, Page};
@@ -56,16 +58,54 @@ fn check(args: &CheckupArgs) -> anyhow::Result<Checkup> {
     let mut frame = Frame::default();
     sampler.sample(clock::now(), &mut frame)?;
     let history = history::open(args.data_dir.as_deref())?;
-    let (past, lives) = past(&history, &frame);
     let recorder = history.reader.as_ref().and_then(recorder);
-    let mut checkup = judge_lives(&frame, &past, recorder, lives);
-    if let Some(reader) = &history.reader {
-        checkup.notes = history::left_out(reader, &[]);
+    // What is damaged is found by reading: it is asked for after that.
+    let left_out = || -> Vec<String> {
+        history.reader.iter().flat_map(|reader| history::left_out(reader, &[])).collect()
+    };
+    if args.anonymize {
+        let (past, lives) = nameless(&history, &mut frame);
+        let mut checkup = judge_lives(&frame, &past, recorder.map(placeless), lives);
+        let said = left_out();
+        let notes = said.iter().filter_map(|said| refusal::nameless(said));
+        checkup.notes = notes.map(str::to_owned).collect();
+        return Ok(checkup);
     }
+    let (past, lives) = past(&history, &frame);
+    let mut checkup = judge_lives(&frame, &past, recorder, lives);
+    checkup.notes = left_out();
     if let Some(dir) = &args.data_dir {
         name_recording(&mut checkup, dir);
     }
     Ok(checkup)
+}
+
+/// The reading and what is on record without names, each name under one mask in both.
+fn nameless(history: &history::History, frame: &mut Frame) -> (PastDeaths, Lives) {
+    let found = found(history, frame);
+    let nothing = why::Found::default();
+    let told = found.as_ref().unwrap_or(&nothing);
+    let all = why::judged(told);
+    let subjects: Vec<why::Subject<'_>> =
+        told.episodes.iter().flat_map(why::Episode::subjects).collect();
+    let testified = &told.testified;
+    let mut masked = mask::masked(&subjects, &testified.heard, &all.kills, &testified.sights);
+    masked.reading(frame);
+    let inquest = why::again(&masked);
+    let lives = lives(&inquest, masked.sights.last().map(|(_, sight)| sight), history, frame);
+    let gap =
+        found.as_ref().map_or_else(|_| Some(UNREAD.to_owned()), |told| told.sight.blind.clone());
+    let deaths = masked.subjects().map(|subject| past_death(&subject.outline())).collect();
+    (PastDeaths { source: source(history).to_owned(), deaths, gap }, lives)
+}
+
+/// Why something cannot be read names files.
+const UNREAD: &str = "the recording cannot be read";
+
+/// The recorder without the directory it records into, which its own words name, too.
+fn placeless(recorder: Recorder) -> Recorder {
+    let trouble = recorder.trouble.map(|_| "it cannot store; why names files".to_owned());
+    Recorder { place: "the recording".to_owned(), trouble, ..recorder }
 }
 
 /// The commands that are named must look where the check-up looked.
@@ -84,42 +124,53 @@ fn name_recording(checkup: &mut Checkup, dir: &Path) {
 /// if they cannot be had, unless they are to come from a recording that was named.
 fn past(history: &history::History, frame: &Frame) -> (PastDeaths, Lives) {
     let mut past = PastDeaths::default();
-    let mut lives = Lives::default();
-    let up = Duration::from_micros(frame.stamp.boot.micros());
+    let mut told = Lives::default();
     past.gap = history.remarks.first().filter(|_| history.reader.is_none()).cloned();
-    let since = Some(Since::Ago(up));
-    let wanted = WhyArgs { since, ..WhyArgs::default() };
-    match why::gather_all(history.reader.as_ref(), &wanted, HEARD) {
+    match found(history, frame) {
         Ok(found) => {
-            lives = lived(&found, history.reader.as_ref(), frame.stamp.wall);
+            let sight = found.testified.sights.last().map(|(_, sight)| sight);
+            told = lives(&why::judged(&found).inquest, sight, history, frame);
             past.gap = found.sight.blind.clone().or(past.gap);
             past.deaths = why::outlines(&found).map(|death| past_death(&death)).collect();
         }
         Err(error) => past.gap = Some(format!("{error:#}")),
     }
-    let source = if history.reader.is_some() { "recorded events" } else { "/dev/kmsg" };
-    (PastDeaths { source: source.to_owned(), ..past }, lives)
+    (PastDeaths { source: source(history).to_owned(), ..past }, told)
+}
+
+fn source(history: &history::History) -> &'static str {
+    if history.reader.is_some() { "recorded events" } else { "/dev/kmsg" }
+}
+
+/// All of this boot.
+fn found(history: &history::History, frame: &Frame) -> anyhow::Result<why::Found> {
+    let up = Duration::from_micros(frame.stamp.boot.micros());
+    let wanted = WhyArgs { since: Some(Since::Ago(up)), ..WhyArgs::default() };
+    why::gather_all(history.reader.as_ref(), &wanted, HEARD)
 }
 
 /// So many testimonies a check-up looks at, the newest: it has to be quick.
 const HEARD: usize = 10_000;
 
 /// What the recording tells of ends and starts. Deaths that a report tells of are counted already.
-fn lived(found: &why::Found, reader: Option<&Reader>, now: WallTime) -> Lives {
-    let all = why::judged(found);
-    let unreported = all.deaths.iter().filter(|death| death.subject.is_none());
-    let told = unreported.filter(|death| death.is_of_note(&all.inquest));
-    let ended = told.filter_map(|death| {
-        let verdict = death.told(&all.inquest)?;
+fn lives(
+    inquest: &Inquest,
+    sight: Option<&Sight>,
+    history: &history::History,
+    frame: &Frame,
+) -> Lives {
+    let unreported = inquest.deaths.iter().filter(|verdict| verdict.report.is_none());
+    let told = unreported.filter(|verdict| counsel::is_of_note(verdict));
+    let ended = told.filter_map(|verdict| {
         Some(Ended { wall: verdict.wall?, who: why::name(verdict), cause: verdict.cause })
     });
     Lives {
         deaths: ended.collect(),
         // Without its curves: nobody sees them here.
-        stories: stories(&all.inquest, &NoHistory, now, SLOW_WINDOW),
+        stories: stories(inquest, &NoHistory, frame.stamp.wall, SLOW_WINDOW),
         // Whoever hangs without an end on record hangs as the kernel says now, and no longer.
-        stuck: all.inquest.stuck.clone(),
-        sight: reader.and(found.testified.sights.last().map(|(_, sight)| sight.clone())),
+        stuck: inquest.stuck.clone(),
+        sight: sight.filter(|_| history.reader.is_some()).cloned(),
     }
 }
 

@@ -7,8 +7,10 @@
 //! Only lines are masked, and everything else is read out of them anew: there is one place where a
 //! name can be forgotten, and that one keeps only words it knows. What is no number and no word of
 //! the kernel's becomes `proc-1`, `cgroup-2`, `unit-3.service`, `word-4`; the same name always the
-//! same mask.
+//! same mask, whoever says it: all names that stand in a place of their own are met before any text
+//! is masked.
 
+mod command;
 mod lines;
 mod places;
 mod testimony;
@@ -16,9 +18,12 @@ mod words;
 
 use std::collections::HashMap;
 
+use highwater_core::event::Sight;
 use highwater_core::evidence::Evidence;
-use highwater_core::id::Pid;
+use highwater_core::frame::Frame;
+use highwater_core::id::{Comm, Pid};
 use highwater_core::line::{LogLine, Origin};
+use highwater_core::owner::Owner;
 use highwater_core::time::WallTime;
 use highwater_diagnose::inquest::{Heard, OomKill};
 use highwater_oom::OomReport;
@@ -27,14 +32,24 @@ use highwater_oom::report::{Kill, LineNumber, Trust};
 use super::why::{AlsoTold, Death, Episode, Subject};
 use super::{kernel, logfile};
 
+/// In so many digits a container's mask is told from others.
+const CONTAINER_DIGITS: usize = 12;
+
 /// What a mask stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Kind {
     Process,
     Cgroup,
     Unit,
+    /// A container's id.
     Container,
+    /// A container's name.
+    Named,
+    /// A pod's id.
     Pod,
+    /// A pod's name.
+    PodName,
+    Namespace,
     File,
     Word,
     Address,
@@ -49,6 +64,9 @@ impl Kind {
             Self::Process => "proc",
             Self::Cgroup => "cgroup",
             Self::Unit => "unit",
+            Self::Named => "container",
+            Self::PodName => "pod",
+            Self::Namespace => "namespace",
             Self::File => "file",
             Self::Word => "word",
             Self::Address => "address",
@@ -62,27 +80,46 @@ impl Kind {
     }
 }
 
-/// The masks given so far.
+/// The masks given so far. One name has one mask, of the kind it was first met as.
 #[derive(Debug, Default)]
 struct Masks {
-    known: HashMap<(Kind, String), String>,
+    known: HashMap<String, (Kind, String)>,
     counts: HashMap<Kind, usize>,
 }
 
 impl Masks {
     /// The mask of `name`.
     fn of(&mut self, kind: Kind, name: &str) -> String {
+        if name.is_empty() {
+            return String::new();
+        }
+        if let Some((_, mask)) = self.known.get(name) {
+            return mask.clone();
+        }
         let count = self.counts.entry(kind).or_default();
-        let mask = self.known.entry((kind, name.to_owned())).or_insert_with(|| {
-            *count += 1;
-            kind.mask(*count)
-        });
-        mask.clone()
+        *count += 1;
+        let mask = kind.mask(*count);
+        self.known.insert(name.to_owned(), (kind, mask.clone()));
+        mask
     }
 
     /// The mask of `name`, if it has one.
-    fn known(&self, kind: Kind, name: &str) -> Option<&str> {
-        self.known.get(&(kind, name.to_owned())).map(String::as_str)
+    fn known(&self, name: &str) -> Option<&str> {
+        self.known.get(name).map(|(_, mask)| mask.as_str())
+    }
+
+    /// The mask of the container whose id begins with `digits`, if there is one; shorter than it is,
+    /// but not so short that it might be another's.
+    fn container(&self, digits: &str) -> Option<&str> {
+        let is_it = |name: &&String| name.len() > digits.len() && name.starts_with(digits);
+        let mut all = self.ids().filter(|(name, _)| is_it(name));
+        let (_, mask) = all.next()?;
+        mask.get(..digits.len().max(CONTAINER_DIGITS)).filter(|_| all.next().is_none())
+    }
+
+    fn ids(&self) -> impl Iterator<Item = (&String, &String)> {
+        let ids = self.known.iter().filter(|(_, (kind, _))| *kind == Kind::Container);
+        ids.map(|(name, (_, mask))| (name, mask))
     }
 
     /// A process's name.
@@ -108,18 +145,54 @@ pub(crate) struct Masked {
     pub(crate) heard: Vec<Heard>,
     /// The kills of all reports, in the same order.
     pub(crate) kills: Vec<OomKill>,
+    /// Who listened from when on.
+    pub(crate) sights: Vec<(WallTime, Sight)>,
+    masks: Masks,
 }
 
 /// `subjects`, and all that was heard, without names; one name has one mask in all of them.
-pub(crate) fn masked(subjects: &[Subject<'_>], heard: &[Heard], kills: &[OomKill]) -> Masked {
+pub(crate) fn masked(
+    subjects: &[Subject<'_>],
+    heard: &[Heard],
+    kills: &[OomKill],
+    sights: &[(WallTime, Sight)],
+) -> Masked {
     let mut masks = Masks::default();
+    for heard in heard {
+        testimony::meet(&mut masks, &heard.testimony);
+    }
     let episodes = episodes(&mut masks, subjects);
     let heard = heard.iter().map(|heard| testimony::heard(&mut masks, heard)).collect();
     let kills = kills.iter().map(|kill| testimony::kill(&mut masks, kill)).collect();
-    Masked { episodes, heard, kills }
+    let sights = sights.iter().map(|(at, sight)| (*at, testimony::sight(&mut masks, sight)));
+    let sights = sights.collect();
+    Masked { episodes, heard, kills, sights, masks }
 }
 
 impl Masked {
+    /// Whose it is, by the mask.
+    pub(crate) fn owner(&mut self, owner: &Owner) -> Owner {
+        testimony::owner(&mut self.masks, owner)
+    }
+
+    /// Takes the names out of a reading of this machine.
+    pub(crate) fn reading(&mut self, frame: &mut Frame) {
+        for process in &mut frame.processes {
+            let comm = self.masks.process(&process.comm.to_string());
+            process.comm = Comm::new(comm.as_bytes());
+            let path = process.cgroup.as_ref();
+            process.cgroup = path.map(|path| testimony::cgroup(&mut self.masks, path));
+        }
+        for cgroup in &mut frame.cgroups {
+            cgroup.path = testimony::cgroup(&mut self.masks, &cgroup.path);
+        }
+    }
+
+    /// The reports, each with those of its deaths that were wanted.
+    pub(crate) fn subjects(&self) -> impl Iterator<Item = Subject<'_>> {
+        self.episodes.iter().flat_map(Episode::subjects)
+    }
+
     /// `deaths` with their masked reports. One whose report reads as several without its names is
     /// several, and the first of them keeps the verdict.
     pub(crate) fn pair<'m>(&'m self, deaths: &[Death<'_>]) -> Vec<Death<'m>> {
@@ -130,8 +203,7 @@ impl Masked {
                 verdicts.entry(name).or_default().push(death.verdict);
             }
         }
-        let subjects = self.episodes.iter().flat_map(Episode::subjects);
-        let reported = subjects.map(|subject| {
+        let reported = self.subjects().map(|subject| {
             let name = killed(&subject).map(named);
             let verdict = name.and_then(|name| verdicts.get_mut(&name)?.pop()?);
             Death { subject: Some(subject), verdict }

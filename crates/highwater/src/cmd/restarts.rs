@@ -5,14 +5,18 @@ use std::process::ExitCode;
 
 use anyhow::bail;
 use highwater_core::owner::Owner;
+use highwater_core::series::SeriesSource;
 use highwater_core::text::escape;
 use highwater_core::time::WallTime;
+use highwater_diagnose::death::NoHistory;
 use highwater_diagnose::document::RestartsDocument;
+use highwater_diagnose::inquest::Inquest;
 use highwater_diagnose::inquest::restarts::{SLOW_WINDOW, Story, stories};
 use highwater_store::Reader;
 
-use super::why::{gather_all, judged, moment};
-use super::{history, out, refusal, target};
+use super::why::testified::Testified;
+use super::why::{Found, Judged, UNSHARED, gather_all, judged, moment};
+use super::{history, mask, out, refusal, target, why};
 use crate::args::{RestartsArgs, WhyArgs};
 use crate::view::restarts::Beside;
 use crate::view::{self, Page};
@@ -30,43 +34,64 @@ pub(crate) fn run(args: &RestartsArgs) -> anyhow::Result<ExitCode> {
             None => bail!("there is no recording to tell of restarts: highwater agent starts one"),
         }
     };
-    let Told { stories: mut all, mut notes, ids } = told(reader, args)?;
-    notes.splice(0..0, history.remarks.iter().cloned());
-    notes.extend(history::left_out(reader, &history.remarks));
-    if let Some(name) = &args.owner {
-        all = chosen(all, name, &ids);
-        if all.is_empty() {
-            let shown = escape(name.as_bytes());
-            let dir = reader.path().parent().map(refusal::option).unwrap_or_default();
-            bail!(
-                "no start or end of {shown} is on record; highwater restarts{dir} lists all that are"
-            );
-        }
-    }
-    show(args, &all, notes)?;
-    Ok(ExitCode::SUCCESS)
-}
-
-/// What the recording tells.
-struct Told {
-    /// The stormiest first.
-    stories: Vec<Story>,
-    /// What to know beside them.
-    notes: Vec<String>,
-    /// Under which ids the containers ran that have a name.
-    ids: BTreeSet<(Owner, String)>,
-}
-
-fn told(reader: &Reader, args: &RestartsArgs) -> anyhow::Result<Told> {
     let wanted = WhyArgs { data_dir: args.data_dir.clone(), ..WhyArgs::default() };
     let found = gather_all(Some(reader), &wanted, HEARD)?;
     let all = judged(&found);
-    let parties = found.testified.heard.iter().map(|heard| &heard.testimony.about);
-    let ids = parties.filter_map(|who| Some((who.owner.clone()?, who.container_id.clone()?)));
-    let ids = ids.collect();
+    let mut own = history.remarks.clone();
+    own.extend(history::left_out(reader, &history.remarks));
+    let (stories, notes) = if args.anonymize {
+        let notes = own.iter().filter_map(|note| refusal::nameless(note).map(str::to_owned));
+        let notes = notes.chain([UNSHARED.to_owned()]).chain(found.remarks.clone());
+        (without_names(reader, args, &found, all)?, notes.collect())
+    } else {
+        own.extend(found.remarks.clone());
+        (told(reader, args, &found, all.inquest)?, own)
+    };
+    show(args, &stories, notes)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What the recording tells, the stormiest first; an error if it tells nothing of who was asked for.
+fn told(
+    reader: &Reader,
+    args: &RestartsArgs,
+    found: &Found,
+    inquest: Inquest,
+) -> anyhow::Result<Vec<Story>> {
+    let all = stories_of(inquest, reader, args);
+    let Some(name) = &args.owner else { return Ok(all) };
+    let all = chosen(all, name, &ids(found));
+    if all.is_empty() {
+        let shown = if args.anonymize { "that name".into() } else { escape(name.as_bytes()) };
+        let dir = reader.path().parent().filter(|_| !args.anonymize).map(refusal::option);
+        let dir = dir.unwrap_or_default();
+        bail!(
+            "no start or end of {shown} is on record; highwater restarts{dir} lists all that are"
+        );
+    }
+    Ok(all)
+}
+
+/// The same without names, and without the curves, which have them.
+fn without_names(
+    reader: &Reader,
+    args: &RestartsArgs,
+    found: &Found,
+    all: Judged<'_>,
+) -> anyhow::Result<Vec<Story>> {
+    let Testified { heard, sights, .. } = &found.testified;
+    let mut masked = mask::masked(&[], heard, &all.kills, sights);
+    let inquest = why::again(&masked);
+    let wanted = told(reader, args, found, all.inquest)?;
+    let wanted: BTreeSet<Owner> = wanted.iter().map(|story| masked.owner(&story.owner)).collect();
+    let mut stories = stories_of(inquest, &NoHistory, args);
+    stories.retain(|story| wanted.contains(&story.owner));
+    Ok(stories)
+}
+
+fn stories_of(mut inquest: Inquest, history: &dyn SeriesSource, args: &RestartsArgs) -> Vec<Story> {
     let now = highwater_agent::clock::now().wall;
     let window = args.window.unwrap_or(SLOW_WINDOW);
-    let mut inquest = all.inquest;
     if let Some(since) = args.since.map(|since| moment(since, now)) {
         inquest.lives.retain(|life| life.ended.is_none_or(|ended| ended >= since));
         // The lives keep their places among the deaths: only those that count are left out.
@@ -76,8 +101,14 @@ fn told(reader: &Reader, args: &RestartsArgs) -> anyhow::Result<Told> {
             }
         }
     }
-    let stories = stories(&inquest, reader, now, window);
-    Ok(Told { stories, ids, notes: found.remarks })
+    stories(&inquest, history, now, window)
+}
+
+/// Under which ids the containers ran that have a name.
+fn ids(found: &Found) -> BTreeSet<(Owner, String)> {
+    let parties = found.testified.heard.iter().map(|heard| &heard.testimony.about);
+    let ids = parties.filter_map(|who| Some((who.owner.clone()?, who.container_id.clone()?)));
+    ids.collect()
 }
 
 /// Those of that name: who is called so, or, if nobody is, whose name has it in it.

@@ -1,11 +1,11 @@
 //! `highwater store`: looking after the recording.
 
-mod bar;
+pub(super) mod bar;
 mod check;
 mod compact;
 mod export;
 mod info;
-mod place;
+pub(super) mod place;
 mod recorder;
 
 use std::path::Path;

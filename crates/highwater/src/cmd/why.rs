@@ -14,6 +14,7 @@ mod hangs;
 mod judged;
 mod logs;
 mod merge;
+mod pauses;
 mod record;
 mod split;
 pub(crate) mod testified;
@@ -25,8 +26,8 @@ use crate::args::WhyArgs;
 
 pub(crate) use answer::moment;
 pub(crate) use episode::{AlsoTold, Episode, Found, Subject, outlines};
-pub(crate) use judged::{Death, judged, name};
-pub(crate) use record::gather_all;
+pub(crate) use judged::{Death, Judged, again, judged, name};
+pub(crate) use record::{UNSHARED, gather_all};
 
 /// Runs the command.
 pub(crate) fn run(args: &WhyArgs) -> anyhow::Result<ExitCode> {

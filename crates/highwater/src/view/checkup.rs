@@ -81,7 +81,11 @@ fn point(page: Page, finding: &Finding) -> String {
     if lines.len() > LINES {
         lines.truncate(LINES);
         if let Some(last) = lines.last_mut() {
-            last.push('…');
+            // What to do stays, whatever has to go.
+            let end = text.rfind(": highwater ").filter(|_| command.is_empty());
+            let end = end.and_then(|at| text.get(at..)).unwrap_or_default();
+            let kept = wrap::cut(last, room.saturating_sub(wrap::width(end) + 1));
+            *last = format!("{}…{end}", kept.trim_end_matches('…'));
         }
     }
     match lines.last_mut() {
@@ -499,6 +503,17 @@ mod tests {
         let told =
             checkup.urgent.iter().filter(|finding| finding.claim.text.contains(": highwater"));
         assert_eq!(text.matches("highwater why").count(), told.count(), "{text}");
+    }
+
+    #[test]
+    fn what_to_do_is_the_last_that_goes() {
+        let mut checkup = usual();
+        let told = |finding: &&mut Finding| finding.claim.text.ends_with(": highwater why");
+        let finding = checkup.urgent.iter_mut().find(told).unwrap();
+        finding.claim.text = format!("{}: highwater why", "of so many short words ".repeat(9));
+        let text = anstream::adapter::strip_str(&page(Page { width: 80 }, &checkup)).to_string();
+        assert!(text.contains("…: highwater why\n"), "{text}");
+        assert_fits(&text);
     }
 
     #[test]

@@ -58,6 +58,11 @@ impl Page {
         format!("\n{}\n\n", Self::paint(DIM, &"─".repeat(self.width)))
     }
 
+    /// What stands beside the answer.
+    pub(crate) fn aside(self, text: &str) -> String {
+        self.item("", text, DIM)
+    }
+
     /// `text` wrapped, its first line behind `mark`, the others below its first word.
     pub(crate) fn item(self, mark: &str, text: &str, style: Style) -> String {
         let indent = wrap::width(mark);

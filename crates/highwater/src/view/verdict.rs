@@ -3,7 +3,7 @@
 
 use anstyle::Style;
 use highwater_core::evidence::Claim;
-use highwater_core::testimony::{Party, Status, Witness};
+use highwater_core::testimony::{Party, Signal, Status, Witness};
 use highwater_core::time::Span;
 use highwater_diagnose::death::{Advice, Confidence, Growth, Recorded};
 use highwater_diagnose::inquest::{Cause, LimitOwner, Stuck, Verdict};
@@ -18,6 +18,12 @@ const CLAIMS: usize = 8;
 
 /// The column of names of facts.
 const NAME: usize = 8;
+
+/// So much of a command line is shown where it is not the one that died; the JSON has all.
+const COMMAND: usize = 160;
+
+/// So many of those who started it, the nearest first.
+const PARENTS: usize = 4;
 
 /// What is known beside the verdict.
 #[derive(Debug, Default)]
@@ -41,10 +47,22 @@ pub(crate) fn page(page: Page, verdict: &Verdict, beside: &Beside) -> String {
     out += &but(page, verdict);
     out += &claims(page, "Ruled out", "  – ", &verdict.ruled_out);
     out += &unheard(page, verdict);
-    out += &curves(page, &beside.growth, beside.recorded);
+    if is_about_memory(verdict) {
+        out += &curves(page, &beside.growth, beside.recorded);
+    }
     out += &story(page, &beside.story);
     out += &next(page, &beside.advice);
     out
+}
+
+/// How its memory grew tells something of this end.
+fn is_about_memory(verdict: &Verdict) -> bool {
+    let may_be = verdict.signal == Some(Signal::KILL) || verdict.status == Some(Status::Code(137));
+    match verdict.cause {
+        Cause::RlimitAs | Cause::NoMemory => true,
+        Cause::Unknown => may_be,
+        cause => cause.is_memory(),
+    }
 }
 
 /// What the witnesses add to the page of a report.
@@ -102,7 +120,8 @@ fn who(page: Page, verdict: &Verdict) -> String {
     fact("owner", owner(verdict));
     fact("ended", verdict.status.map(status));
     fact("lived", verdict.lived.map(|lived| Span(lived).to_string()));
-    fact("sender", verdict.sender.as_ref().map(sender));
+    fact("asked by", verdict.clues.asker.as_ref().map(story_of));
+    fact("sender", sender(verdict));
     fact("limit", limit(verdict));
     out
 }
@@ -120,6 +139,9 @@ fn owner(verdict: &Verdict) -> Option<String> {
     let owner = verdict.who.owner.as_ref()?;
     Some(match verdict.is_first {
         Some(true) => format!("{owner}: this was its first process"),
+        Some(false) if verdict.clues.is_owner_gone || verdict.cause == Cause::NamespaceEnd => {
+            format!("{owner}: this was not its first process")
+        }
         Some(false) => format!("{owner}, which lives on: this was not its first process"),
         None => owner.to_string(),
     })
@@ -135,14 +157,40 @@ fn status(status: Status) -> String {
     }
 }
 
+/// Who sent the signal. What a manager did on somebody's behalf is that one's doing: of the hand it
+/// used for it the name is enough.
+fn sender(verdict: &Verdict) -> Option<String> {
+    let sender = verdict.sender.as_ref()?;
+    Some(if is_on_behalf(verdict.cause) { sender.to_string() } else { story_of(sender) })
+}
+
+const fn is_on_behalf(cause: Cause) -> bool {
+    matches!(
+        cause,
+        Cause::DockerStop
+            | Cause::DockerStopTimeout
+            | Cause::DockerKill
+            | Cause::DockerRestart
+            | Cause::DockerRemove
+            | Cause::KubeletProbe
+            | Cause::KubeletEviction
+            | Cause::KubeletDelete
+    )
+}
+
 /// Who it was, who started him, and who was logged in.
-fn sender(sender: &Party) -> String {
+fn story_of(sender: &Party) -> String {
     let user = sender.uid.map(|uid| format!(", user {uid}"));
     let login = sender.login_uid.filter(|login| *login != u32::MAX);
     let login = login.map(|login| format!(", logged in as {login}"));
-    let command = sender.command.as_ref().map(|command| format!(": {command}"));
-    let parents = sender.parents.iter().map(|one| format!("{} ({})", one.comm, one.pid));
-    let parents = parents.collect::<Vec<_>>().join(" < ");
+    let command = sender.command.as_ref();
+    let command = command.map(|command| format!(": {}", wrap::cut(command, COMMAND)));
+    let all = sender.parents.iter().take(PARENTS);
+    let parents = all.map(|one| format!("{} ({})", one.comm, one.pid));
+    let mut parents = parents.collect::<Vec<_>>().join(" < ");
+    if sender.parents.len() > PARENTS {
+        parents += " < …";
+    }
     let parents = (!parents.is_empty()).then(|| format!("; started by {parents}"));
     let owner = sender.owner.as_ref().map(|owner| format!("; of {owner}"));
     let more: String = [user, login, command, parents, owner].into_iter().flatten().collect();
@@ -241,4 +289,101 @@ pub(crate) fn stuck(page: Page, all: &[&Stuck]) -> String {
         out += "\n";
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use highwater_core::evidence::Evidence;
+    use highwater_core::id::Pid;
+    use highwater_core::owner::Owner;
+    use highwater_core::testimony::{
+        Ancestor, ContainerWord, Exit, Fact, Origin, Reception, Sent, Testimony,
+    };
+    use highwater_core::time::WallTime;
+    use highwater_diagnose::inquest::{Heard, Hearing, inquire};
+
+    use super::*;
+
+    fn said(ms: i64, witness: Witness, about: Party, fact: Fact) -> Heard {
+        let evidence =
+            Evidence { source: witness.name().to_owned(), line: None, text: ms.to_string() };
+        let testimony = Testimony { witness, about, fact, evidence };
+        let wall = Some(WallTime::from_millis(1_767_225_600_000 + ms));
+        Heard { wall, boot: None, boot_id: None, testimony }
+    }
+
+    fn named(pid: u32, comm: &str, command: &str) -> Party {
+        Party {
+            comm: Some(comm.to_owned()),
+            command: Some(command.to_owned()),
+            ..Party::of_pid(Pid::new(pid))
+        }
+    }
+
+    fn judged(heard: &[Heard]) -> Verdict {
+        let mut deaths = inquire(&Hearing { heard, kills: &[], sights: &[] }).deaths;
+        assert_eq!(deaths.len(), 1);
+        deaths.remove(0)
+    }
+
+    /// `docker kill web`, by way of runc, whose command line is long.
+    fn by_docker() -> Verdict {
+        let web = || Party::of_owner(Owner::Container("web".to_owned()));
+        let app = Party { owner: web().owner, ..named(100, "app", "app") };
+        let id = "7c".repeat(32);
+        let runc =
+            named(90, "runc", &format!("runc --root /run/moby --log /run/log {id} kill {id}"));
+        let parents = (1..9).map(|n| Ancestor { pid: Pid::new(n), comm: format!("sh{n}") });
+        let docker = Party {
+            parents: parents.collect(),
+            ..named(80, "docker", &format!("docker kill web {}", "x".repeat(400)))
+        };
+        let sent = Sent {
+            signal: Signal::KILL,
+            origin: Origin::User,
+            to_process: true,
+            reception: Reception::Delivered,
+            by: Box::new(runc),
+        };
+        let kill = ContainerWord::Kill { signal: Some(Signal::KILL) };
+        let status = Status::Signal { signal: Signal::KILL, core: false };
+        let exit = Exit { status, lived_ms: Some(9), is_first: Some(true) };
+        judged(&[
+            said(0, Witness::Processes, docker, Fact::Ran),
+            said(20, Witness::Docker, web(), Fact::Container(kill)),
+            said(30, Witness::Signals, app.clone(), Fact::Signalled(sent)),
+            said(31, Witness::Processes, app, Fact::Exited(exit)),
+        ])
+    }
+
+    #[test]
+    fn who_asked_docker_matters_and_not_the_hand_it_used() {
+        let verdict = by_docker();
+        assert_eq!(verdict.cause, Cause::DockerKill);
+        let facts = who(Page { width: 1_000 }, &verdict);
+        assert!(facts.contains("asked by docker (pid 80): docker kill web xxx"), "{facts}");
+        assert!(facts.contains("sender   runc (pid 90)\n"), "{facts}");
+        assert!(!facts.contains("--root"), "{facts}");
+        // What is too long is cut, and says so.
+        assert!(
+            facts.contains("x…; started by sh1 (1) < sh2 (2) < sh3 (3) < sh4 (4) < …"),
+            "{facts}"
+        );
+    }
+
+    #[test]
+    fn how_memory_grew_is_shown_where_the_end_has_to_do_with_memory() {
+        let mut verdict = by_docker();
+        for (cause, is_shown) in [
+            (Cause::DockerKill, false),
+            (Cause::Signal, false),
+            (Cause::ExitCode, false),
+            (Cause::KernelOomMemcg, true),
+            (Cause::NoMemory, true),
+            (Cause::Unknown, true),
+        ] {
+            verdict.cause = cause;
+            assert_eq!(is_about_memory(&verdict), is_shown, "{cause:?}");
+        }
+    }
 }

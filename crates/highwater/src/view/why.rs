@@ -200,9 +200,12 @@ pub(crate) fn nobody_in_log(name: &str, source: &str) -> String {
 
 /// Nobody on record has that name.
 pub(crate) fn nobody(name: &str) -> Vec<String> {
+    // A number may be that of a process that died.
+    let is_pid = name.bytes().all(|b| b.is_ascii_digit());
+    let file = if is_pid { "" } else { ", and there is no such file" };
     let name = highwater_core::text::escape(name.as_bytes());
     vec![
-        format!("No death of {name} is on record, and there is no such file."),
+        format!("No death of {}{name} is on record{file}.", if is_pid { "pid " } else { "" }),
         "TARGET may be a pid, a process name, a unit, a container's id or name, a cgroup's path, or a log file. highwater why lists all deaths.".to_owned(),
     ]
 }

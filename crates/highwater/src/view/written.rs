@@ -5,7 +5,7 @@ use super::paint::{Page, put};
 /// The files, below the answer. Never wrapped: their names are there to be copied.
 pub(crate) fn list(page: Page, files: &[String]) -> String {
     let about = match files.len() {
-        0 => "nothing: there is no report".to_owned(),
+        0 => "nothing: of these deaths there is no report, which is what is written".to_owned(),
         1 => "1 report".to_owned(),
         count => format!("{count} reports"),
     };

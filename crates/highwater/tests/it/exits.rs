@@ -24,6 +24,8 @@ fn usage_errors_are_64_in_every_command() {
         &["--nonsense"],
         &["why", "--since", "tomorrow"],
         &["why", "a", "b"],
+        &["why", ""],
+        &["restarts", ""],
         &["checkup", "extra"],
         &["agent", "--listen", "here"],
         &["completions", "elvish-fish"],
@@ -68,6 +70,17 @@ fn standard_input_is_read_and_garbage_has_no_report() {
     assert_eq!(answer["deaths"], serde_json::json!([]));
     let note = answer["notes"][0]["text"].as_str().unwrap();
     assert_eq!(note, "standard input looks like a binary file: 2 lines read, no OOM report.");
+}
+
+#[test]
+fn a_programs_file_does_not_hide_that_nobody_of_its_name_died() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("zzfault"), b"\x7fELF\x00\x00\n").unwrap();
+    let done = highwater(&["why", "zzfault"]).current_dir(dir.path()).output().unwrap();
+    let page = String::from_utf8_lossy(&done.stdout);
+    let said: String = page.split_whitespace().collect::<Vec<_>>().join(" ");
+    let words = "No death of zzfault is on record; zzfault looks like a binary file: 1 line";
+    assert!(said.contains(words), "{said}");
 }
 
 #[test]
@@ -122,6 +135,8 @@ fn a_name_chooses_among_the_deaths_of_a_log() {
         assert_eq!(count(name), 1, "{name}");
     }
     assert_eq!((count("4101"), count("logger")), (0, 0), "who asked did not die");
+    let code = |name: &str| output(&["why", name, "--file", &log]).status.code();
+    assert_eq!((code("resize"), code("logger")), (Some(0), Some(1)), "scripts have to know");
 }
 
 #[test]
@@ -162,10 +177,13 @@ fn manual_pages_and_completions_describe_every_command() {
         let mut text = String::new();
         let mut file = std::fs::File::open(dir.path().join(page)).unwrap();
         file.read_to_string(&mut text).unwrap();
-        assert!(text.contains(".SH SYNOPSIS"), "{page}");
+        assert!(text.contains(".SH SYNOPSIS\nhighwater"), "{page}: {text}");
     }
     let page = output(&["man", "why"]).stdout;
     assert!(String::from_utf8_lossy(&page).contains(r"highwater\-why \- Explain"));
+    assert!(String::from_utf8_lossy(&page).contains("\nhighwater why [OPTIONS] [TARGET]...\n"));
+    let wrong = output(&["man", "mans"]).stderr;
+    assert!(String::from_utf8_lossy(&wrong).contains("--dir DIR writes the pages of all"));
     let page = output(&["man", "store", "compact"]).stdout;
     assert!(String::from_utf8_lossy(&page).contains(r"highwater\-store\-compact \- Seal"));
     for shell in ["bash", "zsh", "fish"] {

@@ -12,8 +12,8 @@ use highwater_core::id::{CgroupPath, Pid, StartTicks};
 use highwater_core::limit::Limit;
 use highwater_core::owner::Owner;
 use highwater_core::testimony::{
-    Ancestor, Exit, Fact, Job, Limits, Origin, Party, Reception, Sent, Signal, Status, Testimony,
-    UnitWord, Witness,
+    Ancestor, ContainerWord, Exit, Fact, Job, Limits, Origin, Party, Reception, Sent, Signal,
+    Status, Testimony, UnitWord, Witness,
 };
 use highwater_core::time::{BootId, BootTime, Stamp, WallTime};
 use highwater_core::units::Bytes;
@@ -65,9 +65,13 @@ impl Recording {
     }
 
     fn say(&mut self, ms: u64, witness: Witness, about: Party, fact: Fact) {
-        let text = format!("{fact:?}").chars().take(100).collect();
+        let text: String = format!("{fact:?}").chars().take(100).collect();
+        self.quote(ms, witness, about, fact, &text);
+    }
+
+    fn quote(&mut self, ms: u64, witness: Witness, about: Party, fact: Fact, text: &str) {
         let source = format!("{witness} of the test");
-        let evidence = Evidence { source, line: None, text };
+        let evidence = Evidence { source, line: None, text: text.to_owned() };
         let testimony = Testimony { witness, about, fact, evidence };
         self.put(ms, Happening::Testimony(Box::new(testimony)));
     }
@@ -325,6 +329,139 @@ fn a_killed_service_has_a_killer() {
     }
 }
 
+/// What Docker and the kernel tell of `docker rm -f shop`, where `shop` ran a program of that name.
+fn removed(recording: &mut Recording) {
+    let whose = Owner::Container("shop".to_owned());
+    let id = "34186d9bd07706222bd427bb647ceed81e8e108eb653ff73c7137099fca1cab6".to_owned();
+    let of = |pid: u32, comm: &str| Party {
+        comm: Some(comm.to_owned()),
+        uid: Some(0),
+        cgroup: Some(CgroupPath::new(b"/acme/run")),
+        parents: vec![Ancestor { pid: Pid::new(80), comm: "payroll.sh".to_owned() }],
+        ..Party::of_pid(Pid::new(pid))
+    };
+    let about = Party { container_id: Some(id.clone()), ..Party::of_owner(whose.clone()) };
+    let first = Party {
+        cgroup: Some(CgroupPath::new(format!("/docker/{id}").as_bytes())),
+        owner: Some(whose),
+        ..of(900, "shop")
+    };
+    let docker = |word: ContainerWord| Fact::Container(word);
+    let started =
+        ContainerWord::Started { first: first.pid, restarts: None, limits: Box::default() };
+    recording.say(1_000, Witness::Docker, about.clone(), docker(started));
+    let asker = Party { command: Some("docker rm -f shop".to_owned()), ..of(90, "docker") };
+    recording.quote(5_000, Witness::Processes, asker, Fact::Ran, "docker rm -f shop");
+    let kill = docker(ContainerWord::Kill { signal: Some(Signal::KILL) });
+    let said = "kill shop signal=9 image=secretd";
+    recording.quote(5_100, Witness::Docker, about.clone(), kill, said);
+    let sent = Sent {
+        signal: Signal::KILL,
+        origin: Origin::User,
+        to_process: true,
+        reception: Reception::Delivered,
+        by: Box::new(of(95, "runc")),
+    };
+    let said = "runc-95 [001] d..1. 66.1: signal_generate: sig=9 errno=0 code=0 comm=shop pid=900 \
+                grp=1 res=0";
+    recording.quote(5_110, Witness::Signals, first.clone(), Fact::Signalled(sent), said);
+    let status = Status::Signal { signal: Signal::KILL, core: false };
+    let exit = Exit { status, is_first: Some(true), lived_ms: None };
+    let said = "exit pid=900 signal=SIGKILL core=false";
+    recording.quote(5_120, Witness::Processes, first, Fact::Exited(exit), said);
+    let died = docker(ContainerWord::Died { code: Some(137), oom: Some(false) });
+    recording.quote(5_150, Witness::Docker, about.clone(), died, "die shop exitCode=137");
+    recording.quote(
+        5_160,
+        Witness::Docker,
+        about,
+        docker(ContainerWord::Destroyed),
+        "destroy shop",
+    );
+}
+
+#[test]
+fn who_asked_for_an_end_is_told_without_names_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut recording = Recording::new(dir.path());
+    recording.hears_all_but(&[(Witness::Audit, "/home/acme/audit.log: no such file")]);
+    removed(&mut recording);
+    drop(recording);
+    let whole = json(dir.path(), &["why", "shop"]);
+    let shared = json(dir.path(), &["why", "shop", "--anonymize"]);
+    for told in [&whole, &shared] {
+        let death = &told["deaths"][0];
+        assert_eq!(
+            (&death["cause"], &death["confidence"]),
+            (&"docker-remove".into(), &"certain".into()),
+            "{told:#}"
+        );
+        let summary = death["summary"].as_str().unwrap();
+        assert!(summary.contains("as docker (pid 90), run by "), "{summary}");
+    }
+    let page = text(dir.path(), &["why", "shop", "--anonymize"]);
+    let page = page.split_whitespace().collect::<Vec<_>>().join(" ");
+    for words in [
+        "Container container-1 was removed by force by Docker, as docker (pid 90)",
+        "ran “docker rm -f container-1”, run by proc-1 in cgroup /cgroup-1/cgroup-2",
+        "kill container-1 signal=9 image=word-",
+        "container-1 (pid 900)",
+        "how memory grew is left out",
+    ] {
+        assert!(page.contains(words), "{words}: {page}");
+    }
+    let all = page + &shared.to_string();
+    for words in ["comm=container-1 pid=900", "runc-95 [001] d..1."] {
+        assert!(all.contains(words), "{words}: {all}");
+    }
+    for secret in ["shop", "acme", "payroll", "secretd", "34186d9bd077"] {
+        assert!(!all.contains(secret), "{secret}: {all}");
+    }
+}
+
+#[test]
+fn what_is_left_out_beside_deaths_is_counted() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut recording = Recording::new(dir.path());
+    recording.hears_all_but(&[]);
+    removed(&mut recording);
+    recording.kill(3_000_000, 0);
+    drop(recording);
+    let said = "Ends that are left out: 1 that was wanted (--all)";
+    let page = text(dir.path(), &["why"]);
+    assert!(page.contains(said), "{page}");
+    let told = json(dir.path(), &["why"]);
+    assert!(told["notes"].to_string().contains(said), "{told:#}");
+    assert!(!text(dir.path(), &["why", "--all"]).contains("left out"));
+}
+
+#[test]
+fn restarts_and_the_check_up_can_be_shared_too() {
+    let dir = stormy();
+    let whole = json(dir.path(), &["restarts", "web"]);
+    let shared = json(dir.path(), &["restarts", "web", "--anonymize"]);
+    for told in [&whole, &shared] {
+        assert_eq!(told["owners"][0]["unwanted_ends"], 8, "{told:#}");
+    }
+    assert_eq!(shared["owners"][0]["owner"]["id"], "unit-1.service", "{shared:#}");
+    let checked = run(dir.path(), &["checkup", "--anonymize"]);
+    let page = String::from_utf8(checked.stdout).unwrap();
+    assert!(page.contains("unit-1.service"), "{page}");
+    let nobody = run(dir.path(), &["restarts", "acme", "--anonymize"]);
+    assert_eq!(nobody.status.code(), Some(1));
+    let said = String::from_utf8(nobody.stderr).unwrap();
+    let listed = text(dir.path(), &["restarts", "--anonymize"]);
+    let place = dir.path().display().to_string();
+    for shown in [shared.to_string(), page, said, listed] {
+        for secret in ["web.service", "acme", &place] {
+            assert!(!shown.contains(secret), "{secret}: {shown}");
+        }
+    }
+    for wrong in [&["--anonymize", "agent", "--print-config"][..], &["--anonymize", "man"]] {
+        assert_eq!(highwater(wrong).output().unwrap().status.code(), Some(64), "{wrong:?}");
+    }
+}
+
 #[test]
 fn a_wanted_end_is_told_only_to_who_asks_for_it() {
     let dir = tempfile::tempdir().unwrap();
@@ -339,6 +476,8 @@ fn a_wanted_end_is_told_only_to_who_asks_for_it() {
     recording.unit(1_220, UnitWord::Stopped);
     drop(recording);
     assert_eq!(json(dir.path(), &["why"])["deaths"], serde_json::json!([]));
+    let page = text(dir.path(), &["why"]);
+    assert!(page.contains("Other ends are on record: 1 that was wanted: --all"), "{page}");
     for args in [&["why", "--all"][..], &["why", "web"]] {
         let told = json(dir.path(), args);
         assert_eq!(told["deaths"][0]["cause"], "systemd-stop", "{args:?}: {told:#}");

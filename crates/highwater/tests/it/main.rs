@@ -11,8 +11,11 @@
 mod checkup;
 mod deaths;
 mod exits;
+mod import;
+mod leaks;
 mod lives;
 mod logs;
+mod pauses;
 mod share;
 mod store;
 

@@ -34,7 +34,9 @@ fn facts(value: &Value, is_masked: bool) -> Value {
         "trust",
     ];
     // What witnesses add stands in other lines of the log than the report.
-    const WITNESSED: [&str; 14] = [
+    const WITNESSED: [&str; 16] = [
+        "asker",
+        "child",
         "owner",
         "command",
         "cgroup",
@@ -151,7 +153,9 @@ fn names(value: &Value, into: &mut BTreeSet<String>) {
 }
 
 /// What everybody has, and words that highwater says itself.
-const PUBLIC: [&str; 11] = [
+const PUBLIC: [&str; 13] = [
+    "child",
+    "bash",
     "systemctl",
     "dbus-daemon",
     "(sd-pam)",
@@ -253,6 +257,22 @@ fn names_that_are_words_of_the_kernel_are_masked_where_they_are_names() {
         file.contains("Memory cgroup stats for /cgroup-1/cgroup-2:")
             && file.contains("anon 64258048")
     );
+}
+
+#[test]
+fn without_names_deaths_stay_in_their_order() {
+    let dumps = ["exit-1", "oom-unit", "watchdog", "oom-child", "segfault"];
+    let logs = dumps.map(|name| fixture(&format!("deaths/vm/{name}.export")));
+    let order = |extra: &[&str]| -> Vec<(Value, Value)> {
+        let logs: Vec<&str> =
+            logs.iter().map(String::as_str).chain(extra.iter().copied()).collect();
+        let told = answer(&logs);
+        let deaths = told["deaths"].as_array().unwrap().iter();
+        deaths.map(|death| (death["time"].clone(), death["cause"].clone())).collect()
+    };
+    let (whole, masked) = (order(&[]), order(&["--anonymize"]));
+    assert!(whole.len() >= 5, "{whole:?}");
+    assert_eq!(masked, whole);
 }
 
 #[test]

@@ -5,7 +5,7 @@
 
 use std::io::{self, ErrorKind, Read as _};
 use std::os::fd::{AsFd as _, BorrowedFd};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
@@ -29,6 +29,18 @@ const END_LOOK: Duration = Duration::from_millis(10);
 
 /// So much of what it says to its standard error is kept: a hint has three lines.
 const WORDS_BYTES: usize = 2 << 10;
+
+/// Where journald keeps its files: a folder for each machine, and in that a file or more.
+const PLACES: [&str; 2] = ["/var/log/journal", "/run/log/journal"];
+
+/// How many folders deep they are.
+const DEPTH: u32 = 1;
+
+/// So many names of a folder are looked at: a machine that keeps journals of others has hundreds.
+const NAMES: usize = 4_096;
+
+/// Why nothing is heard where no file is.
+const EMPTY: &str = "there are no journal files: journald does not run here, or keeps nothing";
 
 /// What comes of following.
 #[derive(Debug)]
@@ -59,6 +71,8 @@ pub(super) enum Gone {
 #[derive(Debug)]
 pub(super) struct Follower {
     program: PathBuf,
+    /// Where journald keeps its files.
+    places: Vec<PathBuf>,
     since_us: u64,
     lines: Lines,
     /// Its odd words were told once: a damaged file is one for months.
@@ -141,7 +155,14 @@ enum Refusal {
 impl Follower {
     /// Follows from the wall clock `since_us`, with the journalctl at `program`.
     pub(super) fn new(program: PathBuf, since_us: u64) -> Self {
-        Self { program, since_us, lines: Lines::default(), has_told_odd: false }
+        let places = PLACES.map(PathBuf::from).into();
+        Self { program, places, since_us, lines: Lines::default(), has_told_odd: false }
+    }
+
+    /// The files are here.
+    #[cfg(test)]
+    pub(super) fn of_files_in(self, place: PathBuf) -> Self {
+        Self { places: vec![place], ..self }
     }
 
     /// The wall clock of the newest entry, in µs.
@@ -206,9 +227,19 @@ impl Follower {
                 Ready::Stop => return Ok(true),
                 Ready::Stdout if !self.read(&mut pipes.stdout, manner, out)? => return Ok(false),
                 Ready::Stderr => self.complain(&mut pipes.stderr, manner, out)?,
-                Ready::Quiet if waits => manner.be_here(out),
+                Ready::Quiet if waits => self.be_quiet(manner, out),
                 Ready::Stdout | Ready::Quiet => {}
             }
+        }
+    }
+
+    /// It follows without a word. Where there is no file it does so, too, until one is made.
+    fn be_quiet(&self, manner: &mut Manner, out: &mut dyn FnMut(Said)) {
+        if self.places.iter().any(|place| has_journal(place, DEPTH)) {
+            manner.be_here(out);
+        } else {
+            manner.refusal = Some(Refusal::Empty);
+            out(Said::Absent(EMPTY.to_owned()));
         }
     }
 
@@ -295,15 +326,23 @@ fn reason(words: &[u8]) -> String {
              CAP_DAC_READ_SEARCH)"
                 .to_owned()
         }
-        Some(Refusal::Empty) => {
-            "there is no journal: journald does not run here, or keeps nothing".to_owned()
-        }
+        Some(Refusal::Empty) => EMPTY.to_owned(),
         None => {
             let lines = words.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
             let first = lines.into_iter().find(|line| !line.is_empty());
             format!("journalctl says: {}", cited(first.unwrap_or_default()))
         }
     }
+}
+
+/// Whether there is a file of journald's in `place`, or in a folder of it.
+fn has_journal(place: &Path, depth: u32) -> bool {
+    let Ok(names) = std::fs::read_dir(place) else { return false };
+    names.take(NAMES).flatten().any(|entry| {
+        let path = entry.path();
+        let is_file = path.extension().is_some_and(|end| end == "journal" || end == "journal~");
+        is_file || depth > 0 && has_journal(&path, depth.saturating_sub(1))
+    })
 }
 
 fn refusal(words: &[u8]) -> Option<Refusal> {

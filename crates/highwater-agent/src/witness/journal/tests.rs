@@ -98,9 +98,32 @@ fn a_child_that_goes_on_is_ended_with_the_agent() {
 #[test]
 fn a_quiet_journal_is_heard() {
     let fake = Fake::new("exec sleep 1000");
-    let (said, gone) =
-        follow(&mut Follower::new(fake.path(), 3), |said| matches!(said, Said::Here));
+    let machine = fake.dir.path().join("journal/0123");
+    fs::create_dir_all(&machine).unwrap();
+    fs::write(machine.join("system.journal"), "").unwrap();
+    let mut follower = Follower::new(fake.path(), 3).of_files_in(fake.dir.path().join("journal"));
+    let (said, gone) = follow(&mut follower, |said| matches!(said, Said::Here));
     assert_eq!((said.as_slice(), gone), (&["here".to_owned()][..], Gone::Stopped));
+}
+
+#[test]
+fn a_quiet_journalctl_without_any_files_hears_nothing_until_there_is_one() {
+    let script = "until [ -e $0.made ]; do sleep 0.05; done";
+    let fake = Fake::new(&format!("{script}\ncat <<'X'\n{}\nX", entry(5, "x")));
+    let made = fake.dir.path().join("journalctl.made");
+    let empty = fake.dir.path().join("journal");
+    fs::create_dir_all(empty.join("0123")).unwrap();
+    for place in [empty, PathBuf::from("/nowhere")] {
+        let mut follower = Follower::new(fake.path(), 3).of_files_in(place);
+        let (said, _) = follow(&mut follower, |said| {
+            let is_absent = matches!(said, Said::Absent(_));
+            is_absent && fs::write(&made, "").is_err()
+        });
+        fs::remove_file(&made).unwrap();
+        let absent = "absent: there are no journal files: journald does not run here, or keeps \
+                      nothing";
+        assert_eq!(said, [absent, "here", "read 5 false"]);
+    }
 }
 
 #[test]
@@ -112,7 +135,7 @@ fn what_is_lacking_is_told_in_words() {
                CAP_DAC_READ_SEARCH)";
     assert_eq!((said, gone), (vec![format!("absent: {why}")], Gone::Ended(why.to_owned())));
     let (said, _) = of("echo 'No journal files were found.' >&2");
-    assert!(said[0].starts_with("absent: there is no journal"), "{said:?}");
+    assert!(said[0].starts_with("absent: there are no journal files"), "{said:?}");
     let (_, gone) = of("printf 'Fail\\033[31med to x\\n' >&2; exit 1");
     assert_eq!(gone, Gone::Ended(r"journalctl says: Fail\x1b[31med to x".to_owned()));
     let (_, gone) = follow(&mut Follower::new(PathBuf::from("/nowhere/journalctl"), 3), |_| false);

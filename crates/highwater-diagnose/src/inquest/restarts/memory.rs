@@ -78,6 +78,7 @@ pub(super) fn fill(
             memory.at_start = None;
         }
         // The kernel's own word is better than a reading that came before the last burst.
+        memory.at_end = chapter.end.as_ref().and_then(|end| end.held).or(memory.at_end);
         let own_limit = chapter.end.as_ref().map(|end| end.cause) == Some(Cause::KernelOomMemcg);
         if own_limit && memory.at_end.is_none() {
             memory.at_end = memory.limit;

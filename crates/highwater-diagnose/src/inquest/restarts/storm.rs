@@ -64,8 +64,8 @@ mod tests {
 
     #[test]
     fn storms_are_full_windows() {
-        assert_eq!(counts(&[]), []);
-        assert_eq!(counts(&[1, 2]), []);
+        assert_eq!(counts(&[]), Vec::<usize>::new());
+        assert_eq!(counts(&[1, 2]), Vec::<usize>::new());
         assert_eq!(counts(&[1, 2, 11]), [3]);
         assert_eq!(counts(&[1, 2, 12]), []);
         assert_eq!(counts(&[0, 15, 30, 45, 60]), [5]);

@@ -7,10 +7,10 @@ use highwater_core::owner::Owner;
 use highwater_core::series::{Labels, NAME, Point, Selection, Series, SeriesSource, SourceError};
 use highwater_core::testimony::{Limits, Party, Signal, Status, Witness};
 use highwater_core::time::WallTime;
-use highwater_core::units::Bytes;
 
 use super::*;
 use crate::death::NoHistory;
+use crate::inquest::Clues;
 
 const T0: i64 = 1_714_000_000_000;
 const LIMIT: Bytes = Bytes::from_mib(512);
@@ -45,6 +45,7 @@ fn verdict(second: i64, cause: Cause) -> Verdict {
         ruled_out: Vec::new(),
         missing: vec![(Witness::Signals, "needs root".to_owned())],
         witnesses: vec![Witness::Systemd],
+        clues: Clues::default(),
     }
 }
 
@@ -230,4 +231,24 @@ fn a_death_without_a_life_is_a_life_and_children_are_counted() {
             .contains("1 process of it died that was not its first, and web.service lived on")
     );
     assert_eq!(stories(&Inquest::default(), &NoHistory, at(0), SLOW_WINDOW), []);
+}
+
+#[test]
+fn what_the_kernel_says_it_held_is_better_than_an_old_reading() {
+    let mut all = inquest(2, 200, 15, Cause::KernelOomMemcg);
+    for death in &mut all.deaths {
+        death.limit_owner = Some(LimitOwner::Own);
+        death.clues.usage = Some(LIMIT);
+    }
+    // Readings end below the limit.
+    let story = told(&all, &Sawtooth { length: 200, down: 15 }, 430);
+    let held: Vec<_> = story.chapters.iter().map(|chapter| chapter.memory.at_end).collect();
+    assert_eq!(held[..2], [Some(LIMIT), Some(LIMIT)]);
+    assert_eq!(story.chapters[0].memory.peak, Some(LIMIT));
+    // That of a cgroup above it says nothing of its own.
+    for death in &mut all.deaths {
+        death.limit_owner = Some(LimitOwner::Ancestor);
+    }
+    let story = told(&all, &Sawtooth { length: 200, down: 15 }, 430);
+    assert_ne!(story.chapters[0].memory.at_end, Some(LIMIT));
 }

@@ -172,17 +172,3 @@ fn waited(scene: &Scene<'_, '_>, told: &Told<'_>) -> bool {
     let kill = scene.fatal.filter(|(_, sent)| sent.signal == Signal::KILL).map(|(item, _)| item);
     term.zip(kill).is_some_and(|(term, kill)| is_long(term, kill))
 }
-
-/// The daemon's word for how it ended, where nobody else speaks.
-pub(super) fn by_word<'t>(scene: &Scene<'_, 't>) -> Option<Finding<'t>> {
-    let (status, item) = scene.status?;
-    let Status::Code(code) = status else { return None };
-    if !matches!(item.fact(), Some(Fact::Container(_) | Fact::Pod(_))) {
-        return None;
-    }
-    let cause = super::own::of_signal(Signal(code.checked_sub(128)?))?;
-    Some(Finding::new(cause, Confidence::Possible).says(
-        format!("It ended with {code}, which is 128 + {}.", code.saturating_sub(128)),
-        [item],
-    ))
-}

@@ -155,6 +155,9 @@ pub(super) fn kernel_by_word<'t>(scene: &Scene<'_, 't>) -> Option<Finding<'t>> {
     let result = scene.result("oom-kill");
     let event = scene.container(|word| matches!(word, ContainerWord::Oom));
     let flag = scene.container(|word| matches!(word, ContainerWord::Died { oom: Some(true), .. }));
+    // Once a child of it was killed Docker says so of the container as well, whatever it ends of.
+    let is_of_child = scene.killed_before().is_some() && denied(scene);
+    let flag = flag.filter(|_| !is_of_child);
     let pod = scene.pod(|word| {
         matches!(word, PodWord::Terminated { reason: Some(reason), .. } if reason == "OOMKilled")
     });

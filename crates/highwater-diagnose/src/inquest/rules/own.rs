@@ -33,6 +33,10 @@ pub(super) fn no_memory<'t>(scene: &Scene<'_, 't>) -> Option<Finding<'t>> {
         return Some(
             Finding::new(cause, confidence)
                 .says(text, [refusal])
+                .says(
+                    "It had a limit on its address space.",
+                    scene.address_limit().map(|(item, _)| item),
+                )
                 .says("It ended by itself after that.", ended),
         );
     }
@@ -49,12 +53,7 @@ pub(super) fn no_memory<'t>(scene: &Scene<'_, 't>) -> Option<Finding<'t>> {
                 .says("It ended by itself after that.", ended),
         );
     }
-    let (_, exit) = scene.exit()?;
-    let is_limited = exit.evidence().text.contains("RLIMIT_AS");
-    is_limited.then(|| {
-        Finding::new(Cause::RlimitAs, Confidence::Possible)
-            .says("It ended by itself, and had a limit on its address space.", [exit])
-    })
+    None
 }
 
 /// As a program ends that is out of memory: with an error, or by abort(3).
@@ -108,9 +107,19 @@ pub(super) fn fault<'t>(scene: &Scene<'_, 't>) -> Option<Finding<'t>> {
         .says("The signal was its own doing.", way)
         .says("The audit log has it as an abnormal end.", abend)
         .says("A core was saved.", core)
+        .says(
+            "It had a limit on its address space: what it is refused then it may touch all the same.",
+            scene.address_limit().filter(|_| is_memory_fault(cause)).map(|(item, _)| item),
+        )
         .says("It ended by that signal.", scene.status.map(|(_, item)| item));
     finding.words = line.and_then(|(_, fault)| place(fault));
     Some(finding)
+}
+
+/// What a program meets that does not look whether it got the memory it asked for, or that gives up when
+/// it did not.
+const fn is_memory_fault(cause: Cause) -> bool {
+    matches!(cause, Cause::Segfault | Cause::BusError | Cause::Abort)
 }
 
 /// A code of 128 + n may be a shell's or a program's own.
@@ -151,6 +160,25 @@ fn place(fault: &Fault) -> Option<String> {
     (!words.is_empty()).then(|| words.join(", "))
 }
 
+/// It passed on how its child ended, as a shell does: 128 + n.
+pub(super) fn passed_on<'t>(scene: &Scene<'_, 't>) -> Option<Finding<'t>> {
+    let (status, told) = scene.status?;
+    let Status::Code(code) = status else { return None };
+    let signal = Signal(code.checked_sub(128).filter(|of| *of > 0)?);
+    let child = scene.ended_before(signal)?;
+    // Of another process of the same owner nobody says that it was waited for.
+    let is_certain = scene.exit().is_some() && scene.is_child(&child.party());
+    let confidence = if is_certain { Confidence::Certain } else { Confidence::Likely };
+    let mut finding = Finding::new(Cause::ExitCode, confidence)
+        .says(format!("{} of it ended by {signal} just before.", child.party()), [child])
+        .says(
+            format!("It ended by itself with code {code}, as a shell does whose command ended so."),
+            [told],
+        );
+    finding.other = Some(child.party());
+    Some(finding)
+}
+
 /// It ended by itself.
 pub(super) fn exit<'t>(scene: &Scene<'_, 't>) -> Option<Finding<'t>> {
     /// From here on a code may stand for a signal: 128 + n.
@@ -173,7 +201,11 @@ pub(super) fn exit<'t>(scene: &Scene<'_, 't>) -> Option<Finding<'t>> {
     let cause = if code == 0 { Cause::CleanExit } else { Cause::ExitCode };
     let mut finding = Finding::new(cause, Confidence::Certain)
         .says(format!("It ended by itself with code {code}."), [item])
-        .says("systemd's verdict is exit-code.", failed());
+        .says("systemd's verdict is exit-code.", failed())
+        .says(
+            "It had a limit on its address space; whether it was reached nobody says.",
+            scene.address_limit().filter(|_| code != 0).map(|(item, _)| item),
+        );
     if let Some(child) = scene.child() {
         finding = finding
             .says(format!("{} of it was killed for memory before.", child.who), [child.item]);

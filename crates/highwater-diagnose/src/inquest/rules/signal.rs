@@ -1,6 +1,6 @@
 //! A signal that somebody sent, or the kernel on somebody's behalf.
 
-use highwater_core::testimony::{AuditWord, Fact, Origin, Sent, Signal, Witness};
+use highwater_core::testimony::{AuditWord, Fact, Origin, Sent, Signal, Status, Witness};
 
 use super::Finding;
 use crate::death::Confidence;
@@ -9,6 +9,7 @@ use crate::inquest::matter::{is_of_cgroup, is_of_namespace, is_of_tracer};
 use crate::inquest::scene::Scene;
 use crate::inquest::summary::whom;
 use crate::inquest::timeline::Item;
+use crate::inquest::ways::{Asked, Way};
 
 /// A write to `cgroup.kill`.
 pub(super) fn cgroup_kill<'t>(scene: &Scene<'_, 't>) -> Option<Finding<'t>> {
@@ -129,16 +130,50 @@ pub(super) fn tracer_end<'t>(scene: &Scene<'_, 't>) -> Option<Finding<'t>> {
     )
 }
 
+/// It ended by itself because a signal told it to: a program that catches SIGTERM ends with a code.
+pub(super) fn answered<'t>(scene: &Scene<'_, 't>) -> Option<Finding<'t>> {
+    let asked = Asked::of(scene)?;
+    let confidence = if asked.is_exact() { Confidence::Certain } else { Confidence::Likely };
+    let (item, sent) = (asked.item, asked.sent);
+    let code = asked.code;
+    let finding = Finding::new(Cause::Signal, confidence);
+    let text = if asked.is_exact() {
+        format!("It ended with code {code}, which is 128 + {}.", sent.signal.0)
+    } else {
+        format!("It ended by itself with code {code} after that.")
+    };
+    Some(made(scene, finding, item, sent).says(text, scene.status.map(|(_, item)| item)))
+}
+
+/// Who sent the signal, or what made the kernel send it.
+fn made<'t>(
+    scene: &Scene<'_, 't>,
+    finding: Finding<'t>,
+    item: &'t Item<'t>,
+    sent: &'t Sent,
+) -> Finding<'t> {
+    let Some(way) = Way::of(sent, scene.matter.who.pid) else {
+        let text = format!("{} was sent by {}.", sent.signal, whom(&sent.by));
+        return finding.says(text, [item]).by(Some(&sent.by));
+    };
+    let text = match way {
+        Way::Terminal => "for its terminal",
+        Way::Timer => "for a timer of its own that ran out",
+        Way::FileSize => "because it wrote beyond its limit on file size",
+        Way::Pipe => "because it wrote into a pipe that nobody reads",
+    };
+    let text = format!("The kernel sent it {} {text}.", sent.signal);
+    Finding { way: Some(way), ..finding.says(text, [item]) }
+}
+
 /// Somebody sent it.
 pub(super) fn sent<'t>(scene: &Scene<'_, 't>) -> Option<Finding<'t>> {
     if let Some((item, sent)) = scene.fatal {
         let is_seen = scene.status.is_some() || sent.signal == Signal::KILL;
         let confidence = if is_seen { Confidence::Certain } else { Confidence::Likely };
         return Some(
-            Finding::new(Cause::Signal, confidence)
-                .says(format!("{} was sent by {}.", sent.signal, whom(&sent.by)), [item])
-                .says("It ended by that signal.", scene.status.map(|(_, item)| item))
-                .by(Some(&sent.by)),
+            made(scene, Finding::new(Cause::Signal, confidence), item, sent)
+                .says("It ended by that signal.", scene.status.map(|(_, item)| item)),
         );
     }
     let signal = scene.signal();
@@ -149,6 +184,25 @@ pub(super) fn sent<'t>(scene: &Scene<'_, 't>) -> Option<Finding<'t>> {
             .says("It ended by that signal.", scene.status.map(|(_, item)| item))
             .by(Some(sender)),
     )
+}
+
+/// It ended by a signal, and nobody saw who sent it.
+pub(super) fn by_status<'t>(scene: &Scene<'_, 't>) -> Option<Finding<'t>> {
+    let (status, item) = scene.status?;
+    let Status::Signal { signal, .. } = status else { return None };
+    // Of SIGKILL the cause may be want of memory; by the others in this list managers end what they
+    // started, and only who waited for the process itself can have them from elsewhere.
+    let is_possible = match signal {
+        Signal::KILL => false,
+        Signal::TERM | Signal::INT | Signal::HUP | Signal::QUIT => {
+            scene.exit().is_some() && scene.tenure.is_none()
+        }
+        _ => true,
+    };
+    is_possible.then(|| {
+        Finding::new(Cause::Signal, Confidence::Likely)
+            .says(format!("It ended by {signal}; who sent it nobody says."), [item])
+    })
 }
 
 fn audit<'t>(

@@ -128,3 +128,100 @@ fn a_refusal_of_memory_is_of_who_asked() {
         .exit(90, &process(904, "app", "web.service"), Status::Code(0), Some(false));
     assert_cause(&namesake.verdict(), Cause::ExitCode, Confidence::Certain);
 }
+
+/// The first process of a container, as it is seen before it is put into the container's cgroup.
+fn newborn(pid: u32, comm: Option<&str>) -> Party {
+    let parents = [(90, "runc"), (80, "containerd-shim"), (70, "containerd")];
+    let parents = parents.map(|(pid, comm)| Ancestor { pid: Pid::new(pid), comm: comm.to_owned() });
+    Party {
+        comm: comm.map(str::to_owned),
+        parents: parents.to_vec(),
+        cgroup: Some(CgroupPath::new(b"/runtimes")),
+        ..person(pid, "")
+    }
+}
+
+fn ended(said: &mut Said, ms: i64, who: &Party, code: u8) {
+    let exit = Exit { status: Status::Code(code), lived_ms: Some(58), is_first: Some(false) };
+    said.say(ms, Witness::Processes, who.clone(), Fact::Exited(exit));
+}
+
+#[test]
+fn a_first_process_that_was_never_seen_in_its_container_is_its_end() {
+    for comm in [None, Some("sh"), Some("runc:[2:INIT]")] {
+        let mut said = Said::default();
+        ended(&mut said, 0, &newborn(300, comm), 137);
+        said.docker(2, too_late()).died(30, 137, Some(false));
+        let verdict = said.verdict();
+        assert_cause(&verdict, Cause::ExitCode, Confidence::Certain);
+        assert_eq!(verdict.summary, "Container web ended with code 137 by itself.");
+        assert_eq!((verdict.who.pid, verdict.who.cgroup), (Some(Pid::new(300)), None));
+    }
+    // Another code, another parent, long before: a death of its own.
+    let stranger = Party { parents: Vec::new(), ..newborn(300, None) };
+    for (ms, who, code) in
+        [(0, newborn(300, None), 1), (0, stranger, 137), (-2_500, newborn(300, None), 137)]
+    {
+        let mut said = Said::default();
+        ended(&mut said, ms, &who, code);
+        said.docker(2, too_late()).died(30, 137, Some(false));
+        let deaths = said.judged().deaths;
+        let web = deaths.iter().find(|death| death.who.owner.is_some() && death.who.pid.is_none());
+        assert_eq!(web.map(|web| web.cause), Some(Cause::Unknown), "{deaths:#?}");
+    }
+}
+
+#[test]
+fn whom_the_kernel_ends_with_a_container_was_ended_by_no_hand() {
+    let (init, child, bash) = (contained(200, "sh"), contained(201, "sleep"), person(700, "bash"));
+    let mut said = Said::default();
+    said.signal(0, &init, Signal::KILL, &bash)
+        .made(1, &child, Signal::KILL, &init, Origin::Kernel, true)
+        .exit(2, &child, killed(Signal::KILL), Some(false))
+        .exit(3, &init, killed(Signal::KILL), Some(true))
+        .died(20, 137, Some(false));
+    let deaths = said.judged().deaths;
+    let web = deaths.iter().find(|death| death.who.pid == init.pid).expect("the container's");
+    let text =
+        "1 other process of it ended with it: the kernel ends a container with its first process.";
+    assert!(web.claims.iter().any(|claim| claim.text == text), "{}", told(web));
+}
+
+#[test]
+fn whoever_ends_with_its_container_does_not_leave_it_living() {
+    use highwater_diagnose::death::NoHistory;
+    use highwater_diagnose::inquest::restarts::stories;
+    let (init, child, crash) = (contained(200, "sh"), contained(201, "a"), contained(202, "b"));
+    let children = |said: &Said| {
+        let hour = std::time::Duration::from_hours(1);
+        let stories = stories(&said.judged(), &NoHistory, wall(60_000), hour);
+        stories.iter().map(|story| story.children).collect::<Vec<_>>()
+    };
+    let mut namespace = Said::default();
+    namespace
+        .docker(-9_000, started())
+        .made(0, &child, Signal::KILL, &init, Origin::Kernel, true)
+        .exit(1, &child, killed(Signal::KILL), Some(false))
+        .exit(2, &init, Status::Code(0), Some(true))
+        .died(21, 0, Some(false));
+    assert_eq!(children(&namespace), [0]);
+    let mut passed_on = Said::default();
+    passed_on
+        .docker(-9_000, started())
+        .exit(0, &crash, killed(Signal::SEGV), Some(false))
+        .exit(5, &init, Status::Code(139), Some(true))
+        .died(21, 139, Some(false));
+    assert_eq!(children(&passed_on), [0]);
+    let mut lived_on = Said::default();
+    lived_on
+        .docker(-9_000, started())
+        .exit(-5_000, &crash, killed(Signal::SEGV), Some(false))
+        .exit(5, &init, Status::Code(1), Some(true))
+        .died(21, 1, Some(false));
+    assert_eq!(children(&lived_on), [1]);
+}
+
+fn started() -> ContainerWord {
+    let first = Some(Pid::new(200));
+    ContainerWord::Started { first, restarts: None, limits: Box::default() }
+}

@@ -2,7 +2,8 @@
 //! and dies.
 //!
 //! ```text
-//! container   runc's child, moved into the new cgroup, becomes the program   head
+//! container   runc's stages before the last, moved into the new cgroup       not
+//!             its last, which becomes the program                            head
 //!             docker exec, health check: moved in while the head lives       not
 //! unit        the manager's child, first in the cgroup                       head
 //!             ExecReload, ExecStop while the main process lives              not
@@ -38,7 +39,11 @@ impl People {
     /// Whether it is the head of its cgroup. `None`: nobody can say, as the head is gone, or it is
     /// in the cgroup of nobody, at the top.
     pub fn is_first(&self, pid: Pid) -> Option<bool> {
-        let place = self.known.get(&pid)?.place()?;
+        let person = self.known.get(&pid)?;
+        let place = person.place()?;
+        if person.is_passing() {
+            return Some(false);
+        }
         if self.heads.get(place) == Some(&pid) {
             return Some(true);
         }
@@ -49,7 +54,7 @@ impl People {
     pub(super) fn enter(&mut self, pid: Pid) {
         let Some(person) = self.known.get(&pid) else { return };
         let (Some(place), parent) = (person.place().cloned(), person.parent) else { return };
-        if self.has_head(&place) {
+        if person.is_passing() || self.has_head(&place) {
             return;
         }
         // A shell that moves itself and starts a program there is the first of the two, though it

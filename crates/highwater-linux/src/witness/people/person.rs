@@ -20,6 +20,10 @@ use crate::witness::Rlimits;
 /// runs on.
 const TICK_US: u64 = 10_000;
 
+/// What runc (`libcontainer/nsenter/nsexec.c`) and youki call their stages that go before the
+/// container's program is run.
+const STAGES: [&[u8]; 3] = [b"runc:[0:", b"runc:[1:", b"youki:[1:"];
+
 /// A process, alive or ended. A copy shares the texts, as a child does with its parent.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Person {
@@ -150,6 +154,12 @@ impl Person {
     /// When it was made.
     pub(super) fn began(&self) -> Option<BootTime> {
         self.began
+    }
+
+    /// It is a stage of a container's start that makes the next one and goes.
+    pub(super) fn is_passing(&self) -> bool {
+        let comm = self.comm.as_ref().map(Comm::as_bytes).unwrap_or_default();
+        STAGES.iter().any(|stage| comm.starts_with(stage))
     }
 
     /// Nothing was heard or read of it since it was forked.

@@ -166,7 +166,7 @@ fn token(text: &[u8]) -> Option<(&[u8], &[u8])> {
 }
 
 /// `36045.350331`.
-fn boot_time(stamp: &[u8]) -> Option<BootTime> {
+pub(super) fn boot_time(stamp: &[u8]) -> Option<BootTime> {
     let (seconds, micros) = stamp.split_at_checked(memchr::memchr(b'.', stamp)?)?;
     let micros = micros.strip_prefix(b".").filter(|digits| digits.len() == 6)?;
     let seconds = number::u64(seconds)?.checked_mul(1_000_000)?;

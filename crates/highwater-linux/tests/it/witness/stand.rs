@@ -113,15 +113,14 @@ impl Stand {
 
     /// Waits until `found` finds what it wants.
     pub(super) fn until<T>(&self, mut found: impl FnMut(&mut Notes) -> Option<T>) -> T {
-        let mut notes = self.notes.0.lock().unwrap();
-        loop {
-            if let Some(found) = found(&mut notes) {
-                return found;
-            }
-            let (more, waited) = self.notes.1.wait_timeout(notes, PATIENCE).unwrap();
-            notes = more;
-            assert!(!waited.timed_out(), "nothing for {PATIENCE:?}: {:#?}", notes.signals);
-        }
+        let notes = self.notes.0.lock().unwrap();
+        let mut answer = None;
+        let is_missing = |notes: &mut Notes| {
+            answer = found(notes);
+            answer.is_none()
+        };
+        let (notes, _) = self.notes.1.wait_timeout_while(notes, PATIENCE, is_missing).unwrap();
+        answer.unwrap_or_else(|| panic!("not within {PATIENCE:?}: {:#?}", notes.signals))
     }
 
     /// Waits until a descendant of this process runs this command.

@@ -266,6 +266,25 @@ fn one_that_only_starts_another_hands_on() {
 }
 
 #[test]
+fn a_stage_of_a_container_s_start_is_not_its_first_process() {
+    let dir = machine();
+    let mut people = people(&dir);
+    people.learn(&fork(200, 100, 200));
+    // Read late: it was moved meanwhile. The next stages have the same parent (`CLONE_PARENT`).
+    put(dir.path(), 200, 100, "runc:[0:PARENT]", "runc\0init\0", DOCKER);
+    people.learn(&exec(200, 200));
+    assert_eq!(people.is_first(pid(200)), Some(false));
+    people.learn(&fork(201, 100, 202));
+    put(dir.path(), 202, 100, "runc:[2:INIT]", "runc\0init\0", DOCKER);
+    people.party(pid(202));
+    people.learn(&exit(203, 200));
+    assert_eq!(people.exit(pid(200), Status::Code(0)).is_first, Some(false));
+    put(dir.path(), 202, 100, "app", "app\0", DOCKER);
+    people.learn(&exec(204, 202));
+    assert_eq!(people.is_first(pid(202)), Some(true));
+}
+
+#[test]
 fn a_shell_that_moves_itself_is_before_what_it_starts() {
     let dir = machine();
     let mut people = people(&dir);

@@ -9,6 +9,9 @@ use highwater_oom::OomReport;
 
 use super::{Kind, Masks, places, words};
 
+/// In as many digits of a container's id as people type at least.
+const LEAST_ID_DIGITS: usize = 6;
+
 /// Somewhere a name stands.
 #[derive(Debug)]
 struct Slot {
@@ -22,6 +25,8 @@ enum What {
     Process,
     Place,
     Hardware,
+    /// No name at all.
+    Plain,
 }
 
 /// Gives the names that the report knows their masks, so that they have them in any line.
@@ -51,6 +56,7 @@ pub(super) fn masked(masks: &mut Masks, text: &str, row: Option<&str>) -> String
         let name = part(at.clone());
         out += &match what {
             _ if name.trim().is_empty() => name.to_owned(),
+            What::Plain => name.to_owned(),
             What::Process => masks.process(name),
             What::Place => places::masked(masks, name, Kind::Cgroup),
             What::Hardware => masks.of(Kind::Hardware, name),
@@ -86,6 +92,7 @@ fn slots(text: &str, row: Option<&str>) -> Vec<Slot> {
     slots.extend(between(text, "Tasks in ", &[" are going to be killed"], What::Place));
     slots.extend(between(text, "name: ", &[", badness", ", state", ","], What::Process));
     slots.extend(victim(text));
+    slots.extend(traced(text));
     slots.extend(programs_victim(text));
     // A command line is masked as one name: any of its words may be known.
     slots.extend(between(text, "cmdline \"", &["\""], What::Process));
@@ -143,6 +150,23 @@ fn victim(text: &str) -> Option<Slot> {
     let rest = text.get(from..)?;
     let length = TAILS.iter().find_map(|tail| rest.rfind(tail)).unwrap_or(rest.len());
     Some(slot(from..from + length, What::Process))
+}
+
+/// `kill-4711  [000] d..1. 3.5: signal_generate: sig=9 errno=0 code=0 comm=x pid=7 grp=1 res=0`, and
+/// `oom-7 [001] .... 3.5: mark_victim: pid=7 comm=x total-vm=…`.
+fn traced(text: &str) -> Vec<Slot> {
+    let Some(event) = [": signal_generate: ", ": mark_victim: "].iter().find_map(|e| text.find(e))
+    else {
+        return Vec::new();
+    };
+    // The name may hold a hyphen and a bracket; the processor stands last.
+    let head = text.get(..event).unwrap_or_default();
+    let head = head.rfind(" [").and_then(|at| head.get(..at)).unwrap_or_default().trim_end();
+    let begin = head.len() - head.trim_start().len();
+    let Some(end) = head.rfind('-').filter(|end| *end > begin) else { return Vec::new() };
+    let object = between(text, " comm=", &[" pid=", " total-vm="], What::Process);
+    let all = [slot(begin..end, What::Process), slot(end..event, What::Plain)];
+    all.into_iter().chain(object).collect()
 }
 
 /// The forms of the programs in user space that kill: what stands before the name, whether a number
@@ -230,9 +254,10 @@ fn is_border(c: char) -> bool {
 fn whole(masks: &mut Masks, token: &str) -> String {
     let name = token.trim_end_matches([':', '.']);
     let rest = token.get(name.len()..).unwrap_or_default();
-    let name_of = if words::is_word(name) { None } else { masks.known(Kind::Process, name) };
-    if let Some(mask) = name_of {
-        return format!("{mask}{rest}");
+    if !words::is_word(name)
+        && let Some(mask) = known(masks, name)
+    {
+        return mask + rest;
     }
     if is_address(name) {
         return masks.of(Kind::Address, name) + rest;
@@ -244,6 +269,36 @@ fn whole(masks: &mut Masks, token: &str) -> String {
         return masks.of(Kind::Word, name) + rest;
     }
     runs(masks, token)
+}
+
+/// A word that is a name, or none that may stay.
+pub(super) fn name(masks: &mut Masks, word: &str) -> String {
+    if let Some(mask) = known(masks, word) {
+        return mask;
+    }
+    if places::is_unit(word) || word.starts_with('/') {
+        return places::masked(masks, word, Kind::File);
+    }
+    masks.of(Kind::Word, word)
+}
+
+/// The mask of a name that was met: also of one with a process's number behind, of the head of a
+/// container's id, and of a unit without its ending.
+fn known(masks: &Masks, name: &str) -> Option<String> {
+    if words::is_system_process(name) {
+        return Some(name.to_owned());
+    }
+    if let Some(mask) = masks.known(name) {
+        return Some(mask.to_owned());
+    }
+    let is_hex = name.bytes().all(|b| b.is_ascii_hexdigit());
+    if is_hex && name.len() >= LEAST_ID_DIGITS {
+        return masks.container(name).map(str::to_owned);
+    }
+    let (head, number) = name.rsplit_once('-')?;
+    let is_number = !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit());
+    let mask = masks.known(head).filter(|_| is_number)?;
+    Some(format!("{mask}-{number}"))
 }
 
 /// Runs of letters and digits: those that are not known are masked, and what is between them stays.
@@ -374,6 +429,34 @@ mod tests {
         ] {
             assert_eq!(one(line), masked);
         }
+    }
+
+    #[test]
+    fn the_words_of_witnesses_stay() {
+        for line in [
+            "exit pid=900 signal=SIGKILL core=false RLIMIT_AS=20480000",
+            "kill-95 [001] d..1. 66.1: signal_generate: sig=9 errno=0 code=0 comm=bash pid=9 grp=1",
+            "inspect: OOMKilled=true ExitCode=137 RestartCount=2 Memory=16777216 MemorySwap=33554432",
+            "lastState.terminated reason=OOMKilled exitCode=137 restartCount=3",
+            "Killing: Container failed liveness probe, will be restarted",
+            "job 77: restart",
+        ] {
+            assert_eq!(one(line), line);
+        }
+    }
+
+    #[test]
+    fn a_name_has_one_mask_wherever_it_stands() {
+        let mut masks = Masks::default();
+        masks.of(Kind::Named, "shop");
+        masks.process("web worker-1");
+        let mut one = |text: &str| masked(&mut masks, text, None);
+        assert_eq!(one("kill shop signal=9"), "kill container-1 signal=9");
+        assert_eq!(
+            one("web worker-1-7 [000] d..1. 1.5: signal_generate: sig=9 comm=shop pid=8 grp=1"),
+            "proc-1-7 [000] d..1. 1.5: signal_generate: sig=9 comm=container-1 pid=8 grp=1"
+        );
+        assert_eq!(one("shop-8: exit"), "container-1-8: exit");
     }
 
     #[test]

@@ -104,10 +104,7 @@ fn component(masks: &mut Masks, name: &str, kind: Kind) -> String {
     if !ending.is_empty() {
         return masks.of(Kind::Unit, bare) + ending;
     }
-    match masks.known(Kind::Cgroup, name) {
-        Some(mask) => mask.to_owned(),
-        None => masks.of(kind, name),
-    }
+    masks.of(kind, name)
 }
 
 /// `user-1000.slice`, `user@1000.service`, `session-12.scope`, `session-c3.scope`: numbers only.

@@ -3,6 +3,8 @@
 //! Every text of a testimony stands in a field of a known kind, so each is masked by its kind; what
 //! was quoted is masked like a line of a log. The verdicts are made anew from what is left.
 
+use highwater_core::event::Sight;
+use highwater_core::evidence::Evidence;
 use highwater_core::id::CgroupPath;
 use highwater_core::owner::{Owner, is_container_id};
 use highwater_core::testimony::{
@@ -10,44 +12,44 @@ use highwater_core::testimony::{
 };
 use highwater_diagnose::inquest::{Heard, OomKill};
 
-use super::{Kind, Masks, lines, places};
+use super::{Kind, Masks, command, lines, places};
 
-/// Programs that end others at somebody's command: by their names a sender is judged, and nobody
-/// chose those.
-const TOOLS: [&str; 10] = [
-    "kill",
-    "systemctl",
-    "docker",
-    "dockerd",
-    "containerd",
-    "containerd-shim",
-    "runc",
-    "podman",
-    "kubelet",
-    "nohang",
-];
-
-/// A process's name.
-fn process(masks: &mut Masks, comm: &str) -> String {
-    if TOOLS.contains(&comm) { comm.to_owned() } else { masks.process(comm) }
+/// Gives the names in the places of their own their masks, before any text is masked.
+pub(super) fn meet(masks: &mut Masks, said: &Testimony) {
+    let by = match &said.fact {
+        Fact::Signalled(sent) => Some(&sent.by),
+        Fact::Audit(AuditWord::Kill { by, .. }) => Some(by),
+        _ => None,
+    };
+    let parties = [Some(&said.about), by.map(AsRef::as_ref)];
+    // Whose it is tells more than what runs there, and that more than where: so it is met first.
+    for one in parties.into_iter().flatten() {
+        let whose = one.owner.iter().filter(|owner| !matches!(owner, Owner::Cgroup(_)));
+        whose.for_each(|one| drop(owner(masks, one)));
+        one.container_id.iter().for_each(|id| drop(masks.of(Kind::Container, id)));
+    }
+    for one in parties.into_iter().flatten() {
+        let parents = one.parents.iter().map(|parent| &parent.comm);
+        one.comm.iter().chain(parents).for_each(|comm| drop(masks.process(comm)));
+    }
 }
 
 /// The same, said of nobody.
 pub(super) fn heard(masks: &mut Masks, heard: &Heard) -> Heard {
     let Testimony { witness, about, fact, evidence } = &heard.testimony;
-    let testimony = Testimony {
-        witness: *witness,
-        about: party(masks, about),
-        fact: word(masks, fact),
-        evidence: quoted(masks, evidence),
-    };
+    let mut evidence = quoted(masks, evidence);
+    if *fact == Fact::Ran {
+        evidence.text = command::masked(masks, &heard.testimony.evidence.text);
+    }
+    let about = party(masks, about);
+    let testimony = Testimony { witness: *witness, about, fact: word(masks, fact), evidence };
     Heard { testimony, ..heard.clone() }
 }
 
 /// The kill of a report, of nobody.
 pub(super) fn kill(masks: &mut Masks, kill: &OomKill) -> OomKill {
     OomKill {
-        comm: kill.comm.as_ref().map(|comm| process(masks, comm)),
+        comm: kill.comm.as_ref().map(|comm| masks.process(comm)),
         cgroup: kill.cgroup.as_ref().map(|path| cgroup(masks, path)),
         limited_by: kill.limited_by.as_ref().map(|path| cgroup(masks, path)),
         evidence: quoted(masks, &kill.evidence),
@@ -55,11 +57,39 @@ pub(super) fn kill(masks: &mut Masks, kill: &OomKill) -> OomKill {
     }
 }
 
-fn quoted(
-    masks: &mut Masks,
-    evidence: &highwater_core::evidence::Evidence,
-) -> highwater_core::evidence::Evidence {
-    highwater_core::evidence::Evidence {
+/// Who listens. Why somebody does not is said in our own words, but for the files that they name.
+pub(super) fn sight(masks: &mut Masks, sight: &Sight) -> Sight {
+    let mut sight = sight.clone();
+    for presence in &mut sight.witnesses {
+        presence.absent = presence.absent.as_ref().map(|why| without_files(masks, why));
+    }
+    sight
+}
+
+fn without_files(masks: &mut Masks, text: &str) -> String {
+    /// Files and directories that are everywhere.
+    const KNOWN: [&str; 7] = [
+        "/proc",
+        "/sys/",
+        "/dev/",
+        "/run/docker.sock",
+        "/run/podman/",
+        "/run/systemd/",
+        "/var/log/",
+    ];
+    let words = text.split(' ').map(|word| {
+        let name = word.trim_matches([':', ',', ';', '(', ')', '.']);
+        let is_known = !name.starts_with('/') || KNOWN.iter().any(|known| name.starts_with(known));
+        if is_known {
+            return word.to_owned();
+        }
+        word.replace(name, &places::masked(masks, name, Kind::File))
+    });
+    words.collect::<Vec<_>>().join(" ")
+}
+
+fn quoted(masks: &mut Masks, evidence: &Evidence) -> Evidence {
+    Evidence {
         source: source(masks, &evidence.source),
         line: evidence.line,
         text: lines::masked(masks, &evidence.text, None),
@@ -68,29 +98,47 @@ fn quoted(
 
 /// `systemd D-Bus web.service`, `memory.events of /x`, the name of a log.
 fn source(masks: &mut Masks, name: &str) -> String {
-    const HEADS: [&str; 5] =
-        ["systemd D-Bus", "memory.events of", "memory.oom_control of", "tracefs", "proc connector"];
-    match HEADS.iter().find(|head| name.starts_with(**head)) {
-        Some(head) => {
-            let rest = name.get(head.len()..).unwrap_or_default().trim();
-            if rest.is_empty() || head.starts_with("tracefs") {
-                return name.to_owned();
-            }
-            format!("{head} {}", places::masked(masks, rest, Kind::Cgroup))
-        }
-        None => masks.source(name),
+    /// What a witness calls itself, and behind it whom it speaks of; the first that fits counts.
+    const HEADS: [&str; 13] = [
+        "systemd D-Bus",
+        "memory.events of",
+        "memory.oom_control of",
+        "tracefs signal:signal_generate",
+        "tracefs oom:mark_victim",
+        "proc connector",
+        "docker.sock /containers/",
+        "docker.sock /events",
+        "podman.sock /containers/",
+        "podman.sock /events",
+        "kubelet /pods",
+        "API server /api/v1/",
+        "journal",
+    ];
+    let Some(head) = HEADS.iter().find(|head| name.starts_with(**head)) else {
+        return masks.source(name);
+    };
+    let rest = name.get(head.len()..).unwrap_or_default();
+    let shown: Vec<String> = rest.split(' ').map(|part| object(masks, part)).collect();
+    format!("{head}{}", shown.join(" "))
+}
+
+/// Whom a witness speaks of: a unit, a cgroup, a container and what was asked of it.
+fn object(masks: &mut Masks, part: &str) -> String {
+    match part.strip_suffix("/json") {
+        Some(id) => lines::name(masks, id) + "/json",
+        None if matches!(part, "" | "pods" | "events" | "user") => part.to_owned(),
+        None => places::masked(masks, part, Kind::Cgroup),
     }
 }
 
 fn party(masks: &mut Masks, party: &Party) -> Party {
     let mut parents = party.parents.clone();
     for parent in &mut parents {
-        parent.comm = process(masks, &parent.comm);
+        parent.comm = masks.process(&parent.comm);
     }
     Party {
-        comm: party.comm.as_ref().map(|comm| process(masks, comm)),
-        // A command line is masked as one name: any of its words may be known.
-        command: party.command.as_ref().map(|command| masks.of(Kind::Process, command)),
+        comm: party.comm.as_ref().map(|comm| masks.process(comm)),
+        command: party.command.as_ref().map(|text| command::masked(masks, text)),
         parents,
         cgroup: party.cgroup.as_ref().map(|path| cgroup(masks, path)),
         owner: party.owner.as_ref().map(|one| owner(masks, one)),
@@ -99,11 +147,11 @@ fn party(masks: &mut Masks, party: &Party) -> Party {
     }
 }
 
-fn cgroup(masks: &mut Masks, path: &CgroupPath) -> CgroupPath {
+pub(super) fn cgroup(masks: &mut Masks, path: &CgroupPath) -> CgroupPath {
     CgroupPath::new(places::masked(masks, path.as_str(), Kind::Cgroup).as_bytes())
 }
 
-fn owner(masks: &mut Masks, owner: &Owner) -> Owner {
+pub(super) fn owner(masks: &mut Masks, owner: &Owner) -> Owner {
     let mut unit = |name: &String| places::masked(masks, name, Kind::Unit);
     match owner {
         Owner::Machine => Owner::Machine,
@@ -113,11 +161,11 @@ fn owner(masks: &mut Masks, owner: &Owner) -> Owner {
         Owner::Container(id) if is_container_id(id) => {
             Owner::Container(masks.of(Kind::Container, id))
         }
-        Owner::Container(name) => Owner::Container(masks.of(Kind::Word, name)),
+        Owner::Container(name) => Owner::Container(masks.of(Kind::Named, name)),
         Owner::Pod { namespace, pod, container } => Owner::Pod {
-            namespace: masks.of(Kind::Word, namespace),
-            pod: masks.of(Kind::Word, pod),
-            container: masks.of(Kind::Word, container),
+            namespace: masks.of(Kind::Namespace, namespace),
+            pod: masks.of(Kind::PodName, pod),
+            container: masks.of(Kind::Named, container),
         },
         Owner::Cgroup(path) => Owner::Cgroup(places::masked(masks, path, Kind::Cgroup)),
     }
@@ -145,7 +193,7 @@ fn word(masks: &mut Masks, fact: &Fact) -> Fact {
 fn unit_word(masks: &mut Masks, said: &mut UnitWord) {
     match said {
         UnitWord::Started { limits: held, .. } => limits(masks, held),
-        UnitWord::Kills { comm, .. } => *comm = comm.as_ref().map(|comm| process(masks, comm)),
+        UnitWord::Kills { comm, .. } => *comm = comm.as_ref().map(|comm| masks.process(comm)),
         _ => {}
     }
 }

@@ -54,9 +54,10 @@ fn is_number(lower: &str) -> bool {
     counted || lower.strip_prefix("0x").is_some_and(is_hex) || (lower.len() == 16 && is_hex(lower))
 }
 
-/// Processes that every machine has, under names that nobody chose.
+/// Processes that every machine has, under names that nobody chose, and programs that end others at
+/// somebody's command: by their names a sender is judged.
 pub(super) fn is_system_process(comm: &str) -> bool {
-    const NAMES: [&str; 14] = [
+    const NAMES: [&str; 42] = [
         "systemd",
         "init",
         "(sd-pam)",
@@ -71,10 +72,42 @@ pub(super) fn is_system_process(comm: &str) -> bool {
         "systemd-timesyn",
         "dbus-daemon",
         "earlyoom",
+        "nohang",
+        "oomd",
+        "lmkd",
+        "lowmemorykiller",
+        "kill",
+        "pkill",
+        "killall",
+        "timeout",
+        "systemctl",
+        "docker",
+        "dockerd",
+        "containerd",
+        "runc",
+        "runsc",
+        "crun",
+        "conmon",
+        "crio",
+        "podman",
+        "nerdctl",
+        "crictl",
+        "ctr",
+        "kubectl",
+        "kubelet",
+        "sudo",
+        "su",
+        "sh",
+        "bash",
+        "dash",
     ];
+    // What runc calls its own stages.
+    let is_stage = |rest: &str| matches!(rest, "[0:PARENT]" | "[1:CHILD]" | "[2:INIT]");
     let digits = |rest: &str| !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_digit());
     let numbered = ["kswapd", "kcompactd", "khugepaged", "swapper/", "khungtaskd", "ksoftirqd/"];
     NAMES.contains(&comm)
+        || comm.strip_prefix("runc:").is_some_and(is_stage)
+        || matches!(comm, "containerd-shim" | "containerd-shim-runc-v2")
         || comm == "khugepaged"
         || numbered.iter().any(|head| comm.strip_prefix(head).is_some_and(digits))
 }
@@ -129,6 +162,15 @@ const WORDS: &str = "
     scheduled restart job counter repeated too quickly stopped stopping of restarting invocation deactivated succeeded
     die died oom destroy health container event events action attributes status_code exitcode signal_generate errno grp
     res comm_exit sender target general protection ip sp error likely cpu socket traps divide invalid opcode
+    sig true false image inspect oomkilled restartcount memoryswap nanocpus startedat finishedat health_status healthy unhealthy
+    oomkilldisable rlimit_as containerexitcode execduration oldname create rename pause unpause update
+    abrt segv bus fpe ill term hup int quit xcpu xfsz alrm pipe sys usr1 usr2 successfully runtime terminating operation libc so
+    nrestarts invocationid execmainstatus execmaincode watchdogusec runtimemaxusec startlimit job jobs reload restarts limits
+    # What Kubernetes says of ends.
+    laststate state waiting reason message oomkilled completed containercannotrun crashloopbackoff back backoff
+    evicted eviction evicting manager deletiontimestamp deletiongraceperiodseconds terminated liveness readiness startup probe
+    probes will restarted low resource resources threshold quantity larger consumption request requests using deleting pod
+    phase running pending grace period node
     counters rose kills group_kills limit_bytes mark_victim tracefs proc connector dbus bus journal log
     # The programs that kill for memory.
     earlyoom nohang oomd lmkd lowmemorykiller systemd service unit scope slice sigterm sigkill signal sending sent vmrss

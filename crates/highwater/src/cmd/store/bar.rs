@@ -14,7 +14,7 @@ const ENDLESS: &str = "{msg}";
 
 /// The line.
 #[derive(Debug)]
-pub(super) struct Bar {
+pub(in crate::cmd) struct Bar {
     bar: ProgressBar,
     /// When to begin to show it, in µs after boot; `None`: it is shown, or never will be.
     due: Option<u64>,
@@ -22,14 +22,14 @@ pub(super) struct Bar {
 
 impl Bar {
     /// A line that is shown once this has taken a while.
-    pub(super) fn new() -> Self {
+    pub(in crate::cmd) fn new() -> Self {
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
         let due = clock::now().boot.micros().saturating_add(SILENT_US);
         Self { bar, due: progress::is_seen().then_some(due) }
     }
 
     /// `done` of `total` of what `what` says; a total of 0 is not known.
-    pub(super) fn at(&mut self, what: &str, done: u64, total: u64) {
+    pub(in crate::cmd) fn at(&mut self, what: &str, done: u64, total: u64) {
         let template = if total > 0 { TEMPLATE } else { ENDLESS };
         if self.bar.length().unwrap_or(0) != total || self.bar.position() == 0 {
             if let Ok(style) = ProgressStyle::with_template(template) {
@@ -46,7 +46,7 @@ impl Bar {
     }
 
     /// Takes the line away.
-    pub(super) fn end(self) {
+    pub(in crate::cmd) fn end(self) {
         self.bar.finish_and_clear();
     }
 }

@@ -14,7 +14,7 @@ use highwater_store::{Info, Keep, Level, Reader};
 use super::{place, recorder};
 use crate::args::InfoArgs;
 use crate::cmd::{history, refusal};
-use crate::view::store::overview::{Boot, Events, Group, Overview, Size, Step, Tier};
+use crate::view::store::overview::{Boot, Events, Group, Overview, Size, State, Step, Tier};
 use crate::view::store::{DOCUMENT, Moment, Stretch};
 
 /// Everything that is told of the recording in `dir`.
@@ -37,7 +37,7 @@ pub(super) fn gather(args: &InfoArgs, dir: &Path) -> anyhow::Result<Overview> {
     });
     let (clock, events) = (clock.collect(), events.collect());
     let (boots, groups) = (boots(&reader)?, groups(&reader, &info)?);
-    Ok(Overview {
+    let overview = Overview {
         schema: DOCUMENT,
         path: escape(info.path.as_os_str().as_encoded_bytes()).into_owned(),
         store_schema: info.schema,
@@ -60,7 +60,17 @@ pub(super) fn gather(args: &InfoArgs, dir: &Path) -> anyhow::Result<Overview> {
         events,
         notes: history::left_out(&reader, &[]).into_iter().chain(kept.note).collect(),
         option: refusal::option(dir),
-    })
+    };
+    Ok(if reader.is_imported() { imported(overview) } else { overview })
+}
+
+/// What was imported has no recorder and no limits.
+fn imported(mut overview: Overview) -> Overview {
+    overview.recorder.state = State::Imported;
+    (overview.size.budget, overview.size.disk_floor) = (None, None);
+    overview.tiers.iter_mut().for_each(|tier| tier.keep_seconds = None);
+    "nobody: what was imported is kept for good".clone_into(&mut overview.limits_from);
+    overview
 }
 
 /// From the oldest moment to the newest reading. A bucket's moment is its end, which may be still

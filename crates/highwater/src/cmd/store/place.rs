@@ -15,7 +15,7 @@ use crate::args::CompactArgs;
 use crate::cmd::agent::CONFIG_FILE;
 
 /// The directory of the recording: where `chosen` says, else the user's own, else the machine's.
-pub(super) fn dir(chosen: Option<&Path>) -> anyhow::Result<PathBuf> {
+pub(in crate::cmd) fn dir(chosen: Option<&Path>) -> anyhow::Result<PathBuf> {
     if let Some(dir) = chosen {
         return Ok(dir.to_owned());
     }

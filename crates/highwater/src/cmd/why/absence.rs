@@ -1,10 +1,14 @@
 //! What to say where no death was found: that nothing died is said only where everything could be
 //! looked at.
 
+use highwater_core::testimony::Fact;
 use highwater_core::time::WallTime;
+use highwater_diagnose::inquest::Heard;
 use highwater_linux::kmsg::KmsgError;
 use highwater_linux::parse::vmstat;
 use highwater_linux::root::Root;
+
+use crate::cmd::target::{self, Match};
 
 /// What was looked at, and what could not be.
 #[derive(Debug, Default)]
@@ -28,6 +32,21 @@ pub(crate) fn reason(error: &KmsgError) -> String {
         KmsgError::Missing { .. } => "there is no /dev/kmsg here (a container, perhaps)".to_owned(),
         _ => format!("the kernel's log cannot be read: {:#}", anyhow::anyhow!(error.to_string())),
     }
+}
+
+/// That a signal was sent to whoever is called so, of whom no end is on record; the last one.
+pub(super) fn unended(heard: &[Heard], name: &str, since: Option<WallTime>) -> Option<String> {
+    let is_meant = |one: &&Heard| since.is_none_or(|since| one.wall >= Some(since));
+    heard.iter().rev().filter(is_meant).find_map(|one| {
+        let Fact::Signalled(sent) = &one.testimony.fact else { return None };
+        let who = &one.testimony.about;
+        target::names(name, who).filter(|how| *how == Match::Whole)?;
+        let at = one.wall.map_or_else(String::new, |wall| format!(" at {wall}"));
+        Some(format!(
+            "{} was sent to {who} by {}{at}; whether that ended it nobody saw.",
+            sent.signal, sent.by
+        ))
+    })
 }
 
 /// The kernel's own count of kills.
@@ -89,7 +108,35 @@ fn sentence(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use highwater_core::evidence::Evidence;
+    use highwater_core::id::Pid;
+    use highwater_core::testimony::{Origin, Party, Reception, Sent, Signal, Testimony, Witness};
+
     use super::*;
+
+    #[test]
+    fn a_signal_without_an_end_is_told() {
+        let party =
+            |pid, comm: &str| Party { comm: Some(comm.to_owned()), ..Party::of_pid(Pid::new(pid)) };
+        let sent = Sent {
+            signal: Signal::TERM,
+            origin: Origin::User,
+            to_process: true,
+            reception: Reception::Delivered,
+            by: Box::new(party(7, "bash")),
+        };
+        let evidence = Evidence { source: "x".to_owned(), line: None, text: String::new() };
+        let (about, fact) = (party(9, "gap"), Fact::Signalled(sent));
+        let testimony = Testimony { witness: Witness::Signals, about, fact, evidence };
+        let wall = Some(WallTime::from_millis(5_000));
+        let heard = [Heard { wall, boot: None, boot_id: None, testimony }];
+        let words = "SIGTERM was sent to gap (pid 9) by bash (pid 7) at 1970-01-01T00:00:05.000Z; whether that ended it nobody saw.";
+        for name in ["gap", "9"] {
+            assert_eq!(unended(&heard, name, None).as_deref(), Some(words));
+        }
+        assert_eq!(unended(&heard, "ga", None), None, "only who is wholly called so");
+        assert_eq!(unended(&heard, "gap", Some(WallTime::from_millis(6_000))), None);
+    }
 
     #[test]
     fn who_cannot_look_does_not_say_that_nothing_died() {

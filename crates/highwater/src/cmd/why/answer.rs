@@ -1,5 +1,8 @@
 //! The answer: which deaths are wanted, and how they are given, as a page or as JSON.
 
+use std::collections::{HashMap, VecDeque};
+use std::hash::Hash;
+
 use highwater_core::event::Sight;
 use highwater_core::evidence::Claim;
 use highwater_core::series::SeriesSource;
@@ -15,6 +18,7 @@ use highwater_diagnose::inquest::{Inquest, OomKill, Stuck, Verdict, restarts};
 use highwater_oom::facts::Turn;
 use serde::{Serialize, Serializer};
 
+use super::choice::Everyday;
 use super::episode::{Episode, Found, Rankings, Subject, named, outlines};
 use super::judged::{self, Death};
 use super::split;
@@ -29,6 +33,8 @@ use crate::view::{self, Page};
 pub(crate) struct Answer<'a> {
     /// The deaths to explain, oldest first.
     pub(crate) deaths: Vec<Death<'a>>,
+    /// The ends that are left out.
+    pub(crate) everyday: Everyday,
     /// Their verdicts.
     pub(crate) inquest: Inquest,
     /// Which of those that hang are to be told of.
@@ -39,7 +45,7 @@ pub(crate) struct Answer<'a> {
     pub(crate) testified: Option<&'a Testified>,
     /// What was recorded.
     pub(crate) history: &'a dyn SeriesSource,
-    /// So many deaths are explained in full; of more, the newest, below a table of all.
+    /// So many deaths are explained in full; of more, the foremost, below a table of all.
     pub(crate) in_full: usize,
     /// What stands in the way of a complete answer, and what to know beside it.
     pub(crate) remarks: Vec<String>,
@@ -55,6 +61,7 @@ impl Default for Answer<'_> {
     fn default() -> Self {
         Self {
             deaths: Vec::new(),
+            everyday: Everyday::default(),
             inquest: Inquest::default(),
             hangs: Vec::new(),
             kills: Vec::new(),
@@ -78,22 +85,25 @@ impl<'a> Answer<'a> {
         }
         let subjects: Vec<Subject<'_>> = self.subjects().collect();
         let heard = self.testified.map(|told| told.heard.as_slice()).unwrap_or_default();
-        let masked = mask::masked(&subjects, heard, &self.kills);
-        let deaths = masked.pair(&self.deaths);
-        let inquest = match heard {
-            [] => Inquest::default(),
-            _ => judged::of(&masked.heard, &masked.kills, self.sights()),
-        };
-        // The same words under other names come to the same verdicts; if they should not, those
-        // are left out.
-        let is_same = inquest.deaths.len() == self.inquest.deaths.len()
-            && inquest.stuck.len() == self.inquest.stuck.len();
-        let deaths = deaths
-            .into_iter()
-            .filter(|death| is_same || death.subject.is_some())
-            .map(|death| Death { verdict: death.verdict.filter(|_| is_same), ..death });
-        let hangs = self.hangs.iter().filter(|_| is_same).copied().collect();
-        Answer { deaths: deaths.collect(), inquest, hangs, ..self }.shown(args)
+        let masked = mask::masked(&subjects, heard, &self.kills, self.sights());
+        let inquest = judged::again(&masked);
+        let again = Again::of(&self.inquest, &inquest);
+        let mut lost = 0;
+        let mut deaths = masked.pair(&self.deaths);
+        deaths.retain_mut(|death| {
+            let verdict = death.verdict.take();
+            death.verdict = verdict.and_then(|at| again.deaths.get(at).copied().flatten());
+            lost += usize::from(verdict.is_some() && death.verdict.is_none());
+            death.subject.is_some() || death.verdict.is_some()
+        });
+        judged::in_order(&mut deaths, &inquest);
+        let hangs = self.hangs.iter().filter_map(|at| again.stuck.get(*at).copied().flatten());
+        let hangs = hangs.collect();
+        let mut remarks = self.remarks;
+        if lost > 0 {
+            remarks.push(unlike(lost));
+        }
+        Answer { deaths, inquest, hangs, remarks, ..self }.shown(args)
     }
 
     fn subjects(&self) -> impl Iterator<Item = Subject<'a>> {
@@ -129,14 +139,26 @@ impl<'a> Answer<'a> {
         let full = |death: &Death<'a>| self.page(page, death, &rankings);
         let repeats = view::why::repeats(page, &self.repeats());
         let stuck = view::verdict::stuck(page, &self.stuck());
+        let left_out = self.left_out().map(|said| page.aside(&said));
         let deaths = match self.deaths.as_slice() {
             [] => self.empty_page.clone().unwrap_or(view::why::statement(page, &self.absent)),
             few if few.len() <= self.in_full => {
-                repeats + &few.iter().map(full).collect::<Vec<_>>().join(&page.rule())
+                let all = few.iter().map(full).collect::<Vec<_>>().join(&page.rule());
+                repeats + &all + &left_out.map(|said| format!("\n{said}")).unwrap_or_default()
             }
-            [.., newest] => self.table(page) + &repeats + &full(newest),
+            all => {
+                let foremost = judged::foremost(all, &self.inquest).map(full).unwrap_or_default();
+                let left_out = left_out.map(|said| format!("{said}\n")).unwrap_or_default();
+                self.table(page) + &left_out + &repeats + &foremost
+            }
         };
         stuck + &deaths
+    }
+
+    /// That there are ends that are not among the deaths.
+    fn left_out(&self) -> Option<String> {
+        let ends = self.everyday.ends().filter(|_| !self.deaths.is_empty())?;
+        Some(format!("Ends that are left out: {ends} (--all)"))
     }
 
     /// Who hangs, or did.
@@ -210,6 +232,7 @@ impl<'a> Answer<'a> {
         notes.extend(first.iter().cloned().map(bare));
         notes.append(&mut self.notes);
         notes.extend(repeats);
+        notes.extend(self.left_out().map(bare));
         notes.extend(rest.iter().cloned().map(bare));
         let mut document = WhyDocument::with(Deaths(&self), Episodes(&self), notes);
         document.stuck = Some(self.stuck().into_iter().map(StuckDocument::new).collect());
@@ -222,6 +245,45 @@ impl<'a> Answer<'a> {
     fn explained(&self, subject: &Subject<'a>, rankings: &Rankings<'a>) -> Diagnosis {
         subject.explain(self.history, Window::Minutes, rankings)
     }
+}
+
+/// Where the verdicts of an inquest are in one of the same words under other names.
+struct Again {
+    deaths: Vec<Option<usize>>,
+    stuck: Vec<Option<usize>>,
+}
+
+impl Again {
+    fn of(old: &Inquest, new: &Inquest) -> Self {
+        let key = |one: &Verdict| (one.wall, one.boot, one.who.pid, one.cause);
+        Self {
+            deaths: places(old.deaths.iter().map(key), new.deaths.iter().map(key)),
+            stuck: places(
+                old.stuck.iter().map(|one| (one.since, one.until)),
+                new.stuck.iter().map(|one| (one.since, one.until)),
+            ),
+        }
+    }
+}
+
+/// For each of `old` the place of its like in `new`; of several that are alike, each its own.
+fn places<K: Eq + Hash>(
+    old: impl Iterator<Item = K>,
+    new: impl Iterator<Item = K>,
+) -> Vec<Option<usize>> {
+    let mut known: HashMap<K, VecDeque<usize>> = HashMap::new();
+    for (at, key) in new.enumerate() {
+        known.entry(key).or_default().push_back(at);
+    }
+    old.map(|key| known.get_mut(&key)?.pop_front()).collect()
+}
+
+/// That some verdicts could not be had without names.
+fn unlike(count: usize) -> String {
+    let deaths = if count == 1 { "death" } else { "deaths" };
+    format!(
+        "what witnesses said of {count} {deaths} is left out: without names it comes to another verdict"
+    )
 }
 
 /// The documents of the deaths, each made when it is written.

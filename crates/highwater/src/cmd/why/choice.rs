@@ -31,8 +31,30 @@ pub(crate) struct Choice<'a> {
 pub(crate) struct Everyday {
     /// Somebody wanted them.
     pub(crate) wanted: usize,
-    /// Commands that failed, and the like.
+    /// Commands that failed, children that were ended by their parents, and the like.
     pub(crate) others: usize,
+}
+
+impl Everyday {
+    /// `3 that were wanted, 1 of a command that failed or was ended by who had started it`; `None`
+    /// if nothing is left out.
+    pub(crate) fn ends(self) -> Option<String> {
+        let wanted = match self.wanted {
+            0 => None,
+            1 => Some("1 that was wanted".to_owned()),
+            count => Some(format!("{count} that were wanted")),
+        };
+        let others = match self.others {
+            0 => None,
+            1 => Some("1 of a command that failed or was ended by who had started it".to_owned()),
+            count => {
+                let who = "commands that failed or were ended by who had started them";
+                Some(format!("{count} of {who}"))
+            }
+        };
+        let ends: Vec<String> = wanted.into_iter().chain(others).collect();
+        (!ends.is_empty()).then(|| ends.join(", "))
+    }
 }
 
 /// The deaths that are wanted. A name that is wholly somebody's means only those; without a name

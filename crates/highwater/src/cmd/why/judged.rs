@@ -10,6 +10,7 @@
 //! shown are judged one by one when they are: a log may tell of hundreds of thousands.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use highwater_core::event::Sight;
 use highwater_core::time::{BootTime, WallTime};
@@ -18,6 +19,7 @@ use highwater_diagnose::death::Window;
 use highwater_diagnose::inquest::{Heard, Hearing, Inquest, OomKill, Verdict, inquire};
 
 use super::episode::{Episode, Found, Subject};
+use crate::cmd::mask::Masked;
 
 /// All that was found, judged.
 #[derive(Debug, Default)]
@@ -70,13 +72,21 @@ pub(crate) fn of(heard: &[Heard], kills: &[OomKill], sights: &[(WallTime, Sight)
     inquire(&Hearing { heard, kills, sights })
 }
 
+/// The inquest over what was masked.
+pub(crate) fn again(masked: &Masked) -> Inquest {
+    match masked.heard.as_slice() {
+        [] => Inquest::default(),
+        heard => of(heard, &masked.kills, &masked.sights),
+    }
+}
+
 /// The kill of a report as the inquest takes it.
 pub(crate) fn kill(subject: &Subject<'_>, key: usize) -> Option<OomKill> {
     OomKill::of_case(&subject.case(Window::Minutes), key, subject.episode.boot_id)
 }
 
 /// By the clock that all have; what has none in common stays in the order it was told in.
-fn in_order(deaths: &mut [Death<'_>], inquest: &Inquest) {
+pub(crate) fn in_order(deaths: &mut [Death<'_>], inquest: &Inquest) {
     let walls: Vec<Option<WallTime>> = deaths.iter().map(|death| death.wall(inquest)).collect();
     if walls.iter().all(Option::is_some) {
         deaths.sort_by_cached_key(|death| death.wall(inquest));
@@ -85,6 +95,27 @@ fn in_order(deaths: &mut [Death<'_>], inquest: &Inquest) {
     if deaths.iter().all(|death| death.boot(inquest).is_some()) {
         deaths.sort_by_cached_key(|death| death.boot(inquest));
     }
+}
+
+/// The death to explain: the newest; of one that only ended with its owner, the owner's own end.
+pub(crate) fn foremost<'d, 'a>(
+    deaths: &'d [Death<'a>],
+    inquest: &Inquest,
+) -> Option<&'d Death<'a>> {
+    /// What ends with its owner is gone within this.
+    const SPAN: Duration = Duration::from_secs(3);
+    let newest = deaths.last()?;
+    let bystander = newest.told(inquest).filter(|told| told.clues.is_owner_gone);
+    let is_owners = |verdict: &Verdict| {
+        bystander.is_some_and(|of| {
+            let gap = of.wall.zip(verdict.wall).map(|(a, b)| a.since(b).max(b.since(a)));
+            verdict.is_first == Some(true)
+                && verdict.who.owner == of.who.owner
+                && gap.is_some_and(|gap| gap <= SPAN)
+        })
+    };
+    let own = deaths.iter().rev().find(|death| death.told(inquest).is_some_and(is_owners));
+    own.or(Some(newest))
 }
 
 impl<'a> Death<'a> {
@@ -143,5 +174,50 @@ pub(crate) fn name(verdict: &Verdict) -> String {
     match (&verdict.who.owner, verdict.is_first) {
         (Some(owner), first) if first != Some(false) => owner.to_string(),
         _ => verdict.who.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use highwater_core::evidence::Evidence;
+    use highwater_core::id::Pid;
+    use highwater_core::owner::Owner;
+    use highwater_core::testimony::{Exit, Fact, Party, Status, Testimony, Witness};
+
+    use super::*;
+
+    /// The first process of a container, and a child that ended later.
+    fn ends(apart: Duration, is_owner_gone: bool) -> Inquest {
+        let evidence = Evidence { source: "x".to_owned(), line: None, text: String::new() };
+        let owner = Owner::Container("web".to_owned());
+        let about = Party { pid: Some(Pid::new(7)), ..Party::of_owner(owner) };
+        let fact =
+            Fact::Exited(Exit { status: Status::Code(3), lived_ms: None, is_first: Some(true) });
+        let testimony = Testimony { witness: Witness::Processes, about, fact, evidence };
+        let wall = WallTime::from_millis(5_000);
+        let heard = Heard { wall: Some(wall), boot: None, boot_id: None, testimony };
+        let mut inquest = of(&[heard], &[], &[]);
+        let mut child = inquest.deaths[0].clone();
+        inquest.deaths[0].is_first = Some(true);
+        child.who.pid = Some(Pid::new(8));
+        child.is_first = Some(false);
+        child.wall = Some(wall.after(apart));
+        child.clues.is_owner_gone = is_owner_gone;
+        inquest.deaths.push(child);
+        inquest
+    }
+
+    #[test]
+    fn who_only_ended_with_the_container_is_not_explained_in_its_place() {
+        let explained = |apart_ms: u64, is_owner_gone: bool| {
+            let inquest = ends(Duration::from_millis(apart_ms), is_owner_gone);
+            let deaths = [0, 1].map(|at| Death { subject: None, verdict: Some(at) });
+            let told = foremost(&deaths, &inquest).unwrap().told(&inquest).unwrap();
+            told.who.pid.map(Pid::get)
+        };
+        assert_eq!(explained(2, true), Some(7));
+        assert_eq!(explained(2, false), Some(8), "it ended by itself");
+        assert_eq!(explained(60_000, true), Some(8), "with another life of its container");
+        assert!(foremost(&[], &Inquest::default()).is_none());
     }
 }

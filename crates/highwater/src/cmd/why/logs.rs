@@ -52,6 +52,7 @@ pub(crate) fn explained(
     if let Some(told) = meant(args, &logs, name)? {
         return Ok(told);
     }
+    let program = program(args, &logs, name);
     let is_whole = faults.is_empty();
     let about = About::of(&logs, args.anonymize);
     let mut notes: Vec<Claim> = Vec::new();
@@ -63,7 +64,8 @@ pub(crate) fn explained(
     }
     let testified = testified(&mut logs);
     let told = logs.into_iter().map(|log| Told { source: log.source, reports: log.reports });
-    let found = Found { episodes: merged(told.collect()), testified, ..Found::default() };
+    let episodes = merged(told.collect(), &testified.heard);
+    let found = Found { episodes, testified, ..Found::default() };
     let mut all = judged(&found);
     let mut choice = chosen(&all, args, name);
     let also = choice.remark.take();
@@ -72,6 +74,7 @@ pub(crate) fn explained(
     let deaths = std::mem::take(&mut choice.deaths);
     drop(choice);
     let is_empty = found.episodes.is_empty() && deaths.is_empty();
+    let is_nobody = name.is_some() && deaths.is_empty() && hangs.is_empty();
     let absent = match name {
         Some(_) if found.episodes.is_empty() && !all.deaths.is_empty() => {
             unnamed(&about, args, name)
@@ -80,6 +83,11 @@ pub(crate) fn explained(
             about.everyday(everyday)
         }
         _ => absent(&found, &about, args, name),
+    };
+    let absent = match program.filter(|_| !args.anonymize) {
+        // Whoever typed it may have meant the death.
+        Some(typed) => format!("No death of {} is on record; {absent}", escape(typed.as_bytes())),
+        None => absent,
     };
     let is_bare = is_empty && everyday == Everyday::default() && about.looks != Looks::Entries;
     let empty_page = (is_bare && (name.is_none() || all.deaths.is_empty()))
@@ -95,6 +103,7 @@ pub(crate) fn explained(
         absent: vec![absent],
         empty_page,
         deaths,
+        everyday,
         inquest: std::mem::take(&mut all.inquest),
         hangs,
         kills: std::mem::take(&mut all.kills),
@@ -102,19 +111,22 @@ pub(crate) fn explained(
         ..Answer::default()
     };
     answer.give(args)?;
-    Ok(if is_whole { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if is_whole && !is_nobody { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// A program's file is called as its process was: where the one log that was named is no log, and
 /// somebody of that name died, that death was meant.
 fn meant(args: &WhyArgs, logs: &[Log], name: Option<&str>) -> anyhow::Result<Option<ExitCode>> {
-    let ([typed], [log], None) = (args.target.as_slice(), logs, name) else { return Ok(None) };
-    let is_log = log.looks != Looks::Binary || !log.reports.is_empty() || !log.heard.is_empty();
-    if is_log || typed == "-" || typed.contains('/') {
-        return Ok(None);
-    }
+    let (Some(typed), [log]) = (program(args, logs, name), logs) else { return Ok(None) };
     let file = format!("there is a file {} here, too: it is no log", log.source);
     super::record::beside(args, typed, file)
+}
+
+/// What was typed, if it is the name of a file here that is no log.
+fn program<'a>(args: &'a WhyArgs, logs: &[Log], name: Option<&str>) -> Option<&'a str> {
+    let ([typed], [log], None) = (args.target.as_slice(), logs, name) else { return None };
+    let is_log = log.looks != Looks::Binary || !log.reports.is_empty() || !log.heard.is_empty();
+    (!is_log && typed != "-" && !typed.contains('/')).then_some(typed)
 }
 
 /// What the logs tell of ends and starts, oldest first where all have a date.
@@ -261,19 +273,9 @@ impl About {
     }
 
     /// There are ends, and none that somebody should be told of unasked.
-    fn everyday(&self, Everyday { wanted, others }: Everyday) -> String {
-        let wanted = match wanted {
-            0 => None,
-            1 => Some("1 that was wanted".to_owned()),
-            _ => Some(format!("{wanted} that were wanted")),
-        };
-        let others = match others {
-            0 => None,
-            1 => Some("1 command that failed".to_owned()),
-            _ => Some(format!("{others} commands that failed")),
-        };
-        let ends: Vec<String> = wanted.into_iter().chain(others).collect();
-        format!("No unwanted death in {}; {}: --all", self.names, ends.join(", "))
+    fn everyday(&self, everyday: Everyday) -> String {
+        let ends = everyday.ends().unwrap_or_default();
+        format!("No unwanted death in {}; {ends}: --all", self.names)
     }
 
     /// There is no report.

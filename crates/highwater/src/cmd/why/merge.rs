@@ -3,14 +3,17 @@
 //! Syslog, kern.log and the journal hold the same lines. One death stands in each of them with the
 //! same pid and name, and at the same moment by the clock they share.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use highwater_core::evidence::Evidence;
 use highwater_core::id::Pid;
+use highwater_core::owner::Owner;
+use highwater_core::testimony::{Fact, UnitWord};
 use highwater_core::time::{BootTime, WallTime};
 use highwater_core::units::Bytes;
-use highwater_oom::report::{Kill, OomReport, ReportLine};
+use highwater_diagnose::inquest::Heard;
+use highwater_oom::report::{Kill, OomReport, ReportLine, Writer};
 
 use super::episode::{AlsoTold, Episode, tell_dying};
 
@@ -31,8 +34,9 @@ pub(crate) struct Told {
     pub(crate) reports: Vec<OomReport>,
 }
 
-/// All episodes of all logs.
-pub(crate) fn merged(mut logs: Vec<Told>) -> Vec<Episode> {
+/// All episodes of all logs, seeing what was `heard` beside them.
+pub(crate) fn merged(mut logs: Vec<Told>, heard: &[Heard]) -> Vec<Episode> {
+    let starts = Starts::of(heard);
     logs.sort_by_cached_key(|log| age(&log.source));
     let mut episodes = Vec::new();
     let mut log_of = Vec::new();
@@ -40,6 +44,7 @@ pub(crate) fn merged(mut logs: Vec<Told>) -> Vec<Episode> {
         let source = &told.source;
         let reports = told.reports.into_iter();
         let mut told: Vec<_> = reports.map(|one| Episode::of(one, source.clone())).collect();
+        once_by_oomd(&mut told, &starts);
         tell_dying(&mut told);
         log_of.extend(told.iter().map(|_| log));
         episodes.extend(told);
@@ -52,6 +57,78 @@ pub(crate) fn merged(mut logs: Vec<Told>) -> Vec<Episode> {
         episodes.sort_by_key(Episode::wall);
     }
     episodes
+}
+
+/// systemd-oomd kills all of a cgroup, says so, looks again while they are still dying, and says so
+/// again: within so long that is one death, and what it considered in between is none.
+const OOMD_AGAIN_MS: u64 = 10_000;
+
+/// When units were started.
+struct Starts<'h>(HashMap<&'h Owner, Vec<WallTime>>);
+
+impl<'h> Starts<'h> {
+    fn of(heard: &'h [Heard]) -> Self {
+        let mut all: HashMap<&Owner, Vec<WallTime>> = HashMap::new();
+        let is_start =
+            |one: &&Heard| matches!(one.testimony.fact, Fact::Unit(UnitWord::Started { .. }));
+        for one in heard.iter().filter(is_start) {
+            if let Some((owner, wall)) = one.testimony.about.owner.as_ref().zip(one.wall) {
+                all.entry(owner).or_default().push(wall);
+            }
+        }
+        for starts in all.values_mut() {
+            starts.sort_unstable();
+        }
+        Self(all)
+    }
+
+    /// Whether the unit of this cgroup was started after `first` and not after `then`.
+    fn is_between(&self, path: &str, first: WallTime, then: WallTime) -> bool {
+        let starts = self.0.get(&Owner::of_path(path)).map(Vec::as_slice).unwrap_or_default();
+        let later = starts.partition_point(|at| *at <= first);
+        starts.get(later).is_some_and(|at| *at <= then)
+    }
+}
+
+/// Leaves of each death by systemd-oomd the first word that tells of it. A unit that was started
+/// again in between died twice.
+fn once_by_oomd(told: &mut Vec<Episode>, starts: &Starts<'_>) {
+    // Only systemd-oomd lists what it considers, and of a list alone no writer is known.
+    let is_oomds = |one: &Episode| {
+        one.report.writer == Writer::SystemdOomd || !one.report.candidates.is_empty()
+    };
+    let place = |one: &Episode| Some(one.report.candidates.first()?.value.path.clone());
+    let is_kill = |one: &Episode| !one.report.kills.is_empty();
+    let kills: Vec<(usize, Option<String>, WallTime)> = told
+        .iter()
+        .enumerate()
+        .filter(|(_, one)| is_oomds(one) && is_kill(one))
+        .filter_map(|(at, one)| Some((at, place(one), one.wall()?)))
+        .collect();
+    let near =
+        |wall: WallTime, other: WallTime| wall.millis().abs_diff(other.millis()) <= OOMD_AGAIN_MS;
+    let mut kept: Vec<(usize, &Option<String>, WallTime)> = Vec::new();
+    for (at, path, wall) in &kills {
+        let is_same = |(_, known, last): &(usize, &Option<String>, WallTime)| {
+            let is_again = |path: &String| starts.is_between(path, *last, *wall);
+            *known == path
+                && path.as_ref().is_some_and(|path| !is_again(path))
+                && near(*wall, *last)
+        };
+        if !kept.iter().rev().take(COMPARED).any(is_same) {
+            kept.push((*at, path, *wall));
+        }
+    }
+    let kept: HashSet<usize> = kept.iter().map(|(at, ..)| *at).collect();
+    let mut at = 0;
+    told.retain(|one| {
+        at += 1;
+        let Some(wall) = one.wall().filter(|_| is_oomds(one)) else { return true };
+        if is_kill(one) {
+            return kept.contains(&(at - 1));
+        }
+        !kills.iter().any(|(_, _, kill)| near(wall, *kill))
+    });
 }
 
 /// How old a log's name says it is; the oldest first. `kern.log-20261120`, then `kern.log.10`,
@@ -207,6 +284,8 @@ fn leave_out(episode: &mut Episode, kill: Option<usize>) {
 
 #[cfg(test)]
 mod tests {
+    use highwater_core::testimony::{Party, Testimony, Witness};
+
     use super::*;
 
     fn told(source: &str, log: &str) -> Told {
@@ -237,7 +316,7 @@ mod tests {
             format!("{at}java invoked oom-killer: gfp_mask=0x0, order=0\n{}", kill(at, 7, 4));
         let late = kill("2026-03-02T04:11:10+00:00 box kernel: ", 7, 4);
         let other = kill("2026-03-02T04:11:10+00:00 box kernel: ", 8, 4);
-        let all = merged(vec![told("syslog", &(late + &other)), told("kern.log", &full)]);
+        let all = merged(vec![told("syslog", &(late + &other)), told("kern.log", &full)], &[]);
         assert_eq!(all.len(), 2);
         assert_eq!(all[0].source, "kern.log");
         assert_eq!(
@@ -252,15 +331,58 @@ mod tests {
         let stamped = kill("[  100.000000] ", 7, 4);
         let short = kill("Mar 02 04:11:09 box kernel: ", 7, 4);
         let resized = kill("Mar 02 04:11:09 box kernel: ", 7, 5);
-        assert_eq!(merged(vec![told("a", &stamped), told("b", &short)]).len(), 1);
-        assert_eq!(merged(vec![told("a", &stamped), told("b", &resized)]).len(), 2);
+        assert_eq!(merged(vec![told("a", &stamped), told("b", &short)], &[]).len(), 1);
+        assert_eq!(merged(vec![told("a", &stamped), told("b", &resized)], &[]).len(), 2);
         let later = kill("[  105.000000] ", 7, 4);
-        assert_eq!(merged(vec![told("a", &stamped), told("b", &later)]).len(), 2);
+        assert_eq!(merged(vec![told("a", &stamped), told("b", &later)], &[]).len(), 2);
+    }
+
+    #[test]
+    fn what_oomd_says_twice_is_one_death() {
+        for log in ["json", "export"] {
+            let file = format!("../../fixtures/deaths/vm/oomd-swap.{log}");
+            let log = std::fs::read_to_string(file).unwrap();
+            let all = merged(vec![told("x", &log)], &[]);
+            let deaths: Vec<usize> = all.iter().map(|one| one.report.kills.len()).collect();
+            assert_eq!(deaths, [1], "two lines of a kill, two of what was considered");
+        }
+    }
+
+    #[test]
+    fn a_unit_that_was_started_again_is_killed_again() {
+        let killed = |at: &str| {
+            format!(
+                "2026-03-02T04:11:{at}+00:00 box systemd-oomd[7]: Killed /system.slice/web.service due to memory used (100) / total (110) and swap used (9) / total (10) being more than 90.00%\n"
+            )
+        };
+        let log = killed("01.000000") + &killed("05.000000");
+        let started = |ms: u32, unit: &str| {
+            let evidence =
+                Evidence { source: "x".to_owned(), line: None, text: format!("started {unit}") };
+            let word = UnitWord::Started {
+                main: None,
+                invocation: None,
+                restarts: None,
+                limits: Box::default(),
+            };
+            let about = Party::of_owner(Owner::Unit(unit.to_owned()));
+            let testimony =
+                Testimony { witness: Witness::Journal, about, fact: Fact::Unit(word), evidence };
+            // 2026-03-02T04:11:00Z.
+            let wall = WallTime::from_millis(1_772_424_660_000 + i64::from(ms));
+            vec![Heard { wall: Some(wall), boot: None, boot_id: None, testimony }]
+        };
+        let deaths = |heard: &[Heard]| merged(vec![told("x", &log)], heard).len();
+        assert_eq!(deaths(&[]), 1, "two words of one kill");
+        assert_eq!(deaths(&started(3_000, "web.service")), 2);
+        assert_eq!(deaths(&started(500, "web.service")), 1, "before both");
+        assert_eq!(deaths(&started(6_000, "web.service")), 1, "after both");
+        assert_eq!(deaths(&started(3_000, "other.service")), 1);
     }
 
     #[test]
     fn logs_without_deaths_merge_to_nothing() {
-        assert!(merged(vec![told("a", ""), told("b", "x\n")]).is_empty());
-        assert!(merged(Vec::new()).is_empty());
+        assert!(merged(vec![told("a", ""), told("b", "x\n")], &[]).is_empty());
+        assert!(merged(Vec::new(), &[]).is_empty());
     }
 }

@@ -17,7 +17,7 @@ use super::answer::{Answer, moment, newest_before};
 use super::choice::chosen;
 use super::episode::{Episode, Found, Recorded, named, outlines, tell_dying};
 use super::judged::judged;
-use super::testified;
+use super::{pauses, testified};
 use crate::args::WhyArgs;
 use crate::cmd::history::{self, left_out};
 use crate::cmd::target::{self, Match};
@@ -65,12 +65,20 @@ fn told(
     let also = choice.remark.take();
     choice.deaths.retain(|death| death.is_death() || name.is_some());
     let deaths = std::mem::take(&mut choice.deaths);
-    let mut absent = match choice.lives.take() {
+    let lives = choice.lives.take();
+    let is_nobody =
+        name.is_some() && deaths.is_empty() && choice.hangs.is_empty() && lives.is_none();
+    let mut absent = match lives {
         Some(lives) => vec![lives],
         None if deaths.is_empty() => absent(&found, args, name)?,
         None => Vec::new(),
     };
     let hangs = std::mem::take(&mut choice.hangs);
+    let everyday = choice.everyday;
+    if deaths.is_empty() {
+        let ends = everyday.ends();
+        absent.extend(ends.map(|ends| format!("Other ends are on record: {ends}: --all")));
+    }
     if !absent.is_empty() && !args.anonymize {
         absent.extend(history.reader.as_ref().and_then(unstored));
     }
@@ -103,6 +111,7 @@ fn told(
     drop(choice);
     let answer = Answer {
         deaths,
+        everyday,
         inquest: std::mem::take(&mut all.inquest),
         hangs,
         kills: std::mem::take(&mut all.kills),
@@ -114,7 +123,7 @@ fn told(
     };
     answer.give(args)?;
     let saw_nothing = found.sight.blind.is_some() && history.reader.is_none();
-    Ok(if saw_nothing { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    Ok(if saw_nothing || is_nobody { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
 /// What to say where nobody was found; an error, if a file was meant that is not there.
@@ -127,6 +136,12 @@ fn absent(found: &Found, args: &WhyArgs, name: Option<&str>) -> anyhow::Result<V
     }
     let blind = found.sight.blind.as_ref();
     said.extend(blind.map(|why| format!("Whether it was killed is unknown, because {why}.")));
+    let testified = &found.testified;
+    let since = found.sight.since.as_ref().map(|(since, _)| *since);
+    if !args.anonymize {
+        said.extend(absence::unended(&testified.heard, name, since));
+    }
+    said.extend(pauses::told(&testified.pauses, since));
     Ok(said)
 }
 
@@ -138,7 +153,8 @@ fn unstored(reader: &Reader) -> Option<String> {
 }
 
 /// A recording names processes and cgroups in each of its series.
-const UNSHARED: &str = "what was recorded is left out, because its names cannot be masked: only the kernel's lines are explained";
+pub(crate) const UNSHARED: &str =
+    "how memory grew is left out: the names of what was recorded cannot be masked";
 
 /// The same, with what witnesses said: the newest `most` testimonies.
 pub(crate) fn gather_all(

@@ -5,8 +5,10 @@ use std::collections::HashSet;
 use highwater_core::event::{Happening, Presence, Sight};
 use highwater_core::testimony::Witness;
 use highwater_core::time::WallTime;
-use highwater_diagnose::inquest::Heard;
+use highwater_diagnose::inquest::{Heard, Pause, with_pauses};
 use highwater_store::{EventFilter, Reader, StoredEvent};
+
+use super::pauses;
 
 /// Changes of who listens: one for each start of the agent, and a few besides.
 const MOST_SIGHTS: usize = 1_000;
@@ -18,6 +20,8 @@ pub(crate) struct Testified {
     pub(crate) heard: Vec<Heard>,
     /// Who listened from when on, oldest first.
     pub(crate) sights: Vec<(WallTime, Sight)>,
+    /// When nobody did, oldest first.
+    pub(crate) pauses: Vec<Pause>,
     /// There is more than was read: only what was said from then on counts.
     pub(crate) cut_before: Option<WallTime>,
     /// By which the recorded testimonies of the kernel's log are known again.
@@ -51,6 +55,8 @@ pub(crate) fn on_record(reader: &Reader, most: usize) -> anyhow::Result<Testifie
             testimony: *testimony,
         });
     }
+    told.pauses = pauses::on_record(reader, &told.heard)?;
+    told.sights = with_pauses(&told.sights, &told.pauses);
     Ok(told)
 }
 

@@ -54,6 +54,10 @@ fn summary(page: Page, told: &Overview) -> String {
             let text = format!("An agent{pid} runs, but {what}{last}: highwater checkup{option}");
             (RED, text)
         }
+        State::Imported => (
+            GREEN,
+            "It was imported: no agent records into it, and nothing is forgotten.".to_owned(),
+        ),
         State::Stopped => (YELLOW, format!("No agent is recording{last}: highwater agent{option}")),
     };
     let mut out = page.item("", &first, BOLD) + &page.item("", &second, style);

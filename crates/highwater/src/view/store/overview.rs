@@ -74,6 +74,8 @@ pub(crate) enum State {
     Stalled,
     /// Nobody has the directory.
     Stopped,
+    /// Nobody ever will: what it holds was imported.
+    Imported,
 }
 
 /// What the recording takes, and what it may take.
