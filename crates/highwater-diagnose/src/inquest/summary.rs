@@ -222,7 +222,9 @@ fn plainly(scene: &Scene<'_, '_>, finding: &Finding<'_>) -> String {
         Cause::RlimitCpu => {
             format!("used up its processor time, and was killed by the kernel{signal}")
         }
-        Cause::RlimitAs => format!("reached its own limit on address space, and {}", ended(scene)),
+        Cause::RlimitAs => {
+            format!("{}; it may have reached its own limit{} on address space", ended(scene), addresses(scene))
+        }
         Cause::NoMemory => format!("was refused memory by the kernel, and {}", ended(scene)),
         Cause::Segfault => format!("touched memory that it may not{place}{signal}"),
         Cause::BusError => format!("touched memory that is not there{place}{signal}"),
@@ -245,9 +247,17 @@ fn plainly(scene: &Scene<'_, '_>, finding: &Finding<'_>) -> String {
 
 /// `; it had a limit of 100 GiB on its address space (whether it was reached is unknown)`.
 fn address_limit(scene: &Scene<'_, '_>) -> String {
-    let Some((_, limit)) = scene.address_limit() else { return String::new() };
-    let limit = limit.map_or_else(String::new, |limit| format!(" of {limit}"));
+    if scene.address_limit().is_none() {
+        return String::new();
+    }
+    let limit = addresses(scene);
     format!("; it had a limit{limit} on its address space (whether it was reached is unknown)")
+}
+
+/// ` of 100 GiB`, of its addresses.
+fn addresses(scene: &Scene<'_, '_>) -> String {
+    let limit = scene.address_limit().and_then(|(_, limit)| limit);
+    limit.map_or_else(String::new, |limit| format!(" of {limit}"))
 }
 
 /// What ended, and took this one along.

@@ -3,6 +3,7 @@
 use highwater_core::testimony::{
     AuditWord, Fact, Fault, FaultKind, Origin, Sent, Signal, Status, UnitWord, Witness,
 };
+use highwater_core::units::Bytes;
 
 use super::Finding;
 use crate::death::Confidence;
@@ -53,7 +54,20 @@ pub(super) fn no_memory<'t>(scene: &Scene<'_, 't>) -> Option<Finding<'t>> {
                 .says("It ended by itself after that.", ended),
         );
     }
-    None
+    tight(scene)
+}
+
+/// It failed, and was allowed so few addresses that it may well have run out of them.
+fn tight<'t>(scene: &Scene<'_, 't>) -> Option<Finding<'t>> {
+    /// A limit that is set to end whoever takes too much is of this size; one that a login sets for all
+    /// its programs is larger, and says nothing of those that fail.
+    const TIGHT: Bytes = Bytes::new(1 << 30);
+    let (exit, limit) = scene.address_limit()?;
+    let is_tight = scene.matter.is_first == Some(true) && limit? <= TIGHT;
+    is_tight.then(|| {
+        Finding::new(Cause::RlimitAs, Confidence::Possible)
+            .says("It failed, and had a tight limit on its address space; whether it was reached nobody says.", [exit])
+    })
 }
 
 /// As a program ends that is out of memory: with an error, or by abort(3).

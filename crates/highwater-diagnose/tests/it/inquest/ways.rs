@@ -174,6 +174,15 @@ fn a_limit_on_addresses_is_no_cause_of_whatever_ends_under_it() {
         "web.service ended with code 3 by itself; it had a limit of 100 GiB on its address space \
          (whether it was reached is unknown)."
     );
+    // So few addresses are meant to end whoever wants more.
+    let mut tight = said.clone();
+    tight.heard[0].testimony.evidence.text = "exit pid=100 code=3 RLIMIT_AS=100663296".to_owned();
+    let verdict = tight.verdict();
+    assert_cause(&verdict, Cause::RlimitAs, Confidence::Possible);
+    assert_eq!(
+        verdict.summary,
+        "web.service ended with code 3; it may have reached its own limit of 96 MiB on address space."
+    );
     // Its own word that it got no memory makes it the cause.
     let mut refused = said.clone();
     let word = Fact::NoMemory { bytes: None };
