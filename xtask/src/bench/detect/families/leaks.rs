@@ -278,14 +278,19 @@ fn mended(draw: &mut Draw, noise: &Noise, quiet: f64) -> Draft {
     draft
 }
 
+/// Some of them also rise and fall with the day, by this share of the limit at most.
+fn perhaps_by_day(draw: &mut Draw, draft: &mut Draft, chance: f64, weekend: f64, most: f64) {
+    let hours = draft.hours.last().copied().unwrap_or_default();
+    if draw.chance(chance) {
+        let (week, height) = (Week::new(draw, hours, weekend), draw.between(0.01, most));
+        draft.add(|hour| height * week.at(hour));
+    }
+}
+
 fn descriptors(draw: &mut Draw, noise: &Noise, quiet: f64) -> Draft {
     let mut draft = Line::new(draw, 0.8, 40.0).draft(draw, 0.0);
     draft.resource = Resource::Fds;
-    let hours = draft.hours.last().copied().unwrap_or_default();
-    if draw.chance(0.5) {
-        let (week, height) = (Week::new(draw, hours, 0.6), draw.between(0.01, 0.1));
-        draft.add(|hour| height * week.at(hour));
-    }
+    perhaps_by_day(draw, &mut draft, 0.5, 0.6, 0.1);
     let size = usual(draw, quiet);
     draft.rustle(draw, noise, size);
     draft
@@ -352,11 +357,7 @@ fn late(draw: &mut Draw, noise: &Noise, quiet: f64) -> Draft {
         // The deploy that brought it.
         draft.begins.push(since);
     }
-    let hours = draft.hours.last().copied().unwrap_or_default();
-    if draw.chance(0.4) {
-        let (week, height) = (Week::new(draw, hours, 1.0), draw.between(0.01, 0.08));
-        draft.add(|hour| height * week.at(hour));
-    }
+    perhaps_by_day(draw, &mut draft, 0.4, 1.0, 0.08);
     let size = usual(draw, quiet);
     draft.rustle(draw, noise, size);
     draft
@@ -365,11 +366,7 @@ fn late(draw: &mut Draw, noise: &Noise, quiet: f64) -> Draft {
 fn percents(draw: &mut Draw, noise: &Noise, quiet: f64) -> Draft {
     let mut draft = Line::new(draw, 0.8, 8.0).draft(draw, 0.0);
     draft.grain = Grain::Percent;
-    let hours = draft.hours.last().copied().unwrap_or_default();
-    if draw.chance(0.4) {
-        let (week, height) = (Week::new(draw, hours, 1.0), draw.between(0.01, 0.08));
-        draft.add(|hour| height * week.at(hour));
-    }
+    perhaps_by_day(draw, &mut draft, 0.4, 1.0, 0.08);
     let size = usual(draw, quiet);
     draft.rustle(draw, noise, size);
     draft
