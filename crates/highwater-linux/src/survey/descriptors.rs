@@ -133,18 +133,19 @@ pub(super) fn read(sight: &mut Sight<'_>, candidates: &[Candidate]) {
     }
 }
 
-/// How many of each kind were seen, and of how many.
+/// How many of each kind were seen, and of how many, if not all were looked at.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Census {
     kinds: BTreeMap<Kind, u64>,
-    all: u64,
+    of: Option<u64>,
 }
 
 impl Census {
     fn note(&self, sight: &mut Sight<'_>, candidate: &Candidate) {
         let labels = of_process(candidate);
         let seen: u64 = self.kinds.values().sum();
-        let share = if self.all > seen { float(seen) / float(self.all) } else { 1.0 };
+        let sampled = self.of.filter(|all| *all > seen);
+        let share = sampled.map_or(1.0, |all| float(seen) / float(all));
         sight.reading.note(&names::PROCESS_FDS_READ, &labels, share);
         for (kind, count) in &self.kinds {
             let mut labels = labels.clone();
@@ -158,17 +159,16 @@ fn look(sight: &mut Sight<'_>, candidate: &Candidate) -> Result<Census, Missed> 
     let held = Held::open(sight.root, candidate.key, sight.buffer)?;
     let folder = held.folder("fd")?;
     let first = listed(&folder, 0, LINKS_MAX + 1);
-    let (numbers, all) = if first.len() <= LINKS_MAX {
-        let all = first.len();
-        (first, u64::try_from(all).unwrap_or(u64::MAX))
+    let (numbers, of) = if first.len() <= LINKS_MAX {
+        (first, None)
     } else {
         held.read("status", sight.buffer)?;
         let table = table_size(sight.buffer).unwrap_or(0);
         let windows = (0..WINDOWS).map(|at| table.saturating_mul(at) / WINDOWS);
         let numbers = windows.flat_map(|from| window(&folder, from)).collect();
-        (numbers, count(&folder))
+        (numbers, Some(count(&folder)))
     };
-    let mut census = Census { all, ..Census::default() };
+    let mut census = Census { of, ..Census::default() };
     for number in numbers {
         // One that was closed meanwhile is none.
         if let Some(kind) = kind(&folder, number) {
