@@ -11,6 +11,7 @@
 //! A line that breaks off keeps the members that were whole, and of the one that was cut what is
 //! there.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde::Deserialize;
@@ -43,12 +44,17 @@ pub(crate) fn entries(line: &[u8]) -> Vec<Fields> {
 /// The entries, and whether the text broke off.
 fn gather(object: &[u8]) -> (Vec<Fields>, bool) {
     let mut found = Found::default();
-    let text = String::from_utf8_lossy(object);
+    let text = text(object);
     let mut reader = serde_json::Deserializer::from_str(&text);
     let seed = Value { key: Key::List, depth: 0, found: &mut found };
     let is_cut = seed.deserialize(&mut reader).is_err_and(|error| error.is_eof());
     found.close();
     (found.entries, is_cut)
+}
+
+/// What is not UTF-8 in it is replaced. Nearly all is, and that is found out at several times the speed.
+fn text(bytes: &[u8]) -> Cow<'_, str> {
+    std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed)
 }
 
 /// A member on a line of its own, `"name" : value,`: what it means, and where the value is not on
@@ -90,7 +96,7 @@ pub(crate) fn item(inner: &[u8], key: Key, fields: &mut Fields) -> bool {
 /// Reads one value; `false` if it breaks off.
 fn read(value: &[u8], key: Key, fields: &mut Fields) -> bool {
     let mut found = Found { current: std::mem::take(fields), ..Found::default() };
-    let text = String::from_utf8_lossy(value);
+    let text = text(value);
     let mut reader = serde_json::Deserializer::from_str(&text);
     let seed = Value { key, depth: DEPTH, found: &mut found };
     let is_whole = !seed.deserialize(&mut reader).is_err_and(|error| error.is_eof());

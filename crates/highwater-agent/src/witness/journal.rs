@@ -1,7 +1,7 @@
 //! The thread that follows the journal.
 //!
 //! ```text
-//! journalctl ── lines ── cheap look ── entry ─┬─ systemd, dockerd, … ──► testimony
+//! journalctl ── lines ───── nets ───── entry ─┬─ systemd, dockerd, … ──► testimony
 //!  (child)                     └ dropped      └─ earlyoom, oomd, … ────► killed by
 //! ```
 //!
@@ -96,7 +96,10 @@ fn take(outlet: &mut Outlet, kept: &mut Kept, said: Said) {
             let now = clock::now();
             outlet.take(Told { boot: told.boot.map(|boot| since_boot(boot, now)), ..*told }, now);
         }
-        Said::Read { newest_us, told } => keep(outlet, kept, newest_us, told),
+        // What was told and dropped is not worth a write to the disk.
+        Said::Read { newest_us, told } => {
+            keep(outlet, kept, newest_us, told && !outlet.is_empty());
+        }
     }
 }
 

@@ -110,9 +110,9 @@ impl Signals {
         doors.sweep(&mut strays, scanned);
         loop {
             let wait = if notes.outlet.is_empty() { RESCAN_EVERY } else { TOGETHER };
-            let Woken { goes_on, has_cgroups } = ears.wait(&stop, wait);
-            let now = clock::now();
-            ears.hear(&mut notes, now, has_cgroups);
+            let woken = ears.wait(&stop, wait);
+            let (now, goes_on) = (clock::now(), woken.goes_on);
+            ears.hear(&mut notes, now, woken);
             if now.boot.since(scanned) >= RESCAN_EVERY {
                 scanned = now.boot;
                 doors.open(&mut ears, notes.outlet.board());
@@ -168,6 +168,7 @@ struct Woken {
     /// The agent does not stop.
     goes_on: bool,
     has_cgroups: bool,
+    has_signals: bool,
 }
 
 /// How long the machine slept since its start, by two clocks that are read one after the other.
@@ -218,8 +219,8 @@ impl Ears {
         let mut fds = fds
             .map(|fd| PollFd::from_borrowed_fd(fd.unwrap_or_else(|| stop.as_fd()), PollFlags::IN));
         let _interrupted = poll(&mut fds, Some(&timespec(at_most)));
-        let [stop, cgroups, ..] = fds.map(|fd| !fd.revents().is_empty());
-        Woken { goes_on: !stop, has_cgroups: cgroups }
+        let [stop, has_cgroups, has_signals, _] = fds.map(|fd| !fd.revents().is_empty());
+        Woken { goes_on: !stop, has_cgroups, has_signals }
     }
 
     /// Shows whether all cgroups are watched.
@@ -233,11 +234,12 @@ impl Ears {
 
     /// Signals are fetched first and looked at last: who sent one was born before it, so that the
     /// process events that are read in between tell who that is.
-    fn hear(&mut self, notes: &mut Notes, now: Stamp, has_cgroups: bool) {
+    fn hear(&mut self, notes: &mut Notes, now: Stamp, woken: Woken) {
         let awake = clock::awake();
         let asleep = notes.asleep.learn(awake, clock::now().boot);
         notes.hears_ends = self.connector.is_some();
         if let Some(tracing) = &mut self.tracing
+            && (woken.has_signals || !tracing.is_drained())
             && let Err(error) = tracing.fetch()
         {
             lose(&mut self.tracing, Witness::Signals, &error, notes.outlet.board());
@@ -255,7 +257,7 @@ impl Ears {
         }
         notes.hit(now);
         if let Some(cgroups) = &mut self.cgroups
-            && has_cgroups
+            && woken.has_cgroups
             && let Err(error) = cgroups.read(&mut |spoke| notes.counted(spoke, now))
         {
             lose(&mut self.cgroups, Witness::Cgroups, &error, notes.outlet.board());

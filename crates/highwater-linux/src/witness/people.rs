@@ -4,7 +4,8 @@
 //! ```text
 //! at start  everybody in /proc
 //! fork      the child is its parent, until it becomes another program
-//! exec      name, command line, user, login, cgroup, limits are read: the program may end at once
+//! exec      name, command line, user, login, cgroup, limits are read: the program may end at once;
+//!           of a storm of children that are all alike, not of each
 //! exit      kept for a minute
 //! ```
 //!
@@ -16,6 +17,7 @@
 //! first, then all of the [`Connector`](super::Connector), then what was fetched: then who sends a
 //! signal is known when the signal is looked at.
 
+mod alike;
 mod command;
 mod heads;
 mod person;
@@ -34,7 +36,7 @@ use super::{ProcEvent, Rlimits, Signalled, Traced};
 use crate::root::Root;
 use heads::Heads;
 use person::Person;
-use reading::Reading;
+use reading::{Extent, Reading};
 
 pub use command::noteworthy;
 
@@ -219,10 +221,15 @@ impl People {
 
     fn exec(&mut self, at: BootTime, pid: Pid) -> Option<Pid> {
         self.latest = self.latest.max(at);
+        let first = self.known.get(&pid).filter(|person| person.is_copy());
+        let maker = first.and_then(|person| person.parent);
         if let Some(person) = self.known.get_mut(&pid) {
             person.became_another();
         }
-        self.look(pid);
+        match maker {
+            Some(maker) => self.look_at_child(at, maker, pid),
+            None => self.look(pid),
+        }
         let command = self.known.get(&pid)?.command.as_deref()?;
         noteworthy(command).then_some(pid)
     }
@@ -336,7 +343,9 @@ impl People {
     /// seen last.
     fn glance(&mut self, pid: Pid) -> bool {
         let known = self.known.get(&pid);
-        if known.is_some_and(|person| person.ended.is_some()) || !self.reading.read(pid) {
+        if known.is_some_and(|person| person.ended.is_some())
+            || !self.reading.read(pid, Extent::Whole)
+        {
             return false;
         }
         let is_other = known.is_some_and(|person| person.is_not(&self.reading));

@@ -315,7 +315,11 @@ fn only_what_changed_is_inspected_again() {
         path if path.starts_with("/events") => Answer::Open(String::new()),
         path => recorded(path),
     });
-    let patience = Patience { relist: Duration::from_millis(50), ..QUICK };
+    // Only the fifth list has to be waited for in vain.
+    let slow = Duration::from_secs(5);
+    let relist = Duration::from_millis(50);
+    let patience =
+        Patience { short: slow, inspection: slow, list: Duration::from_secs(1), relist, ..QUICK };
     within(patience, &socket, None);
     let inspected: Vec<i32> = inspected.lock().unwrap().iter().map(|(list, _)| *list).collect();
     assert_eq!(inspected, [1, 1, 4]);

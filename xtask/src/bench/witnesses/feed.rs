@@ -67,9 +67,16 @@ impl Feed {
             if out.flush().is_err() {
                 return Ok(());
             }
-            fs::write(&self.note, format!("{} {}", voice.lines, voice.fatals))?;
+            self.jot(&voice)?;
             next += BEAT;
         }
+    }
+
+    /// In one step: whoever reads the note finds the old one or the new one.
+    fn jot(&self, voice: &Voice<'_>) -> io::Result<()> {
+        let draft = self.note.with_extension("draft");
+        fs::write(&draft, format!("{} {}", voice.lines, voice.fatals))?;
+        fs::rename(&draft, &self.note)
     }
 }
 

@@ -10,8 +10,9 @@ use highwater_core::testimony::Party;
 use highwater_core::text::{discreet, escape};
 use highwater_core::time::BootTime;
 
+use super::alike::Brood;
 use super::heads::Place;
-use super::reading::Reading;
+use super::reading::{Extent, Reading};
 use crate::parse::membership::memory_path;
 use crate::parse::text::lines;
 use crate::witness::Rlimits;
@@ -41,6 +42,8 @@ pub(super) struct Person {
     limits: Option<Box<Rlimits>>,
     /// All but its own life is its parent's: since the fork nothing of itself was heard.
     is_copy: bool,
+    /// What its children have of it.
+    pub(super) brood: Brood,
 }
 
 /// What cgroups a process is in; all that were forked there share it.
@@ -63,7 +66,9 @@ impl Person {
     /// A child as it is made: all of its parent's, but its own life.
     pub(super) fn child(&self, parent: Pid, at: BootTime) -> Self {
         let parent = Some(parent);
-        Self { parent, start: None, began: Some(at), ended: None, is_copy: true, ..self.clone() }
+        let brood = Brood::default();
+        let child = Self { parent, start: None, began: Some(at), ended: None, ..self.clone() };
+        Self { is_copy: true, brood, ..child }
     }
 
     /// It became another program, of which nothing is known yet.
@@ -109,13 +114,32 @@ impl Person {
             }
             return;
         }
+        self.take_command(&read.command);
+        if read.extent == Extent::Whole {
+            self.take_inherited(read);
+        }
+    }
+
+    fn take_inherited(&mut self, read: &Reading) {
         self.login_uid = read.login_uid;
         // The kernel moves the soft limit of processor time on by a second for each SIGXCPU.
         if self.limits.is_none() && read.limits.is_any() {
             self.limits = Some(Box::new(read.limits));
         }
-        self.take_command(&read.command);
         self.take_cgroup(&read.cgroup);
+    }
+
+    /// Whether it has user, login and cgroups of its parent, and neither has limits.
+    pub(super) fn has_all_of(&self, parent: &Self) -> bool {
+        let shares = |(own, its): (&Arc<Membership>, &Arc<Membership>)| Arc::ptr_eq(own, its);
+        let is_there = self.membership.as_ref().zip(parent.membership.as_ref()).is_some_and(shares);
+        let has_limits = self.limits.is_some() || parent.limits.is_some();
+        is_there && !has_limits && (self.uid, self.login_uid) == (parent.uid, parent.login_uid)
+    }
+
+    /// Whether the one that was read has its user.
+    pub(super) fn has_user(&self, read: &Reading) -> bool {
+        self.uid == read.uid
     }
 
     /// The same text again is not copied again.

@@ -11,11 +11,21 @@ use crate::parse::{number, stat, text};
 use crate::root::{Root, read_record};
 use crate::witness::Rlimits;
 
+/// How much of a process is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Extent {
+    Whole,
+    /// What no child has of its parent: neither login, limits nor cgroups.
+    Own,
+}
+
 /// Reads processes, one after the other.
 #[derive(Debug)]
 pub(super) struct Reading {
     /// `/proc`, from which the path to a process is short.
     proc: Option<OwnedFd>,
+    /// How much was read.
+    pub(super) extent: Extent,
     pub(super) stat: Option<stat::Stat>,
     pub(super) uid: Option<u32>,
     pub(super) login_uid: Option<u32>,
@@ -40,6 +50,7 @@ impl Reading {
     pub(super) fn new(root: &Root) -> Self {
         Self {
             proc: directory(None, &root.path("proc")).ok(),
+            extent: Extent::Whole,
             stat: None,
             uid: None,
             login_uid: None,
@@ -50,24 +61,30 @@ impl Reading {
         }
     }
 
-    /// Reads all of it. `false`: there is no such process any more.
-    pub(super) fn read(&mut self, pid: Pid) -> bool {
-        self.stat = None;
+    /// Reads it. `false`: there is no such process any more.
+    pub(super) fn read(&mut self, pid: Pid, extent: Extent) -> bool {
+        (self.stat, self.extent) = (None, extent);
         let Some(dir) = self.open(pid) else { return false };
         // The directory belongs to the effective user, also of a process that keeps the rest of
         // its files for root.
         self.uid = rustix::fs::fstat(&dir).ok().map(|stat| stat.st_uid);
         self.read_command(&dir);
-        if fill(&dir, "cgroup", &mut self.cgroup).is_none() {
-            self.cgroup.clear();
+        if extent == Extent::Whole {
+            self.read_inherited(&dir);
         }
-        let login = fill(&dir, "loginuid", &mut self.buffer).and_then(number::u32);
-        self.login_uid = login.filter(|uid| *uid != NOBODY_LOGGED_IN);
-        self.limits =
-            fill(&dir, "limits", &mut self.buffer).map(Rlimits::parse).unwrap_or_default();
         // Last: if it is not ending here, it was not when the others were read.
         self.stat = fill(&dir, "stat", &mut self.buffer).and_then(stat::parse);
         self.stat.is_some()
+    }
+
+    /// What a child has of its parent.
+    fn read_inherited(&mut self, dir: &OwnedFd) {
+        if fill(dir, "cgroup", &mut self.cgroup).is_none() {
+            self.cgroup.clear();
+        }
+        let login = fill(dir, "loginuid", &mut self.buffer).and_then(number::u32);
+        self.login_uid = login.filter(|uid| *uid != NOBODY_LOGGED_IN);
+        self.limits = fill(dir, "limits", &mut self.buffer).map(Rlimits::parse).unwrap_or_default();
     }
 
     /// It ends, or has: from the first step of that on v1 shows it at the top of each hierarchy

@@ -46,7 +46,7 @@ impl Tracefs {
 impl Drop for Tracefs {
     fn drop(&mut self) {
         let place = self.dir.path().join("sys/kernel/tracing");
-        assert!(Command::new("umount").arg(place).status().unwrap().success());
+        assert!(Command::new("umount").arg("--lazy").arg(place).status().unwrap().success());
     }
 }
 
