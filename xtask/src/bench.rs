@@ -6,6 +6,7 @@ mod churn;
 mod crowd;
 mod detect;
 mod footprint;
+mod leaks;
 mod monitor;
 mod oom;
 mod store;
@@ -18,6 +19,8 @@ pub(crate) enum Bench {
     Footprint(footprint::Options),
     /// Precision, recall and lead time of finding leaks in made courses, beside other rules.
     Detect(detect::Options),
+    /// Time and memory of judging thousands of owners over a month.
+    Leaks(leaks::Options),
     /// Time and memory of finding OOM reports in a large log, beside grep and the decompressors.
     Oom(oom::Options),
     /// Work a little, now and then (the measured crowd of `footprint`).
@@ -42,6 +45,7 @@ impl Bench {
             Self::Footprint(options) => footprint::run(options),
             Self::Busy(busy) => busy.run(),
             Self::Detect(options) => detect::run(options),
+            Self::Leaks(options) => leaks::run(options),
             Self::Oom(options) => oom::run(options),
             Self::Store(store) => store.run(),
             Self::Witnesses(options) => witnesses::run(options),

@@ -8,8 +8,10 @@ pub(crate) mod crash;
 mod deaths;
 pub(crate) mod dice;
 pub(crate) mod group;
+mod leaks;
 mod oom;
 mod power;
+mod prometheus;
 mod sound;
 mod verdict;
 mod vm;
@@ -23,19 +25,25 @@ pub(crate) enum Scenario {
     Vm(vm::Options),
     /// Every way a service dies, on a systemd machine and in containers here.
     Deaths(deaths::Options),
+    /// Programs that leak, and others that only look so, in cgroups of this machine.
+    Leaks(leaks::Options),
     /// The recorder is killed at random moments, hundreds of times.
     Crash(crash::Options),
     /// An emulated machine loses its power at random moments.
     Power(power::Options),
+    /// The same queries to Debian's Prometheus and to a history of ours.
+    Prometheus,
 }
 
 impl Scenario {
     pub(crate) fn run(&self) -> anyhow::Result<()> {
         let mut board = Scoreboard::default();
         match self {
+            Self::Prometheus => return prometheus::run(),
             Self::Oom => oom::run(&mut board)?,
             Self::Vm(options) => vm::run(options, &mut board)?,
             Self::Deaths(options) => deaths::run(options, &mut board)?,
+            Self::Leaks(options) => leaks::run(options, &mut board)?,
             Self::Crash(options) => crash::run(options, &mut board),
             Self::Power(options) => power::run(options, &mut board)?,
         }

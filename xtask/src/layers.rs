@@ -16,6 +16,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("highwater-detect", &["highwater-core"]),
     ("highwater-oom", &["highwater-core"]),
     ("highwater-owners", &["highwater-core"]),
+    ("highwater-promql", &["highwater-core"]),
     ("highwater-store", &["highwater-core"]),
     (
         "highwater-diagnose",
@@ -45,6 +46,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "highwater-log",
             "highwater-oom",
             "highwater-owners",
+            "highwater-promql",
             "highwater-store",
             "highwater-web",
         ],
@@ -58,6 +60,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "highwater-diagnose",
             "highwater-log",
             "highwater-oom",
+            "highwater-promql",
             "highwater-store",
         ],
     ),

@@ -18,6 +18,7 @@ mod e2e;
 mod kills;
 mod layers;
 mod peers;
+mod promqltest;
 mod repo;
 mod tidy;
 mod victim;
@@ -44,6 +45,8 @@ enum Chore {
     },
     /// Read a folder of logs beside other readers, and compare.
     OomPeers(peers::Peers),
+    /// Run Prometheus's test language on our evaluator.
+    Promqltest(promqltest::Options),
     /// Test against the real thing.
     #[command(subcommand)]
     E2e(e2e::Scenario),
@@ -60,6 +63,9 @@ enum Chore {
     /// Do nothing, in some memory (a victim of the tests).
     #[command(hide = true)]
     Idle(victim::Idle),
+    /// Do one thing over and over (a victim of the tests).
+    #[command(hide = true)]
+    Habit(victim::habit::Program),
     /// Write a history as fast as it goes (a victim of the tests).
     #[command(hide = true)]
     Hammer(e2e::crash::hammer::Hammer),
@@ -71,12 +77,14 @@ fn main() -> ExitCode {
         Chore::Layers => layers::run(),
         Chore::OomCorpus { folder } => corpus::run(&folder),
         Chore::OomPeers(peers) => peers.run(),
+        Chore::Promqltest(options) => promqltest::run(&options),
         Chore::E2e(scenario) => scenario.run(),
         Chore::Bench(bench) => bench.run(),
         Chore::Capture(capture) => capture.run(),
         Chore::CaptureOom(capture) => capture.run(),
         Chore::Leak(leak) => leak.run(),
         Chore::Idle(idle) => idle.run(),
+        Chore::Habit(program) => program.run(),
         Chore::Hammer(hammer) => hammer.run(),
     };
     if let Err(cause) = done {

@@ -12,6 +12,8 @@ use std::time::Duration;
 
 use anyhow::Context;
 
+pub(crate) mod habit;
+
 /// How a victim behaves.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Leak {

@@ -13,6 +13,7 @@ use highwater_core::thing::{Survey, Thing};
 use highwater_core::time::{BootTime, Stamp};
 
 use crate::gallery::Gallery;
+use crate::growth;
 use crate::own;
 use crate::thrift::Step;
 
@@ -26,6 +27,8 @@ pub struct Board {
     threads: Mutex<Vec<ThreadUse>>,
     /// The witnesses of deaths.
     gallery: Gallery,
+    /// What grows.
+    growth: growth::Shown,
     /// How much the agent goes without, see `thrift`.
     step: AtomicU8,
 }
@@ -136,6 +139,16 @@ pub struct Counts {
     pub survey_cpu_us: AtomicU64,
     /// Times that a process's mappings were not read, because their budget was used up.
     pub survey_skipped: AtomicU64,
+    /// Looks for what grows that gave an answer.
+    pub growth_looks: AtomicU64,
+    /// Looks that gave none.
+    pub growth_failures: AtomicU64,
+    /// Processor time of those that did, in microseconds.
+    pub growth_cpu_us: AtomicU64,
+    /// When the last one was, in milliseconds of the wall clock.
+    pub growth_at_ms: AtomicU64,
+    /// Until when it is current, in milliseconds of the wall clock.
+    pub growth_until_ms: AtomicU64,
     /// The kernel's messages are being read.
     pub kmsg_ok: AtomicBool,
     /// The last write to the store went well.
@@ -237,6 +250,11 @@ impl Board {
     /// The witnesses of deaths.
     pub(crate) fn gallery(&self) -> &Gallery {
         &self.gallery
+    }
+
+    /// What grows.
+    pub(crate) fn growth(&self) -> &growth::Shown {
+        &self.growth
     }
 
     pub(crate) fn set_trouble(&self, why: Option<String>) {

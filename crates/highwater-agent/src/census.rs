@@ -58,7 +58,7 @@ impl Census {
             owner.sum = OwnerSum::default();
         }
         for process in &frame.processes {
-            let at = self.place(process.cgroup.as_ref(), directory);
+            let at = self.place(counted_in(process, &frame.processes), directory);
             if let Some(owner) = self.owners.get_mut(at) {
                 owner.sum = owner.sum.plus(OwnerSum::of(process));
             }
@@ -143,6 +143,18 @@ impl Census {
     }
 }
 
+/// The cgroup that a process counts in: its own. Version 1 shows whoever has ended at the top of each
+/// hierarchy (`proc_cgroup_show` in `kernel/cgroup/cgroup.c`), so one that is not reaped counts where
+/// its parent is, whose task that is. `all` are in the order of their pids.
+fn counted_in<'f>(process: &'f ProcSample, all: &'f [ProcSample]) -> Option<&'f CgroupPath> {
+    let own = process.cgroup.as_ref();
+    if process.state != b'Z' || own.is_none_or(|path| path.as_str() != "/") {
+        return own;
+    }
+    let parent = all.binary_search_by_key(&process.parent, |other| other.key.pid).ok();
+    parent.and_then(|at| all.get(at)).map_or(own, |parent| parent.cgroup.as_ref())
+}
+
 #[cfg(test)]
 mod tests {
     use highwater_core::owner::Owner;
@@ -179,6 +191,22 @@ mod tests {
         let web = Owner::Unit("web.service".to_owned());
         assert_eq!(frame.owners[0], OwnerSample { owner: Some(web), sum: expected });
         assert_eq!((frame.owners.len(), &frame.owners[1].owner), (2, &None));
+    }
+
+    #[test]
+    fn who_is_not_reaped_counts_with_its_parent_where_its_own_cgroup_is_hidden() {
+        let zombie = |pid: u32, parent: u32| ProcSample {
+            state: b'Z',
+            parent: Pid::new(parent),
+            ..at(pid, Some("/"), 0)
+        };
+        let parent = at(2, Some("/system.slice/web.service"), 3);
+        let mut frame = whole(vec![parent, zombie(3, 2), zombie(4, 2), zombie(5, 77)]);
+        Census::default().take(&mut frame, &Directory::default());
+        let counts: Vec<_> =
+            frame.owners.iter().map(|owner| (owner.sum.processes, owner.sum.zombies)).collect();
+        assert_eq!(counts, [(3, 2), (1, 1)]);
+        assert_eq!(frame.owners[0].owner, Some(Owner::Unit("web.service".to_owned())));
     }
 
     #[test]

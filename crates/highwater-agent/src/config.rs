@@ -41,10 +41,14 @@ pub struct Config {
     pub agent: Own,
     /// The kernel's messages.
     pub kmsg: Kmsg,
+    /// What grows.
+    pub growth: Growth,
     /// Who else tells of deaths.
     pub witness: Witnesses,
     /// The file that it was read from; `None`: from none.
     pub file: Option<PathBuf>,
+    /// The program that judges what grows, which is the one that records; `None`: nobody judges.
+    pub program: Option<PathBuf>,
 }
 
 /// `[sample]`: how often what is read.
@@ -201,6 +205,23 @@ pub struct Kmsg {
 impl Default for Kmsg {
     fn default() -> Self {
         Self { enabled: true }
+    }
+}
+
+/// `[growth]`: what grows, found while the machine is recorded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Growth {
+    /// Whether it is looked for.
+    pub enabled: bool,
+    /// How often.
+    pub every: Duration,
+    /// How much of a processor it may take: where it takes more, it is rarer.
+    pub cpu_budget: Permille,
+}
+
+impl Default for Growth {
+    fn default() -> Self {
+        Self { enabled: true, every: minutes(10), cpu_budget: Permille::new(1) }
     }
 }
 

@@ -93,7 +93,7 @@ impl Coroner {
             }
             Happening::Sight(sight) => self.sights.push((event.wall, sight.clone())),
             Happening::Recorder { what, .. } if what == "started" => self.begin(event),
-            Happening::Recorder { .. } => {}
+            Happening::Growth(_) | Happening::Recorder { .. } => {}
         }
         if self.heard.len() > 2 * MOST + self.starts.len() {
             let surplus = self.heard.len().saturating_sub(MOST);

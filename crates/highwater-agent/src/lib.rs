@@ -3,8 +3,8 @@
 //! ```text
 //!   pulse ───Frame──►             census, policy      one writer; queues are bounded; a full one
 //!   rounds ─Survey──► recorder ──► keeper ──► store   drops frames (counted), never deaths
-//!   watcher ─Death──►    │           └─ backlog, while the store fails
-//!                        └──► board ──► /metrics, /healthz
+//!   watcher ─Death──►    │           └─ backlog, while the store fails     ▼
+//!   growth ──Grown──►    └──► board ──► /metrics, /healthz          a child that judges
 //! ```
 //!
 //! This crate wires rooms together. It parses nothing, judges nothing and draws nothing; it is
@@ -13,6 +13,7 @@
 pub mod board;
 pub mod clock;
 pub mod config;
+pub mod growth;
 pub mod notice;
 pub mod own;
 pub mod place;

@@ -66,6 +66,10 @@ pub struct Status {
     pub slowed: Vec<String>,
     /// The agent keeps less, because it has too much memory.
     pub is_tight: bool,
+    /// When it last judged what grows.
+    pub growth: Option<WallTime>,
+    /// Until when what it then recorded of growths is all there is.
+    pub growth_until: Option<WallTime>,
 }
 
 impl Status {
@@ -119,6 +123,10 @@ impl Status {
                     status.slowed = parts.map(std::borrow::Cow::into_owned).collect();
                 }
                 "tight" => status.is_tight = number > 0,
+                "growth-at" => status.growth = value.parse().ok().map(WallTime::from_millis),
+                "growth-until" => {
+                    status.growth_until = value.parse().ok().map(WallTime::from_millis);
+                }
                 _ => limits.take(name, value),
             }
         }
@@ -205,6 +213,11 @@ fn text(state: &str, now: Stamp, board: &Board, terms: &Terms) -> String {
     add_limits(&mut text, &terms.keep);
     if let Some(path) = terms.config.as_deref().and_then(one_line) {
         text.extend(["config ", path, "\n"]);
+    }
+    if count(&counts.growth_at_ms) > 0 {
+        // Writing to a String cannot fail.
+        let (at, until) = (count(&counts.growth_at_ms), count(&counts.growth_until_ms));
+        writeln!(text, "growth-at {at}\ngrowth-until {until}").unwrap_or_default();
     }
     let slowed: Vec<_> = board.slowed_parts().collect();
     if !slowed.is_empty() {

@@ -14,6 +14,7 @@ use highwater_linux::root::Root;
 
 use crate::board::{Board, Counts, ThreadUse};
 use crate::gallery;
+use crate::growth;
 use crate::thrift::Step;
 
 /// A number that is one count of the board.
@@ -110,6 +111,10 @@ static OWN: &[Own] = &[
     counter("highwater_agent_database_replaced_total", "Times that the database was found replaced or gone.", Unit::One, |c| &c.replaced),
     counter("highwater_agent_database_set_aside_total", "Databases that were set aside because they could not be used.", Unit::One, |c| &c.set_aside),
     counter("highwater_agent_survey_cpu_seconds_total", "Processor time of the survey.", Unit::Micros, |c| &c.survey_cpu_us),
+    counter("highwater_growth_looks_total", "Times that what is on record was judged for growth.", Unit::One, |c| &c.growth_looks),
+    counter("highwater_growth_failures_total", "Times that it could not be judged.", Unit::One, |c| &c.growth_failures),
+    counter("highwater_growth_detection_seconds_total", "Processor time of judging it, in a process of its own.", Unit::Micros, |c| &c.growth_cpu_us),
+    gauge("highwater_growth_last_look_timestamp_seconds", "When it was judged last, in seconds since 1970.", Unit::Millis, |c| &c.growth_at_ms),
     counter("highwater_agent_survey_skipped_total", "Times that a process's mappings were not read because their budget was used up.", Unit::One, |c| &c.survey_skipped),
 ];
 
@@ -136,6 +141,7 @@ pub fn metrics() -> impl Iterator<Item = &'static Metric> {
         .map(|own| &own.metric)
         .chain([&KEPT, &THREAD_CPU, &SLOWED, &STORE_OK, &KMSG_OK])
         .chain(gallery::METRICS)
+        .chain(growth::METRICS)
 }
 
 /// The recorder's numbers as they are.
@@ -164,6 +170,7 @@ pub(crate) fn things(board: &Board) -> Vec<Thing> {
         things.push(Thing { metric, labels: Labels::default(), value: state_of(state) });
     }
     board.gallery().add_things(&mut things);
+    board.growth().add_things(&mut things);
     let from = things.len();
     board.each_thread(&mut |thread| add_thread(&mut things, from, thread));
     things

@@ -9,6 +9,7 @@ use highwater_store::Keep;
 use rustix::fs::statvfs;
 
 use crate::config::Config;
+use crate::growth;
 use crate::policy::Bounds;
 use crate::privilege;
 use crate::pulse::Rhythm;
@@ -63,6 +64,12 @@ pub(crate) fn terms(config: &Config, dir: &Path) -> Terms {
 fn tenth_of_disk(dir: &Path) -> Option<Bytes> {
     let disk = statvfs(dir).ok()?;
     Some(Bytes::new(disk.f_blocks.saturating_mul(disk.f_frsize) / 10))
+}
+
+/// How what grows is looked for.
+pub(crate) fn growth(config: &Config) -> growth::Plan {
+    let wanted = &config.growth;
+    growth::Plan { enabled: wanted.enabled, every: wanted.every, cpu: wanted.cpu_budget }
 }
 
 /// What the survey reads; `None` where it is switched off.

@@ -25,6 +25,7 @@ use crate::census::Census;
 use crate::clock;
 use crate::coroner::Coroner;
 use crate::feed::Inbox;
+use crate::growth;
 use crate::herald::{Herald, Outline};
 use crate::keeper::{Keeper, is_told_aloud};
 use crate::known::Known;
@@ -397,6 +398,11 @@ impl Recorder {
                     bump(&self.board.counts().deaths);
                 }
                 Happening::Recorder { note, .. } if is_told_aloud(&event.what) => log::say(note),
+                Happening::Growth(grown) => {
+                    if let Some(line) = growth::line(grown) {
+                        log::say(&line);
+                    }
+                }
                 Happening::Testimony(_) | Happening::Sight(_) | Happening::Recorder { .. } => {}
             }
         }

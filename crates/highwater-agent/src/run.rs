@@ -28,6 +28,7 @@ use crate::config::Config;
 use crate::coroner::Coroner;
 use crate::crew::{Crew, thread};
 use crate::feed::{Feed, feed};
+use crate::growth;
 use crate::herald::Herald;
 use crate::keeper::Keeper;
 use crate::notice::Status;
@@ -88,6 +89,7 @@ pub struct Agent {
     rhythm: Arc<Mutex<Rhythm>>,
     entries: Feed,
     plans: SyncSender<Option<SurveyConfig>>,
+    growth: Arc<Mutex<growth::Plan>>,
     recorder: JoinHandle<()>,
     boot: BootId,
     findings: Findings,
@@ -110,10 +112,9 @@ impl Agent {
         see(&sampler, config, &mut findings);
         let (entries, inbox) = feed(ENTRIES, &board);
         let (back, used) = frames();
-        let after = keeper.cursor(CURSOR).filter(|at| at.boot_id == boot).map(|at| at.seq);
         keeper.events(beginning(dir, boot, now), None, now);
         let mut crew = Crew::new(&board);
-        watch_kernel(root, config, boot, after, &entries, &mut crew)?;
+        watch_kernel(root, config, boot, read_up_to(&keeper, boot), &entries, &mut crew)?;
         let rhythm = Arc::new(Mutex::new(plan::rhythm(config)));
         let pulse = Pulse {
             sampler,
@@ -141,6 +142,7 @@ impl Agent {
             stop: crew.stop_signal()?,
         };
         crew.add_ready("survey", move || rounds.run())?;
+        let growth = watch_growth(config, place.dir(), boot, &entries, &mut crew)?;
         let directory: Arc<Directory> = Arc::default();
         let outlet = Outlet::new(boot, entries.clone(), Arc::clone(&board), Arc::clone(&directory));
         let heard_before = |name: &str| keeper.cursor(name).map(|cursor| cursor.seq);
@@ -166,7 +168,7 @@ impl Agent {
         };
         recorder.come_to(terms);
         let recorder = thread("recorder", &board, move || recorder.run(&inbox))?;
-        Ok(Self { place, crew, rhythm, entries, plans, recorder, boot, findings })
+        Ok(Self { place, crew, rhythm, entries, plans, growth, recorder, boot, findings })
     }
 
     /// Where the data goes.
@@ -189,6 +191,7 @@ impl Agent {
     pub fn reload(&self, config: &Config) {
         self.crew.board().set_every(config.sample.every);
         *self.rhythm.lock().unwrap_or_else(PoisonError::into_inner) = plan::rhythm(config);
+        *self.growth.lock().unwrap_or_else(PoisonError::into_inner) = plan::growth(config);
         let dir = self.place.dir();
         let _stopped = self.entries.send(Entry::Terms(Box::new(plan::terms(config, dir))));
         // With so many changes within one round of the survey, one of the earlier ones is as good.
@@ -206,6 +209,11 @@ impl Agent {
     }
 }
 
+/// The last line of the kernel's log that was read in this boot.
+fn read_up_to(keeper: &Keeper, boot: BootId) -> Option<u64> {
+    keeper.cursor(CURSOR).filter(|at| at.boot_id == boot).map(|at| at.seq)
+}
+
 /// Reads the kernel's messages on a thread of their own, from after the message `after` on.
 fn watch_kernel(
     root: &Root,
@@ -219,6 +227,25 @@ fn watch_kernel(
     let (entries, board) = (entries.clone(), Arc::clone(crew.board()));
     board.counts().kmsg_ok.store(true, Ordering::Relaxed);
     crew.add("watcher", move |stop| Watcher { kmsg, boot, after, entries, board, stop }.run())
+}
+
+/// Looks for what grows, on a thread of its own, where there is a program that can.
+fn watch_growth(
+    config: &Config,
+    dir: &Path,
+    boot: BootId,
+    entries: &Feed,
+    crew: &mut Crew,
+) -> Result<Arc<Mutex<growth::Plan>>, AgentError> {
+    let plan = Arc::new(Mutex::new(plan::growth(config)));
+    if let Some(program) = config.program.clone() {
+        let (entries, board) = (entries.clone(), Arc::clone(crew.board()));
+        let (dir, shared) = (dir.to_owned(), Arc::clone(&plan));
+        crew.add("growth", move |stop| {
+            growth::Watch { program, dir, plan: shared, boot, entries, board, stop }.run();
+        })?;
+    }
+    Ok(plan)
 }
 
 /// Opens the store of `place`. A directory whose database is not the recorder's is left as it was.

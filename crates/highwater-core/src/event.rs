@@ -1,5 +1,7 @@
 //! Something that happened, as it is kept.
 
+mod grown;
+
 use serde::{Deserialize, Serialize};
 
 use crate::id::{CgroupPath, Pid, ProcKey};
@@ -8,6 +10,8 @@ use crate::line::RecordedLine;
 use crate::testimony::{Testimony, Witness};
 use crate::time::{BootId, BootTime, WallTime};
 use crate::units::Bytes;
+
+pub use grown::{Finding, Grower, Grown, GrowthLimit, HourlyRate, TimeLeft, Turn};
 
 /// One event: when, in which boot, and what.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,6 +40,8 @@ pub enum Happening {
     /// Which witnesses the recorder has, from here on: without this nobody could say later what
     /// would have been heard.
     Sight(Sight),
+    /// A growth began, changed or ended.
+    Growth(Box<Grown>),
     /// The recorder itself began or ended, so that a gap in the history has a name.
     Recorder {
         /// `started`, `stopped`, or `missed`: kernel messages were overwritten before they could

@@ -1,10 +1,15 @@
 //! Series of samples, and the one trait through which history is read: the local store, an
 //! import and a remote server all answer it.
 
+mod pattern;
+mod visit;
+
 use std::fmt;
 use std::time::Duration;
 
 use crate::time::WallTime;
+pub use pattern::{BadPattern, Pattern};
+pub use visit::{Extremes, Keep, Stretch, Visit};
 
 /// The label that holds a metric's name.
 pub const NAME: &str = "__name__";
@@ -107,13 +112,17 @@ pub struct Matcher {
     pub want: Want,
 }
 
-/// What a label must be. (Regular expressions come with the query language.)
+/// What a label must be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Want {
     /// Exactly this; the empty string means absent.
     Is(String),
     /// Anything but this.
     IsNot(String),
+    /// Something that matches.
+    Matches(Pattern),
+    /// Something that does not match.
+    MatchesNot(Pattern),
 }
 
 impl Matcher {
@@ -128,6 +137,8 @@ impl Matcher {
         match &self.want {
             Want::Is(wanted) => value == wanted,
             Want::IsNot(unwanted) => value != unwanted,
+            Want::Matches(pattern) => pattern.matches(value),
+            Want::MatchesNot(pattern) => !pattern.matches(value),
         }
     }
 }
@@ -163,6 +174,21 @@ pub struct SourceError {
 pub trait SeriesSource {
     /// The series that match, each with at least one sample in the range, in order of labels.
     fn select(&self, selection: &Selection) -> Result<Vec<Series>, SourceError>;
+
+    /// Series that belong together, some at a time, so that no more than those are in memory.
+    ///
+    /// `group` is asked once which of the labels that there are (without the metric's name; some may
+    /// turn out to have no samples) belong together, by their places; others are not read. `give`
+    /// then gets each group that has any samples, in no order; meanwhile neither may ask the source
+    /// anything. Ends of series are not marked.
+    fn visit(
+        &self,
+        visit: &Visit<'_>,
+        group: &mut dyn FnMut(&[Labels]) -> Vec<Vec<usize>>,
+        give: &mut dyn FnMut(Vec<Series>),
+    ) -> Result<(), SourceError> {
+        visit::by_selecting(self, visit, group, give)
+    }
 
     /// What this source is called where it is cited: `recorded series`, a server's address.
     fn name(&self) -> &str;

@@ -10,6 +10,7 @@ use crate::evidence::{DAYS, DAYS_OF_LIVES, Evidence, HOUR};
 use crate::lives::Lives;
 use crate::order::quantile;
 use crate::shape::best_step;
+use crate::still::{has_stopped, is_few_steps};
 use crate::trend::centred;
 
 /// Growth must be this many standard deviations more than chance: with hourly looks at a month of
@@ -42,6 +43,26 @@ const SOON: f64 = 30.0 * 24.0;
 /// … or is this share of what there was at first.
 const GAIN: f64 = 0.10;
 
+/// Within so many hours only growth is told of that is brisk and even.
+const LEAST_HOURS: f64 = 1.5;
+/// Nobody loads data, or expands his heap before the first collection, for longer than this: eleven
+/// minutes.
+const LONG_BRISK: f64 = 11.0 / 60.0;
+/// Nor, in four minutes and more, …
+const LEAST_BRISK: f64 = 4.0 / 60.0;
+/// … until only this share of that time is left to the limit.
+const NEAR: f64 = 0.25;
+/// So many samples make it more than a guess.
+const LOOKS: f64 = 40.0;
+/// No coarse floor may fall below the one before.
+const UNBROKEN: f64 = 0.99;
+/// And none may bring a quarter of all growth.
+const WELL_SPREAD: f64 = 0.75;
+/// Growth of so many times what there was at first …
+const MANIFOLD: f64 = 1.5;
+/// … is told of if its limit is no further away than this: seven days.
+const WEEK: f64 = 7.0 * 24.0;
+
 /// What is known beside the windows.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Setting<'a> {
@@ -49,6 +70,10 @@ pub(crate) struct Setting<'a> {
     pub(crate) lives: Option<&'a Lives>,
     /// All blocks there are, oldest first.
     pub(crate) past: &'a [Block],
+    /// How far samples are apart, in hours.
+    pub(crate) cadence: f64,
+    /// The smallest step the values make.
+    pub(crate) grain: f64,
 }
 
 /// Why growth in a window is no leak.
@@ -58,6 +83,8 @@ pub(crate) enum Doubt {
     Chance,
     /// It slows down.
     Slowing,
+    /// It was so, and is no more.
+    Stopped,
     /// It is one step.
     Step,
     /// Load explains it.
@@ -74,7 +101,7 @@ impl Doubt {
     /// What a growth with this doubt is called.
     pub(crate) const fn verdict(self) -> Verdict {
         match self {
-            Self::Chance | Self::Known => Verdict::Steady,
+            Self::Chance | Self::Known | Self::Stopped => Verdict::Steady,
             Self::Slowing => Verdict::WarmUp,
             Self::Step => Verdict::LevelShift,
             Self::Load | Self::Early | Self::Slight => Verdict::Growing,
@@ -118,6 +145,12 @@ pub(crate) fn doubt(evidence: &Evidence, setting: &Setting<'_>) -> Option<Doubt>
     }
     if is_known(evidence, setting, fast) {
         return Some(Doubt::Known);
+    }
+    if has_stopped(&evidence.rows, evidence.slope, setting.grain) {
+        return Some(Doubt::Stopped);
+    }
+    if !restarted && is_few_steps(&evidence.rows, evidence.slope, setting.grain) {
+        return Some(Doubt::Step);
     }
     let late = if fast { FAST_LATE } else { LATE };
     // Where the later half grew as fast as the whole, nothing slows down: all but a tie will do.
@@ -167,6 +200,9 @@ fn early(evidence: &Evidence, setting: &Setting<'_>) -> Option<Doubt> {
     let gain = growth / evidence.first.abs().max(f64::MIN_POSITIVE);
     let left = hours_left(evidence, setting.ceiling);
     let reached = evidence.reached();
+    if reached < LEAST_HOURS {
+        return brisk(evidence, setting);
+    }
     // Who has a day or more of peace behind him is told sooner: this is not how he starts.
     let calm = setting.past.first().is_some_and(|first| -first.hours > evidence.span + 24.0);
     let (part, least) = if calm { (1.0, 0.25) } else { (0.5, 0.5) };
@@ -181,9 +217,29 @@ fn early(evidence: &Evidence, setting: &Setting<'_>) -> Option<Doubt> {
     let huge = times >= 1.2
         && (calm || reached >= 2.0)
         && (evidence.slope >= 0.4 * base || times >= 2.5)
-        && left.is_none_or(|left| left <= 7.0 * 24.0);
+        && left.is_none_or(|left| left <= WEEK);
     let clean = evidence.upward >= 0.8;
-    (!(clean && reached >= 1.5 && (pressing || huge))).then_some(Doubt::Early)
+    (!(clean && (pressing || huge))).then_some(Doubt::Early)
+}
+
+/// Within minutes a heap that expands, data that are loaded and a leak look alike; but nobody loads
+/// for so long, or so near to a limit.
+fn brisk(evidence: &Evidence, setting: &Setting<'_>) -> Option<Doubt> {
+    let Some(shape) = evidence.shape else { return Some(Doubt::Early) };
+    let (reached, growth) = (evidence.reached(), evidence.growth());
+    let first = evidence.first.abs().max(f64::MIN_POSITIVE);
+    let left = hours_left(evidence, setting.ceiling);
+    let within = |share: f64| left.is_some_and(|left| left <= reached * share);
+    let even = evidence.upward >= UNBROKEN
+        && shape.late >= EVEN
+        && shape.straight >= 0.0
+        && evidence.spread >= WELL_SPREAD;
+    let looked = reached >= setting.cadence * LOOKS;
+    let near = within(NEAR) && reached >= LEAST_BRISK;
+    let multiplied = growth >= MANIFOLD * first && left.is_none_or(|left| left <= WEEK);
+    let soon = within(1.0) && growth >= 0.5 * first;
+    let long = reached >= LONG_BRISK && (multiplied || soon);
+    (!(even && looked && (near || long))).then_some(Doubt::Early)
 }
 
 fn slight(evidence: &Evidence, setting: &Setting<'_>) -> Option<Doubt> {
@@ -218,7 +274,7 @@ pub(crate) fn choose<'e>(
     let daily = windows.first().is_some_and(|whole| whole.daily.is_some());
     let notable = |(evidence, doubt): &&(&Evidence, Option<Doubt>)| {
         evidence.score >= NOTABLE
-            && !matches!(doubt, Some(Doubt::Chance | Doubt::Known))
+            && !matches!(doubt, Some(Doubt::Chance | Doubt::Known | Doubt::Stopped))
             && !(daily && is_fast(evidence))
     };
     leak.or_else(|| judged.iter().find(notable)).copied()

@@ -1,6 +1,8 @@
 //! What one window of a course says of its growth: floors, their slope with its interval, whether
 //! it is more than chance, its shape, its cycles, and what load explains.
 
+use std::cmp::Ordering;
+
 use highwater_core::series::Point;
 use highwater_core::time::WallTime;
 
@@ -258,16 +260,21 @@ fn ages_of(some: &[Row], rows: &[Row], ages: &[f64]) -> Vec<f64> {
         .collect()
 }
 
-/// The share of increments that are upwards, and of the growth that stays without the greatest.
+/// The share of increments that are upwards, and of the growth that stays without the greatest. Where
+/// nothing moved, in whole percents most of all, half of it counts as upwards.
 fn increments(rows: &[Row]) -> (f64, f64) {
-    let (mut up, mut n, mut sum, mut greatest) = (0_usize, 0_usize, 0.0, 0.0_f64);
+    let (mut up, mut n, mut sum, mut greatest) = (0.0, 0_usize, 0.0, 0.0_f64);
     for pair in rows.windows(2) {
         if let [a, b] = pair
             && a.life == b.life
         {
             let rise = b.value - a.value;
             n += 1;
-            up += usize::from(rise > 0.0);
+            up += match b.value.total_cmp(&a.value) {
+                Ordering::Greater => 1.0,
+                Ordering::Equal => 0.5,
+                Ordering::Less => 0.0,
+            };
             sum += rise;
             greatest = greatest.max(rise);
         }
@@ -275,7 +282,7 @@ fn increments(rows: &[Row]) -> (f64, f64) {
     if n == 0 || sum <= 0.0 {
         return (0.0, 0.0);
     }
-    (count(up) / count(n), 1.0 - greatest / sum)
+    (up / count(n), 1.0 - greatest / sum)
 }
 
 /// Where the line through the last life begins and ends.

@@ -7,8 +7,8 @@ use highwater_core::growth::Verdict;
 use highwater_core::series::Point;
 use highwater_core::time::WallTime;
 
-use crate::cells::millis_between;
-use crate::decide::{Doubt, Setting, choose, confidence, without_growth};
+use crate::cells::{hours, millis_between};
+use crate::decide::{Doubt, Setting, choose, confidence, doubt, without_growth};
 use crate::evidence::{Evidence, HOUR, View, blocks_of, weigh, weighed};
 use crate::lives::{Lives, begins, cadence, grain, lives};
 use crate::{Course, Judgement, Rate, words};
@@ -40,7 +40,9 @@ pub fn judge(course: &Course<'_>, at: WallTime) -> Judgement {
     let span = points.first().map_or(0, |first| millis_between(first.at, end));
     let ended = lives(&points, &begins, ceiling, end);
     let past = blocks_of(&view, span.max(1));
-    let setting = Setting { ceiling, lives: ended.as_ref(), past: &past };
+    let cadence = hours(cadence(&points));
+    let setting =
+        Setting { ceiling, lives: ended.as_ref(), past: &past, cadence, grain: view.grain };
     let spans = spans(&view, span);
     let shorter = spans.iter().filter(|part| **part < span).filter_map(|span| weigh(&view, *span));
     let windows: Vec<Evidence> =
@@ -92,10 +94,33 @@ struct Told<'a> {
 impl Told<'_> {
     fn judgement(&self) -> Judgement {
         match choose(self.windows, self.setting) {
-            Some((evidence, None)) => self.leak(evidence),
+            Some((evidence, None)) if self.is_confirmed(evidence) => self.leak(evidence),
+            Some((evidence, None)) => self.growth(evidence, Doubt::Early),
             Some((evidence, Some(doubt))) => self.growth(evidence, doubt),
             None => self.calm(),
         }
+    }
+
+    /// Whether the same could be said a while ago: what is so for a moment only is chance.
+    fn is_confirmed(&self, evidence: &Evidence) -> bool {
+        if evidence.daily.is_some() {
+            // Part of a day less is another rhythm.
+            return true;
+        }
+        let lasted = if evidence.lives > 1 { evidence.reached() } else { evidence.span };
+        let earlier = self.moment(lasted * A_WHILE);
+        let until = self.view.points.partition_point(|point| point.at <= earlier);
+        let points = self.view.points.get(..until).unwrap_or_default();
+        let (Some(first), Some(last)) = (points.first(), points.last()) else { return false };
+        let view = View { points, end: last.at, ..*self.view };
+        // As long a stretch, as far as there is one.
+        let span = millis_between(self.moment(evidence.span), self.view.end);
+        let before = weigh(&view, span.min(millis_between(first.at, last.at)));
+        let doubt = |before: &Evidence| doubt(before, self.setting);
+        // What had not yet gone on for long enough then has now.
+        before.is_some_and(|before| {
+            matches!(doubt(&before), None | Some(Doubt::Early | Doubt::Slight))
+        })
     }
 
     fn leak(&self, evidence: &Evidence) -> Judgement {
@@ -178,6 +203,9 @@ impl Told<'_> {
         self.view.end.before(span.unwrap_or_default())
     }
 }
+
+/// A leak must have been one a while ago: by this share of its window.
+const A_WHILE: f64 = 0.05;
 
 /// A bend must be so much likelier than a straight line to be told of.
 const BENT: f64 = 6.0;

@@ -14,6 +14,7 @@ mod lives;
 mod load;
 mod order;
 mod shape;
+mod still;
 mod trend;
 mod words;
 

@@ -71,6 +71,7 @@ pub(crate) fn of_doubt(evidence: &Evidence, doubt: Doubt, setting: &Setting<'_>)
     let text = match doubt {
         Doubt::Chance => "chance alone moves as much",
         Doubt::Slowing => slowing.as_str(),
+        Doubt::Stopped => "it grew, and does so no more: its end is flat",
         Doubt::Step => "one step explains it",
         Doubt::Load => "load rose with it and explains it",
         Doubt::Known => "it has been as high before",

@@ -1,5 +1,6 @@
 //! How a machine fares now: one reading of it, judged.
 
+mod growing;
 mod holders;
 mod lives;
 mod points;
@@ -12,6 +13,7 @@ use highwater_core::time::{BootTime, WallTime};
 use highwater_core::units::Bytes;
 use serde::Serialize;
 
+pub use growing::Growing;
 pub use holders::{Holder, ProcessUse};
 pub use lives::{Ended, Lives};
 pub use recorder::Recorder;
@@ -129,6 +131,8 @@ pub struct Checkup {
     pub deaths_gap: Option<String>,
     /// What the recording tells of ends and starts.
     pub lives: Lives,
+    /// What grows, where it could be judged.
+    pub growing: Option<Growing>,
     /// Owners without any memory limit that hold a large share.
     pub unlimited: Vec<Holder>,
     /// The recorder, where there is a recording.
@@ -187,9 +191,23 @@ pub fn judge_lives(
         deaths: past.deaths.clone(),
         deaths_gap: past.gap.clone(),
         lives,
+        growing: None,
         unlimited,
         recorder,
         notes: Vec::new(),
+    }
+}
+
+impl Checkup {
+    /// The same, with what grows among its points.
+    #[must_use]
+    pub fn with(mut self, growing: Growing) -> Self {
+        self.urgent.extend(growing.findings());
+        self.urgent.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
+        self.severity = self.urgent.first().map_or(Severity::Ok, |finding| finding.severity);
+        self.urgent.truncate(MOST_URGENT);
+        self.growing = Some(growing);
+        self
     }
 }
 

@@ -15,8 +15,10 @@ mod causes;
 mod claims;
 mod draft;
 mod explain;
+mod hands;
 mod history;
 mod inside;
+mod kernel;
 mod machine;
 mod owners;
 mod places;
@@ -43,8 +45,8 @@ pub use inside::{Inside, inside};
 pub use whose::Whose;
 
 use bounds::Bounds;
-use draft::{Bench, Draft};
-use history::History;
+use draft::Bench;
+use history::{History, Known};
 
 /// What the numbers of an item are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -207,9 +209,6 @@ pub struct Growth {
     pub notes: Vec<String>,
 }
 
-/// How many items are judged again under their load: those that grow are few.
-const LOADED: usize = 400;
-
 /// Judges everything on record as of `at`, from what was recorded until then.
 pub fn survey(
     source: &dyn SeriesSource,
@@ -218,17 +217,20 @@ pub fn survey(
 ) -> Result<Growth, SourceError> {
     let earliest = at.before(history::FAR);
     let from = options.since.map_or(earliest, |since| since.min(at));
-    let history = History { source, at, from };
+    let unknown = Known::default();
+    let history = History { source, at, from, known: &unknown };
+    let known = Known::read(history, &few())?;
+    let history = History { known: &known, ..history };
     let bounds = Bounds::read(history, options.owners)?;
-    let begins = owners::begins(history, &bounds)?;
-    let bench = Bench { at, source: source.name(), begins };
+    let bench = Bench { at, source: source.name() };
     let mut drafts = owners::drafts(history, &bench, &bounds)?;
     drafts.extend(machine::drafts(history, &bench, &bounds)?);
     drafts.extend(machine::shares(history, &bench, &bounds)?);
     let (of_places, places) = places::drafts(history, &bench, &bounds)?;
     drafts.extend(of_places);
     veiled::unveil(history, &bench, &bounds, &mut drafts)?;
-    under_load(history, &bench, &bounds, &mut drafts)?;
+    kernel::tell_apart(history, &bench, &bounds, &mut drafts)?;
+    owners::under_load(history, &bench, &bounds, &mut drafts)?;
     explain::explain(&mut drafts, &places);
     explain::in_use(&mut drafts);
     explain::companions(&mut drafts);
@@ -240,25 +242,9 @@ pub fn survey(
     Ok(Growth { at, from, items, notes: Vec::new() })
 }
 
-/// Judges again, under its load, what seemed to grow.
-fn under_load(
-    history: History<'_>,
-    bench: &Bench<'_>,
-    bounds: &Bounds,
-    drafts: &mut [Draft],
-) -> Result<(), SourceError> {
-    if !drafts.iter().any(owners::may_follow_load) {
-        return Ok(());
-    }
-    let loads = owners::loads(history, bounds)?;
-    let grown = drafts.iter_mut().filter(|draft| owners::may_follow_load(draft));
-    for draft in grown.take(LOADED) {
-        let Some(load) = loads.get(&owners::key(&draft.whose)) else { continue };
-        if let Some(again) = owners::again(history, bench, bounds, draft, load)? {
-            *draft = again;
-        }
-    }
-    Ok(())
+/// The metrics of which a machine has few series, and which are asked for more than once.
+fn few() -> Vec<&'static str> {
+    machine::metrics().chain(places::METRICS).chain(bounds::MEM.iter().copied()).collect()
 }
 
 /// The most urgent first: accusations, by the time that is left; then what grows; then the rest.

@@ -7,6 +7,7 @@ pub mod checkup;
 pub mod counsel;
 pub mod death;
 pub mod document;
+pub mod finding;
 pub mod growth;
 pub mod hang;
 pub mod hint;

@@ -1,6 +1,6 @@
 //! Events as rows, and how far their sources were read.
 
-use highwater_core::event::{Event, Happening};
+use highwater_core::event::{Event, Grower, Happening};
 use highwater_core::id::{CgroupPath, Pid};
 use highwater_core::time::{BootId, WallTime};
 use rusqlite::{Connection, OptionalExtension, params};
@@ -30,7 +30,7 @@ pub struct EventFilter {
     pub until: Option<WallTime>,
     /// About this process id.
     pub pid: Option<Pid>,
-    /// Of this kind: `death`, `testimony`, `sight`, `recorder`.
+    /// Of this kind: `death`, `testimony`, `sight`, `growth`, `recorder`.
     pub kind: Option<&'static str>,
     /// So many of them at most, the newest ones.
     pub limit: Option<usize>,
@@ -102,9 +102,18 @@ impl<'a> Subject<'a> {
                 }
             }
             Happening::Sight(_) => Self { kind: "sight", ..Self::default() },
+            Happening::Growth(grown) => {
+                let owner = &grown.finding.owner;
+                Self { kind: "growth", cgroup: path_of(owner), ..Self::default() }
+            }
             Happening::Recorder { .. } => Self { kind: "recorder", ..Self::default() },
         }
     }
+}
+
+/// The cgroup of a growth, where its owner is told by one.
+fn path_of(owner: &Grower) -> Option<&str> {
+    Some(owner.id.as_str()).filter(|id| id.starts_with('/') && owner.kind == "cgroup")
 }
 
 fn insert_one(db: &Connection, event: &Event) -> rusqlite::Result<bool> {

@@ -202,6 +202,11 @@ fn put_event(to: &Transaction<'_>, event: &Event) -> rusqlite::Result<()> {
             format!("{}: {}", testimony.witness, testimony.evidence.text)
         }
         Happening::Sight(sight) => heard(sight),
+        Happening::Growth(grown) => {
+            let finding = &grown.finding;
+            let (what, whose) = (finding.resource, &finding.owner.name);
+            format!("{}: {} of {what} by {whose}", grown.turn.name(), finding.verdict)
+        }
         Happening::Recorder { what, note } => format!("{what}: {note}"),
     };
     to.prepare_cached(

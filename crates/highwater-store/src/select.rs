@@ -13,10 +13,13 @@ pub(crate) mod gather;
 pub(crate) mod sealed;
 pub(crate) mod steps;
 pub(crate) mod stream;
+mod visit;
 pub(crate) mod wanted;
 pub(crate) mod whole;
 
-use highwater_core::series::{Matcher, Selection, Series, SeriesSource, SourceError, Want};
+use highwater_core::series::{
+    Labels, Matcher, Selection, Series, SeriesSource, SourceError, Visit, Want,
+};
 
 use crate::entity::Group;
 use crate::error::StoreError;
@@ -36,13 +39,25 @@ pub(crate) const MOST_POINTS: usize = 4 << 20;
 
 impl SeriesSource for Reader {
     fn select(&self, selection: &Selection) -> Result<Vec<Series>, SourceError> {
-        self.try_select(selection)
-            .map_err(|cause| SourceError { what: cause.to_string(), cause: Some(Box::new(cause)) })
+        self.try_select(selection).map_err(refused)
+    }
+
+    fn visit(
+        &self,
+        visit: &Visit<'_>,
+        group: &mut dyn FnMut(&[Labels]) -> Vec<Vec<usize>>,
+        give: &mut dyn FnMut(Vec<Series>),
+    ) -> Result<(), SourceError> {
+        self.try_visit(visit, group, give).map_err(refused)
     }
 
     fn name(&self) -> &'static str {
         "recorded series"
     }
+}
+
+fn refused(cause: StoreError) -> SourceError {
+    SourceError { what: cause.to_string(), cause: Some(Box::new(cause)) }
 }
 
 /// How a selection is read.

@@ -1,5 +1,6 @@
 //! What can be typed.
 
+mod query;
 mod series;
 
 use std::path::PathBuf;
@@ -12,6 +13,7 @@ use clap_complete::Shell;
 use highwater_agent::config::{Config, ConfigError, Wrong};
 use highwater_core::time::WallTime;
 use highwater_core::units::Bytes;
+pub(crate) use query::QueryArgs;
 pub(crate) use series::{ExportSeriesArgs, ImportArgs};
 
 /// highwater tells you why a process died, and how this machine's memory fares.
@@ -55,8 +57,14 @@ impl Args {
                 dir(&mut args.data_dir);
                 stray = [None, stray[1], None];
             }
+            Command::Query(args) => {
+                args.json |= json;
+                dir(&mut args.data_dir);
+                stray = [None, stray[1], None];
+            }
             Command::Export(args) => dir(&mut args.data_dir),
             Command::Agent(args) => dir(&mut args.data_dir),
+            Command::Look(args) => dir(&mut args.data_dir),
             Command::Store(args) => {
                 args.json |= json;
                 dir(&mut args.data_dir);
@@ -85,10 +93,15 @@ pub(crate) enum Command {
     Restarts(RestartsArgs),
     /// Tell what grows, whose it is, of what kind, and how long is left
     Leaks(LeaksArgs),
+    /// Ask the recording, or a server, in PromQL
+    Query(QueryArgs),
     /// Judge this machine's memory now, on one screen
     Checkup(CheckupArgs),
     /// Record this machine
     Agent(AgentArgs),
+    /// Judge what grows once, for the agent
+    #[command(hide = true)]
+    Look(LookArgs),
     /// Import series that another program recorded: OpenMetrics, sadf -j, vmstat -t
     Import(ImportArgs),
     /// Export series as OpenMetrics text
@@ -202,6 +215,17 @@ pub(crate) struct LeaksArgs {
     #[arg(long)]
     pub(crate) json: bool,
     /// Where the agent keeps its data, or what was imported
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+}
+
+/// Judge what grows once, for the agent that records: its answer is for that agent alone.
+#[derive(Debug, Default, clap::Args)]
+pub(crate) struct LookArgs {
+    /// From when on to read what was told: milliseconds since 1970
+    #[arg(long, value_name = "MS", default_value_t = 0)]
+    pub(crate) told_since: i64,
+    /// Where the agent keeps its data
     #[arg(long, value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
 }

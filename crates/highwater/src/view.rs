@@ -7,6 +7,8 @@ mod draw;
 pub(crate) mod import;
 pub(crate) mod leaks;
 mod paint;
+mod plot;
+pub(crate) mod query;
 mod ranking;
 pub(crate) mod restarts;
 pub(crate) mod store;
@@ -17,3 +19,11 @@ pub(crate) mod written;
 mod zones;
 
 pub(crate) use paint::Page;
+
+use highwater_core::time::WallTime;
+
+/// A moment to the minute.
+fn minute(at: WallTime) -> String {
+    let text: String = at.to_string().chars().take(16).collect();
+    format!("{} UTC", text.replace('T', " "))
+}

@@ -45,6 +45,9 @@ const SURVEY_EVERY: (Duration, Duration) = (Duration::from_secs(10), hours(1));
 const LOG_FILE_LEAST: (Bytes, Bytes) = (Bytes::ZERO, Bytes::new(1 << 40));
 /// Zero reads no mappings; a tenth of a core is no longer a recorder.
 const MAPPINGS_AN_HOUR: (Duration, Duration) = (Duration::ZERO, minutes(6));
+/// What grows for days is not found sooner by looking more often than every second; beyond six hours
+/// what fills a machine in half a day is found too late.
+const GROWTH_EVERY: (Duration, Duration) = (Duration::from_secs(1), hours(6));
 /// A tenth of a per cent is what an idle machine takes; 100 % of a core never slows down.
 const CPU_BUDGET: (Permille, Permille) = (Permille::new(1), Permille::new(1000));
 /// Below 16 MiB there would always be too much.
@@ -194,6 +197,25 @@ pub const KEYS: &[Key] = &[
         default: "true",
         doc: "Whether Docker is asked for its disk usage, where its socket is there.",
         kind: Kind::Switch(|config| &mut config.survey.docker),
+    },
+    Key {
+        path: "growth.enabled",
+        default: "true",
+        doc: "Whether what is on record is judged for growth while the agent runs, in a process of \
+              its own: what is found is recorded, shown by the page and told by checkup.",
+        kind: Kind::Switch(|config| &mut config.growth.enabled),
+    },
+    Key {
+        path: "growth.every",
+        default: "\"10min\"",
+        doc: "How often that is.",
+        kind: Kind::Span(GROWTH_EVERY, |config| &mut config.growth.every),
+    },
+    Key {
+        path: "growth.cpu_budget",
+        default: "\"0.1%\"",
+        doc: "How much of one processor it may take; where a look takes longer, the next one is later.",
+        kind: Kind::Share(CPU_BUDGET, |config| &mut config.growth.cpu_budget),
     },
     Key {
         path: "web.enabled",

@@ -51,6 +51,10 @@ fn every_key_reaches_its_own_place() {
         log_file_least = "1kB"
         mappings_an_hour = "1s"
         docker = false
+        [growth]
+        enabled = false
+        every = "1h"
+        cpu_budget = "2%"
         [web]
         enabled = false
         listen = "[::1]:1"
@@ -118,6 +122,7 @@ fn everything_else() -> Config {
             memory_budget: Bytes::from_mib(20),
         },
         kmsg: Kmsg { enabled: false },
+        growth: Growth { enabled: false, every: hours(1), cpu_budget: Permille::new(20) },
         witness: Witnesses {
             signals: false,
             processes: false,
@@ -133,6 +138,7 @@ fn everything_else() -> Config {
             audit_log: String::new(),
         },
         file: None,
+        program: None,
     }
 }
 

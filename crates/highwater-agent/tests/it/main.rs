@@ -10,4 +10,5 @@
 mod bad_times;
 mod catalogue;
 mod death;
+mod growth;
 mod life;

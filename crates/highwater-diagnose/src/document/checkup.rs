@@ -1,14 +1,21 @@
 //! A check-up.
 
+use highwater_core::event::Grower;
 use highwater_core::evidence::Claim;
 use highwater_core::frame::Stall;
+use highwater_core::growth::{Resource, Verdict};
 use highwater_core::testimony::Witness;
 use highwater_core::time::WallTime;
+use highwater_core::units::Bytes;
 use serde::Serialize;
 
 use super::inquest::StuckDocument;
 use super::{SCHEMA, bytes, limit, time};
-use crate::checkup::{Checkup, Finding, Holder, Lives, PastDeath, ProcessUse, Recorder, Severity};
+use crate::checkup::{
+    Checkup, Finding, Growing, Holder, Lives, PastDeath, ProcessUse, Recorder, Severity,
+};
+use crate::finding::unit;
+use crate::growth::Ceiling;
 use crate::inquest::restarts::Story;
 
 /// The answer of `checkup`.
@@ -28,6 +35,7 @@ pub struct CheckupDocument {
     deaths: Vec<PastDeathDocument>,
     deaths_gap: Option<String>,
     ends: EndsDocument,
+    growth: Option<GrowingDocument>,
     unlimited: Vec<String>,
     recorder: Option<RecorderDocument>,
     notes: Vec<String>,
@@ -130,6 +138,34 @@ struct UnheardDocument {
     why: String,
 }
 
+/// What grows: the fields are those of `leaks`.
+#[derive(Clone, Debug, Serialize)]
+struct GrowingDocument {
+    at: Option<String>,
+    by: &'static str,
+    items: Vec<GrowthItemDocument>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct GrowthItemDocument {
+    owner: Grower,
+    resource: Resource,
+    unit: &'static str,
+    verdict: Verdict,
+    root_cause: Option<String>,
+    rate_bytes_per_hour: Option<f64>,
+    rate_low: Option<f64>,
+    rate_high: Option<f64>,
+    confidence: f64,
+    since: Option<String>,
+    current_bytes: u64,
+    limit_bytes: Option<u64>,
+    seconds_to_limit: Option<u64>,
+    seconds_low: Option<u64>,
+    seconds_high: Option<u64>,
+    claims: Vec<String>,
+}
+
 #[derive(Clone, Debug, Serialize)]
 struct PastDeathDocument {
     time: Option<String>,
@@ -155,6 +191,7 @@ impl From<&Checkup> for CheckupDocument {
             deaths: checkup.deaths.iter().map(past_death).collect(),
             deaths_gap: checkup.deaths_gap.clone(),
             ends: ends(&checkup.lives, checkup.at),
+            growth: checkup.growing.as_ref().map(growing),
             unlimited: checkup.unlimited.iter().map(|holder| holder.owner.clone()).collect(),
             recorder: checkup.recorder.as_ref().map(recorder),
             notes: checkup.notes.clone(),
@@ -187,6 +224,38 @@ fn ends(lives: &Lives, now: WallTime) -> EndsDocument {
 
 fn finding(finding: &Finding) -> FindingDocument {
     FindingDocument { severity: finding.severity, claim: finding.claim.clone() }
+}
+
+fn growing(growing: &Growing) -> GrowingDocument {
+    GrowingDocument {
+        at: time(growing.judged),
+        by: if growing.by_agent { "agent" } else { "checkup" },
+        items: growing.found.iter().map(growth_item).collect(),
+    }
+}
+
+fn growth_item(found: &highwater_core::event::Finding) -> GrowthItemDocument {
+    let whole = |value: f64| Bytes::from_f64(value).get();
+    // As `leaks` has it: where only the machine's memory ends it, no limit is set.
+    let limit = found.limit.as_ref().filter(|limit| limit.kind != Ceiling::Machine.name());
+    GrowthItemDocument {
+        owner: found.owner.clone(),
+        resource: found.resource,
+        unit: unit(found).name(),
+        verdict: found.verdict,
+        root_cause: found.cause.clone(),
+        rate_bytes_per_hour: found.rate.map(|rate| rate.per_hour),
+        rate_low: found.rate.map(|rate| rate.low),
+        rate_high: found.rate.map(|rate| rate.high),
+        confidence: found.confidence,
+        since: time(found.since),
+        current_bytes: whole(found.current),
+        limit_bytes: limit.map(|limit| whole(limit.at)),
+        seconds_to_limit: found.left.map(|left| left.seconds),
+        seconds_low: found.left.map(|left| left.soonest),
+        seconds_high: found.left.and_then(|left| left.latest),
+        claims: found.claims.clone(),
+    }
 }
 
 fn memory(checkup: &Checkup) -> Memory {

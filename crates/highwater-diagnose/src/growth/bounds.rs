@@ -284,7 +284,7 @@ impl Bounds {
 const LOW: &str = "highwater_zone_low_bytes";
 const ROOT: &str = "working set of /";
 
-const MEM: &[&str] = &[
+pub(super) const MEM: &[&str] = &[
     "node_memory_MemTotal_bytes",
     "machine_memory_bytes",
     "node_memory_MemAvailable_bytes",

@@ -1,6 +1,5 @@
 //! One course, judged: the statistics' verdict, and what it means for what the course is of.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use highwater_core::evidence::Evidence;
@@ -63,8 +62,6 @@ impl Draft {
 pub(super) struct Bench<'a> {
     pub(super) at: WallTime,
     pub(super) source: &'a str,
-    /// When lives began, by owner.
-    pub(super) begins: BTreeMap<(String, String, String), Vec<WallTime>>,
 }
 
 /// What a course is of.
@@ -97,12 +94,12 @@ impl Bench<'_> {
     /// Judges `strand`, under the load that there was; `None` of somebody who is gone or hardly
     /// there yet.
     pub(super) fn judge(&self, strand: Strand, subject: Subject, load: &[Point]) -> Option<Draft> {
-        let Strand { whose, labels, points, begins } = strand;
+        let Strand { whose, labels, points, mut begins } = strand;
         let (first, last) = (*points.first()?, *points.last()?);
         if points.len() < 2 || self.is_gone(&points, last) {
             return None;
         }
-        let begins = self.lives(&whose, begins);
+        begins.retain(|begin| *begin <= self.at);
         let ceiling = subject.bound.as_ref().map(|bound| bound.level);
         let course = Course { points: &points, begins: &begins, load, ceiling };
         let judgement = judge(&course, self.at);
@@ -136,15 +133,6 @@ impl Bench<'_> {
         gaps.sort_unstable();
         let usual = gaps.get(gaps.len() / 2).copied().unwrap_or_default();
         self.at.since(last.at) > GONE.max(usual.saturating_mul(10))
-    }
-
-    fn lives(&self, whose: &Whose, spliced: Vec<WallTime>) -> Vec<WallTime> {
-        let (kind, own, host) = whose.key();
-        let told = self.begins.get(&(kind.to_owned(), own.to_owned(), host.to_owned()));
-        // What the owner says of its start is truer than where its series change.
-        let mut all = told.cloned().unwrap_or(spliced);
-        all.retain(|begin| *begin <= self.at);
-        all
     }
 }
 

@@ -1,20 +1,25 @@
 //! Reading history in four densities: the last half hour closely, the weeks before coarsely.
 //!
 //! ```text
-//!   at − 30 d                  at − 2 d         at − 6 h        at − 30 min     at
-//!      ├─ one per hour, or denser ─┤─ one per 10 min ─┤─ one per min ─┤─ per 15 s ─┤
+//!   at − 30 d             at − 2 d             at − 6 h          at − 30 min     at
+//!      ├─ extremes of 30 min ─┤─ extremes of 10 min ─┤─ of 1 min ─┤─ of 15 s ─┤
 //! ```
 //!
-//! How dense the older parts are depends on how many series there are, so that all of them fit the
-//! store's bound for one answer.
+//! What stays after every fall is judged, so of each step its lowest sample counts, and its highest
+//! for how far the values reach above that. Owners are read some at a time: a month of all of them
+//! would not fit.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use highwater_core::series::{
-    Labels, Matcher, NAME, Point, Selection, Series, SeriesSource, SourceError, is_stale,
+    Keep, Labels, Matcher, NAME, Point, Selection, Series, SeriesSource, SourceError, Stretch,
+    Visit, is_stale,
 };
 use highwater_core::time::WallTime;
+
+use super::owners::Key;
+use super::strand::{Hosts, owners};
 
 /// The newest part: programs that leak fast are found in minutes.
 const FRESH: Duration = Duration::from_mins(30);
@@ -27,15 +32,13 @@ const CLOSE_STEP: Duration = Duration::from_mins(1);
 /// The part before it.
 const NEAR: Duration = Duration::from_hours(48);
 const NEAR_STEP: Duration = Duration::from_mins(10);
-const NEAR_FINEST: Duration = Duration::from_mins(2);
+const NEAR_FINE: Duration = Duration::from_mins(2);
 
-/// How far back is looked, unless told otherwise.
+/// How far back is looked, unless told otherwise; four steps at least make a block of floors, so that
+/// a stray sample does not become one.
 pub(super) const FAR: Duration = Duration::from_hours(30 * 24);
-const FAR_STEP: Duration = Duration::from_hours(1);
-const FAR_FINEST: Duration = Duration::from_mins(15);
-
-/// So many points of one metric are held at a time: 24 MiB of them.
-const POINTS: usize = 1_500_000;
+const FAR_STEP: Duration = Duration::from_mins(30);
+const FAR_FINE: Duration = Duration::from_mins(15);
 
 /// What is on record up to a moment.
 #[derive(Clone, Copy)]
@@ -44,27 +47,65 @@ pub(super) struct History<'a> {
     pub(super) at: WallTime,
     /// From when on.
     pub(super) from: WallTime,
+    /// What was read beforehand.
+    pub(super) known: &'a Known,
+}
+
+/// Series of some metrics, which are few, read in one pass.
+#[derive(Debug, Default)]
+pub(super) struct Known(BTreeMap<String, Vec<Series>>);
+
+impl Known {
+    /// Reads those of `metrics` that are not about one process.
+    pub(super) fn read(history: History<'_>, metrics: &[&str]) -> Result<Self, SourceError> {
+        let mut all: BTreeMap<String, Vec<Series>> =
+            metrics.iter().map(|metric| ((*metric).to_owned(), Vec::new())).collect();
+        history.each(metrics, &mut |series| {
+            if let Some(of) = all.get_mut(series.labels.get(NAME)) {
+                of.push(series);
+            }
+        })?;
+        for of in all.values_mut() {
+            of.sort_by(|a, b| a.labels.cmp(&b.labels));
+        }
+        Ok(Self(all))
+    }
 }
 
 impl History<'_> {
     /// All series of `metric` that are not about one process, from the beginning to the end.
     pub(super) fn whole(&self, metric: &str) -> Result<Vec<Series>, SourceError> {
-        self.matching(metric, &[Matcher::is("pid", "")])
+        match self.known.0.get(metric) {
+            Some(known) => Ok(known.clone()),
+            None => Ok(Known::read(*self, &[metric])?.0.remove(metric).unwrap_or_default()),
+        }
     }
 
-    /// All series of `metric` that meet `conditions`.
-    pub(super) fn matching(
+    /// Gives all series of `metrics` that are not about one process, one after the other.
+    pub(super) fn each(
         &self,
-        metric: &str,
-        conditions: &[Matcher],
-    ) -> Result<Vec<Series>, SourceError> {
-        let [fresh, close, near] = [FRESH, CLOSE, NEAR].map(|reach| self.start(reach));
-        let latest = self.part(metric, conditions, (fresh, self.at), FRESH_STEP)?;
-        let later = self.part(metric, conditions, (close, just_before(fresh)), CLOSE_STEP)?;
-        let (near_step, far_step) = steps(latest.len().max(later.len()));
-        let before = self.part(metric, conditions, (near, just_before(close)), near_step)?;
-        let oldest = self.part(metric, conditions, (self.from, just_before(near)), far_step)?;
-        Ok(joined([oldest, before, later, latest]))
+        metrics: &[&str],
+        give: &mut dyn FnMut(Series),
+    ) -> Result<(), SourceError> {
+        let each = &mut |labels: &[Labels]| (0..labels.len()).map(|place| vec![place]).collect();
+        self.visit(metrics, Keep::Last, each, &mut |found| {
+            found.into_iter().for_each(&mut *give);
+        })
+    }
+
+    /// Gives all series of `metrics` of each owner that is `wanted`, owner by owner.
+    pub(super) fn each_owner(
+        &self,
+        metrics: &[&str],
+        (keep, hosts): (Keep, &Hosts),
+        wanted: &dyn Fn(&Key) -> bool,
+        give: &mut dyn FnMut(Vec<Series>),
+    ) -> Result<(), SourceError> {
+        let mut group = |all: &[Labels]| {
+            let owners = owners(all, hosts).into_iter();
+            owners.filter(|(key, _)| wanted(key)).map(|(_, places)| places).collect()
+        };
+        self.visit(metrics, keep, &mut group, give)
     }
 
     /// The last value of each series of `metric` within `reach`.
@@ -74,8 +115,24 @@ impl History<'_> {
         conditions: &[Matcher],
         reach: Duration,
     ) -> Result<Vec<(Labels, Point)>, SourceError> {
-        let found = self.part(metric, conditions, (self.start(reach), self.at), reach)?;
+        let from = self.start(reach);
         let last = |series: Series| Some((series.labels, *series.points.last()?));
+        if let Some(known) = self.known.0.get(metric) {
+            let accepted = known.iter().filter(|series| {
+                conditions.iter().all(|condition| condition.accepts(&series.labels))
+            });
+            let lasts = accepted.cloned().filter_map(last);
+            return Ok(lasts.filter(|(_, point)| point.at >= from).collect());
+        }
+        let mut matchers = vec![Matcher::is(NAME, metric)];
+        matchers.extend_from_slice(conditions);
+        let to = self.at;
+        let selection = Selection { matchers, from, to, step: Some(reach), ends: false };
+        let mut found = self.source.select(&selection)?;
+        for series in &mut found {
+            // A source that does not know of steps or of ends is none the worse.
+            series.points.retain(|point| is_sound(point, from, to));
+        }
         Ok(found.into_iter().filter_map(last).collect())
     }
 
@@ -83,56 +140,34 @@ impl History<'_> {
         self.at.before(reach).max(self.from)
     }
 
-    fn part(
+    fn visit(
         &self,
-        metric: &str,
-        conditions: &[Matcher],
-        (from, to): (WallTime, WallTime),
-        step: Duration,
-    ) -> Result<Vec<Series>, SourceError> {
-        if to < from {
-            return Ok(Vec::new());
-        }
-        let mut matchers = vec![Matcher::is(NAME, metric)];
-        matchers.extend_from_slice(conditions);
-        let selection = Selection { matchers, from, to, step: Some(step), ends: false };
-        let mut found = self.source.select(&selection)?;
-        for series in &mut found {
-            // A source that does not know of steps or of ends is none the worse.
-            series.points.retain(|point| {
-                !point.value.is_nan()
-                    && !is_stale(point.value)
-                    && point.at >= from
-                    && point.at <= to
-            });
-        }
-        found.retain(|series| !series.points.is_empty());
-        Ok(found)
+        metrics: &[&str],
+        keep: Keep,
+        group: &mut dyn FnMut(&[Labels]) -> Vec<Vec<usize>>,
+        give: &mut dyn FnMut(Vec<Series>),
+    ) -> Result<(), SourceError> {
+        let [fresh, close, near] = [FRESH, CLOSE, NEAR].map(|reach| self.start(reach));
+        let (far_step, near_step) = match keep {
+            Keep::Extremes => (FAR_STEP, NEAR_STEP),
+            Keep::Last => (FAR_FINE, NEAR_FINE),
+        };
+        let before = |moment: WallTime| moment.before(Duration::from_millis(1));
+        // Ranges have both their ends.
+        let stretches = [
+            Stretch { from: self.from, to: before(near), step: far_step },
+            Stretch { from: near, to: before(close), step: near_step },
+            Stretch { from: close, to: before(fresh), step: CLOSE_STEP },
+            Stretch { from: fresh, to: self.at, step: FRESH_STEP },
+        ];
+        let matchers = &[Matcher::is("pid", "")];
+        let visit = Visit { metrics, matchers, stretches: &stretches, keep };
+        self.source.visit(&visit, group, give)
     }
 }
 
-/// Ranges have both their ends.
-fn just_before(moment: WallTime) -> WallTime {
-    moment.before(Duration::from_millis(1))
-}
-
-/// How far apart points may be in the nearer and the farther past, for so many series.
-fn steps(series: usize) -> (Duration, Duration) {
-    let share = POINTS / series.max(1);
-    let fit = |span: Duration, points: usize, finest: Duration, coarsest: Duration| {
-        let points = u32::try_from(points).unwrap_or(u32::MAX).max(1);
-        (span / points).clamp(finest, coarsest)
-    };
-    (fit(NEAR, share / 4, NEAR_FINEST, NEAR_STEP), fit(FAR, share / 2, FAR_FINEST, FAR_STEP))
-}
-
-/// Each series once, its parts behind each other.
-fn joined(parts: [Vec<Series>; 4]) -> Vec<Series> {
-    let mut all: BTreeMap<Labels, Vec<Point>> = BTreeMap::new();
-    for series in parts.into_iter().flatten() {
-        all.entry(series.labels).or_default().extend(series.points);
-    }
-    all.into_iter().map(|(labels, points)| Series { labels, points }).collect()
+fn is_sound(point: &Point, from: WallTime, to: WallTime) -> bool {
+    !point.value.is_nan() && !is_stale(point.value) && point.at >= from && point.at <= to
 }
 
 /// `a` with what `b` had at the same time: of each point of `a`, the last of `b` that is not later.
@@ -173,14 +208,6 @@ mod tests {
         let point =
             |(s, value): &(i64, f64)| Point { at: WallTime::from_millis(s * 1000), value: *value };
         pairs.iter().map(point).collect()
-    }
-
-    #[test]
-    fn many_series_are_read_less_densely() {
-        assert_eq!(steps(1), (NEAR_FINEST, FAR_FINEST));
-        assert_eq!(steps(1_000_000), (NEAR_STEP, FAR_STEP));
-        let (near, far) = steps(2000);
-        assert!(near > NEAR_FINEST && far > FAR_FINEST);
     }
 
     #[test]

@@ -15,18 +15,22 @@ use super::draft::cited;
 use super::whose::{Whose, tidy};
 
 /// What is read of processes: where each kind of memory is, and what is open.
-const METRICS: [(&str, &str, Unit); 7] = [
+const METRICS: [(&str, &str, Unit); 9] = [
     ("highwater_process_resident_anon_bytes", "anon", Unit::Bytes),
     ("highwater_process_pss_shmem_bytes", "shmem", Unit::Bytes),
     ("highwater_process_pss_file_bytes", "pages of files", Unit::Bytes),
     ("highwater_process_swap_bytes", "swap", Unit::Bytes),
     ("highwater_process_page_tables_bytes", "page tables", Unit::Bytes),
+    ("process_open_fds", "fds", Unit::Count),
     ("highwater_process_fds", "fds", Unit::Count),
     ("process_threads", "threads", Unit::Count),
+    ("highwater_process_zombie_children", "zombies", Unit::Count),
 ];
 
-/// Fewer readings than this show a course well enough to compare its ends.
+/// So many readings show a course well enough to compare its ends; more of a long one are not needed.
+const READINGS: u32 = 12;
 const STEP: Duration = Duration::from_mins(10);
+const LEAST_STEP: Duration = Duration::from_secs(1);
 
 /// So many are told.
 const TOLD: usize = 8;
@@ -65,6 +69,7 @@ pub fn inside(
     (from, at): (WallTime, WallTime),
 ) -> Result<Vec<Inside>, SourceError> {
     let Some(place) = place(whose) else { return Ok(Vec::new()) };
+    let step = (at.since(from) / READINGS).clamp(LEAST_STEP, STEP);
     let mut found = Vec::new();
     for (metric, what, unit) in METRICS {
         let is_process = Matcher { name: "pid".to_owned(), want: Want::IsNot(String::new()) };
@@ -72,7 +77,7 @@ pub fn inside(
             matchers: vec![Matcher::is(NAME, metric), place.clone(), is_process],
             from,
             to: at,
-            step: Some(STEP),
+            step: Some(step),
             ends: false,
         };
         for mut series in source.select(&selection)? {

@@ -112,6 +112,18 @@ const KNOWN: &[&str] = &[
     "node_memory_Zswap_bytes",
 ];
 
+/// What is read of machines.
+pub(super) fn metrics() -> impl Iterator<Item = &'static str> {
+    let of = |sum: &'static Sum| {
+        std::iter::once(sum.first).chain(sum.plus.iter().copied()).chain(sum.minus.iter().copied())
+    };
+    SUMS.iter().flat_map(of).chain([MOST_FILES, MOST_THREADS, MOST_PROCESSES])
+}
+
+const MOST_FILES: &str = "node_filefd_maximum";
+const MOST_THREADS: &str = "node_processes_max_threads";
+const MOST_PROCESSES: &str = "node_processes_max_processes";
+
 /// How many of what is taken away must be there.
 fn needed(sum: &Sum) -> usize {
     match sum.resource {
@@ -220,9 +232,9 @@ fn bound(
         }))
     };
     match resource {
-        Resource::Fds => counted("node_filefd_maximum", Ceiling::Files),
-        Resource::Threads => counted("node_processes_max_threads", Ceiling::Tasks),
-        Resource::Children => counted("node_processes_max_processes", Ceiling::Tasks),
+        Resource::Fds => counted(MOST_FILES, Ceiling::Files),
+        Resource::Threads => counted(MOST_THREADS, Ceiling::Tasks),
+        Resource::Children => counted(MOST_PROCESSES, Ceiling::Tasks),
         Resource::Cache | Resource::SlabReclaimable => Ok(None),
         Resource::Swap => {
             let free = bounds.machine(&strand.whose).and_then(|machine| machine.swap_free);
@@ -281,23 +293,24 @@ pub(super) fn shares(
 ) -> Result<Vec<Draft>, SourceError> {
     const WHOLE: f64 = 100.0;
     let mut drafts = Vec::new();
-    for (metric, resource) in SHARES {
-        for series in history.whole(metric)? {
-            let whose = Whose { host: bounds.hosts.name(&series.labels), ..sharer(&series.labels) };
-            let last = series.points.get(series.points.len().saturating_sub(1)..);
-            let last = last.unwrap_or_default();
-            let evidence = cited(bench.source, &series.labels, last, Unit::Percent);
-            let bound = Bound { ceiling: Ceiling::Whole, limit: WHOLE, level: WHOLE, evidence };
-            let subject = Subject {
-                resource: *resource,
-                unit: Unit::Percent,
-                caveat: Some(Caveat::Share),
-                bound: Some(bound),
-            };
-            let Series { labels, points } = series;
-            let strand = Strand { whose, labels, points, begins: Vec::new() };
-            drafts.extend(bench.judge(strand, subject, &[]));
-        }
-    }
+    let metrics: Vec<&str> = SHARES.iter().map(|(metric, _)| *metric).collect();
+    history.each(&metrics, &mut |series| {
+        let name = series.labels.get(NAME);
+        let Some((_, resource)) = SHARES.iter().find(|(metric, _)| *metric == name) else { return };
+        let whose = Whose { host: bounds.hosts.name(&series.labels), ..sharer(&series.labels) };
+        let last = series.points.get(series.points.len().saturating_sub(1)..);
+        let last = last.unwrap_or_default();
+        let evidence = cited(bench.source, &series.labels, last, Unit::Percent);
+        let bound = Bound { ceiling: Ceiling::Whole, limit: WHOLE, level: WHOLE, evidence };
+        let subject = Subject {
+            resource: *resource,
+            unit: Unit::Percent,
+            caveat: Some(Caveat::Share),
+            bound: Some(bound),
+        };
+        let Series { labels, points } = series;
+        let strand = Strand { whose, labels, points, begins: Vec::new() };
+        drafts.extend(bench.judge(strand, subject, &[]));
+    })?;
     Ok(drafts)
 }

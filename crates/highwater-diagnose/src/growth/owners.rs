@@ -3,14 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use highwater_core::growth::Resource;
-use highwater_core::series::{Matcher, NAME, Point, SourceError};
+use highwater_core::series::{Keep, NAME, Point, Series, SourceError};
 use highwater_core::time::WallTime;
+use highwater_core::units::Bytes;
 
 use super::Caveat;
 use super::bounds::{Bound, Bounds};
-use super::draft::{Bench, Draft, Subject};
+use super::draft::{Bench, Draft, RECENT, Subject};
+use super::hands::shared;
 use super::history::{History, rises, together};
-use super::strand::{Strand, of_owners};
+use super::strand::{Hosts, Strand, of_metric};
 use super::whose::Whose;
 
 /// By what name a resource of an owner goes; of several names the first that an owner has counts.
@@ -70,51 +72,69 @@ pub(super) fn key(whose: &Whose) -> Key {
     (kind.to_owned(), own.to_owned(), host.to_owned())
 }
 
-/// Judges everything that owners have.
+/// Where page cache is counted, with what tmpfs holds; and that by itself.
+const CACHE: &str = "container_memory_cache";
+const SHMEM: &str = "highwater_cgroup_shmem_bytes";
+
+/// When an owner's present life began.
+const STARTS: [&str; 2] = ["container_start_time_seconds", "process_start_time_seconds"];
+
+/// Judges everything that owners have, owner by owner.
 pub(super) fn drafts(
     history: History<'_>,
     bench: &Bench<'_>,
     bounds: &Bounds,
 ) -> Result<Vec<Draft>, SourceError> {
-    let beside = beside(history, bounds)?;
-    let mut drafts = Vec::new();
-    for (resource, names) in COLUMNS {
-        let mut seen: BTreeSet<Key> = BTreeSet::new();
-        for (metric, caveat) in *names {
-            for strand in of_owners(history.whole(metric)?, &bounds.hosts) {
-                if !seen.insert(key(&strand.whose)) {
-                    continue;
-                }
-                let bound = bound(*resource, &strand, bounds, &beside);
-                let subject = Subject::of(*resource).with(*caveat).within(bound);
-                drafts.extend(bench.judge(strand, subject, &[]));
-            }
-        }
-    }
-    drafts.extend(caches(history, bench, bounds)?);
+    let names = COLUMNS.iter().flat_map(|(_, names)| names.iter().map(|(metric, _)| *metric));
+    let metrics: Vec<&str> = names.chain([CACHE]).chain(STARTS).collect();
+    let judged = |found: Vec<Series>| of_one(found, bench, bounds);
+    let mut drafts = shared(&judged, |give| {
+        history.each_owner(&metrics, (Keep::Extremes, &bounds.hosts), &|_| true, &mut |found| {
+            give(found);
+        })
+    })?;
+    let place = |resource: Resource| COLUMNS.iter().position(|(other, _)| *other == resource);
+    drafts.sort_by_cached_key(|draft: &Draft| {
+        (place(draft.resource).unwrap_or(COLUMNS.len()), key(&draft.whose))
+    });
     Ok(drafts)
 }
 
-/// Page cache: what tmpfs holds is counted in it, and is no cache.
-fn caches(
-    history: History<'_>,
-    bench: &Bench<'_>,
-    bounds: &Bounds,
-) -> Result<Vec<Draft>, SourceError> {
-    let all = of_owners(history.whole("container_memory_cache")?, &bounds.hosts);
-    let shared = by_key(of_owners(history.whole("highwater_cgroup_shmem_bytes")?, &bounds.hosts));
-    let judged = all.into_iter().filter_map(|mut strand| {
-        if let Some(shmem) = shared.get(&key(&strand.whose)) {
-            strand.points =
-                together(&strand.points, &shmem.points, |all, shared| (all - shared).max(0.0));
-        }
-        bench.judge(strand, Subject::of(Resource::Cache), &[])
-    });
-    Ok(judged.collect())
+/// Judges everything that one owner has.
+fn of_one(mut found: Vec<Series>, bench: &Bench<'_>, bounds: &Bounds) -> Vec<Draft> {
+    let begins = begins(&found);
+    let beside = beside(&found, bench.at);
+    let with_begins = |strand: Strand| match &begins {
+        // What the owner says of its start is truer than where its series change.
+        Some(told) => Strand { begins: told.clone(), ..strand },
+        None => strand,
+    };
+    let mut drafts = Vec::new();
+    if let Some(strand) = cache(&mut found, &bounds.hosts) {
+        drafts.extend(bench.judge(with_begins(strand), Subject::of(Resource::Cache), &[]));
+    }
+    for (resource, names) in COLUMNS {
+        let strand = names.iter().find_map(|(metric, caveat)| {
+            Some((of_metric(&mut found, metric, &bounds.hosts)?, *caveat))
+        });
+        let Some((strand, caveat)) = strand else { continue };
+        let bound = bound(*resource, &strand, bounds, &beside);
+        let subject = Subject::of(*resource).with(caveat).within(bound);
+        drafts.extend(bench.judge(with_begins(strand), subject, &[]));
+    }
+    drafts
 }
 
-pub(super) fn by_key(strands: Vec<Strand>) -> BTreeMap<Key, Strand> {
-    strands.into_iter().map(|strand| (key(&strand.whose), strand)).collect()
+/// Page cache: what tmpfs holds is counted in it, and is no cache.
+fn cache(found: &mut [Series], hosts: &Hosts) -> Option<Strand> {
+    let mut cache = of_metric(found, CACHE, hosts)?;
+    let mut shared: Vec<Series> =
+        found.iter().filter(|series| series.labels.get(NAME) == SHMEM).cloned().collect();
+    if let Some(shmem) = of_metric(&mut shared, SHMEM, hosts) {
+        cache.points =
+            together(&cache.points, &shmem.points, |all, shared| (all - shared).max(0.0));
+    }
+    Some(cache)
 }
 
 /// What may not be exceeded by one resource of an owner.
@@ -122,7 +142,7 @@ fn bound(
     resource: Resource,
     strand: &Strand,
     bounds: &Bounds,
-    beside: &BTreeMap<Key, BTreeMap<Resource, f64>>,
+    beside: &BTreeMap<Resource, f64>,
 ) -> Option<Bound> {
     let current = strand.points.last()?.value;
     match resource {
@@ -130,102 +150,102 @@ fn bound(
         Resource::Threads | Resource::Children => bounds.of_tasks(&strand.whose),
         Resource::Swap | Resource::SlabReclaimable | Resource::Cache => None,
         _ => {
-            let others = beside.get(&key(&strand.whose)).map_or(0.0, |all| {
-                all.iter().filter(|(other, _)| **other != resource).map(|(_, held)| held).sum()
-            });
+            let others = beside.iter().filter(|(other, _)| **other != resource);
+            let others = others.map(|(_, held)| held).sum();
             bounds.of_memory(&strand.whose, current, others)
         }
     }
 }
 
-/// What each owner has now that cannot be dropped, by resource.
-fn beside(
-    history: History<'_>,
-    bounds: &Bounds,
-) -> Result<BTreeMap<Key, BTreeMap<Resource, f64>>, SourceError> {
-    let mut all: BTreeMap<Key, BTreeMap<Resource, f64>> = BTreeMap::new();
+/// What an owner has now that cannot be dropped, by resource.
+fn beside(found: &[Series], at: WallTime) -> BTreeMap<Resource, f64> {
+    let mut all: BTreeMap<Resource, f64> = BTreeMap::new();
     for (resource, metric) in HARD {
-        for (labels, point) in history.last(metric, &[], super::draft::RECENT)? {
-            let Some(whose) = bounds.hosts.owner(&labels) else { continue };
+        for series in found.iter().filter(|series| series.labels.get(NAME) == metric) {
+            let last = series.points.last().filter(|last| at.since(last.at) <= RECENT);
+            let Some(last) = last else { continue };
             // An owner's cgroups include those below them: the largest is all of it.
-            let held = all.entry(key(&whose)).or_default().entry(resource).or_insert(0.0);
-            *held = held.max(point.value);
+            let held = all.entry(resource).or_insert(0.0);
+            *held = held.max(last.value);
         }
     }
-    Ok(all)
+    all
 }
 
-/// When the lives of each owner began.
-pub(super) fn begins(
-    history: History<'_>,
-    bounds: &Bounds,
-) -> Result<BTreeMap<Key, Vec<WallTime>>, SourceError> {
+/// When the lives of an owner began, if that is told.
+fn begins(found: &[Series]) -> Option<Vec<WallTime>> {
     /// Milliseconds in a second; starts are told in seconds.
     const MILLIS: f64 = 1000.0;
-    let mut all: BTreeMap<Key, Vec<WallTime>> = BTreeMap::new();
-    for metric in ["container_start_time_seconds", "process_start_time_seconds"] {
-        for series in history.whole(metric)? {
-            let Some(whose) = bounds.hosts.owner(&series.labels) else { continue };
-            let starts = series.points.iter().filter(|point| point.value > 0.0);
-            let moments = starts.filter_map(|point| {
-                let ms = highwater_core::units::Bytes::from_f64(point.value * MILLIS).get();
-                i64::try_from(ms).ok().map(WallTime::from_millis)
-            });
-            all.entry(key(&whose)).or_default().extend(moments);
-        }
+    let told = found.iter().filter(|series| STARTS.contains(&series.labels.get(NAME)));
+    let mut seconds: Vec<f64> =
+        told.flat_map(|series| &series.points).map(|point| point.value).collect();
+    if seconds.is_empty() {
+        return None;
     }
-    for moments in all.values_mut() {
-        moments.sort_unstable();
-        // Of readings that round differently one is meant.
-        moments.dedup_by(|b, a| b.since(*a) < std::time::Duration::from_secs(2));
-    }
-    Ok(all)
+    seconds.sort_unstable_by(f64::total_cmp);
+    // Of readings that round differently one is meant.
+    seconds.dedup_by(|b, a| *b - *a < 2.0);
+    let moments = seconds.into_iter().filter(|start| *start > 0.0).filter_map(|start| {
+        let ms = Bytes::from_f64(start * MILLIS).get();
+        i64::try_from(ms).ok().map(WallTime::from_millis)
+    });
+    Some(moments.collect())
 }
 
 /// What an owner had to do: processor time, by the names it goes by.
 const LOADS: [&str; 2] = ["container_cpu_usage_seconds_total", "process_cpu_seconds_total"];
 
+/// How many courses are judged again under their load: those that grow are few.
+const LOADED: usize = 400;
+
 /// Whether `draft` is of something that may grow because there is more to do.
-pub(super) fn may_follow_load(draft: &Draft) -> bool {
+fn may_follow_load(draft: &Draft) -> bool {
     let by_work = matches!(draft.resource, Resource::Anon | Resource::Fds | Resource::Threads);
     by_work && draft.rises() && !draft.whose.is_machine()
 }
 
-/// The load of each owner.
-pub(super) fn loads(
-    history: History<'_>,
-    bounds: &Bounds,
-) -> Result<BTreeMap<Key, Vec<Point>>, SourceError> {
-    let mut all = BTreeMap::new();
-    for metric in LOADS {
-        let found = history.whole(metric)?;
-        // cAdvisor tells each processor by itself on some kernels, and all of them as `total`.
-        let whole =
-            found.into_iter().filter(|series| matches!(series.labels.get("cpu"), "" | "total"));
-        for strand in of_owners(whole.collect(), &bounds.hosts) {
-            all.entry(key(&strand.whose)).or_insert_with(|| rises(&strand.points));
-        }
-    }
-    Ok(all)
-}
-
-/// Judges a course again under `load`.
-pub(super) fn again(
+/// Judges again, under its load, what seemed to grow.
+pub(super) fn under_load(
     history: History<'_>,
     bench: &Bench<'_>,
     bounds: &Bounds,
-    draft: &Draft,
-    load: &[Point],
-) -> Result<Option<Draft>, SourceError> {
-    let label = ["name", "id", "pod", "job"].into_iter().find(|l| !draft.labels.get(l).is_empty());
-    let conditions = label.map(|label| Matcher::is(label, draft.labels.get(label)));
-    let (Some(condition), name) = (conditions, draft.labels.get(NAME)) else { return Ok(None) };
-    let found = history.matching(name, &[condition, Matcher::is("pid", "")])?;
-    let strands = of_owners(found, &bounds.hosts);
-    let wanted = key(&draft.whose);
-    let Some(strand) = strands.into_iter().find(|strand| key(&strand.whose) == wanted) else {
-        return Ok(None);
-    };
-    let subject = Subject::of(draft.resource).with(draft.caveat).within(draft.bound.clone());
-    Ok(bench.judge(strand, subject, load))
+    drafts: &mut [Draft],
+) -> Result<(), SourceError> {
+    let mut places: BTreeMap<Key, Vec<usize>> = BTreeMap::new();
+    let mut metrics: BTreeSet<String> = LOADS.map(str::to_owned).into();
+    let grown = drafts.iter().enumerate().filter(|(_, draft)| may_follow_load(draft));
+    for (place, draft) in grown.take(LOADED) {
+        places.entry(key(&draft.whose)).or_default().push(place);
+        metrics.insert(draft.labels.get(NAME).to_owned());
+    }
+    if places.is_empty() {
+        return Ok(());
+    }
+    let metrics: Vec<&str> = metrics.iter().map(String::as_str).collect();
+    let is_grown = |key: &Key| places.contains_key(key);
+    history.each_owner(&metrics, (Keep::Extremes, &bounds.hosts), &is_grown, &mut |mut found| {
+        let whose = found.first().and_then(|series| bounds.hosts.owner(&series.labels));
+        let grown = whose.and_then(|whose| places.get(&key(&whose)));
+        let (Some(grown), Some(load)) = (grown, load(&mut found, &bounds.hosts)) else { return };
+        for place in grown {
+            let Some(draft) = drafts.get_mut(*place) else { continue };
+            let Some(strand) = of_metric(&mut found, draft.labels.get(NAME), &bounds.hosts) else {
+                continue;
+            };
+            let strand = Strand { begins: draft.begins.clone(), ..strand };
+            let subject =
+                Subject::of(draft.resource).with(draft.caveat).within(draft.bound.clone());
+            if let Some(again) = bench.judge(strand, subject, &load) {
+                *draft = again;
+            }
+        }
+    })
+}
+
+/// The load of an owner.
+fn load(found: &mut Vec<Series>, hosts: &Hosts) -> Option<Vec<Point>> {
+    // cAdvisor tells each processor by itself on some kernels, and all of them as `total`.
+    found.retain(|series| matches!(series.labels.get("cpu"), "" | "total"));
+    let load = LOADS.iter().find_map(|metric| of_metric(found, metric, hosts))?;
+    Some(rises(&load.points))
 }

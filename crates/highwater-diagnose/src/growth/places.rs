@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use highwater_core::evidence::Evidence;
 use highwater_core::growth::Resource;
-use highwater_core::series::{Labels, Matcher, Point, Series, SourceError};
+use highwater_core::series::{Labels, Point, Series, SourceError};
 
 use super::Unit;
 use super::bounds::{Bound, Bounds, Ceiling};
@@ -35,6 +35,10 @@ pub(super) struct Place {
     size: f64,
 }
 
+/// What is read of file systems and of Docker's disk.
+pub(super) const METRICS: [&str; 3] =
+    ["node_filesystem_avail_bytes", "node_filesystem_size_bytes", "highwater_docker_disk_bytes"];
+
 /// Judges file systems, logs and images, and tells the file systems there are.
 pub(super) fn drafts(
     history: History<'_>,
@@ -50,11 +54,11 @@ pub(super) fn drafts(
         places.push(place);
         drafts.extend(bench.judge(strand, subject, &[]));
     }
-    for series in history.whole("highwater_log_file_bytes")? {
+    history.each(&["highwater_log_file_bytes"], &mut |series| {
         let path = series.labels.get("path").to_owned();
         let whose = whose("log", &path, &series.labels, bounds);
         drafts.extend(on_disk(series, whose, Resource::Log, &path, (&places, bounds), bench));
-    }
+    })?;
     for series in history.whole("highwater_docker_disk_bytes")? {
         let kind = series.labels.get("type").to_owned();
         let resource = match kind.as_str() {
@@ -113,7 +117,7 @@ fn on_disk(
 
 /// What each file system can hold, by its labels without the name.
 fn sizes(history: History<'_>) -> Result<BTreeMap<Labels, Vec<Point>>, SourceError> {
-    let found = history.matching("node_filesystem_size_bytes", &[Matcher::is("pid", "")])?;
+    let found = history.whole("node_filesystem_size_bytes")?;
     Ok(found.into_iter().map(|series| (bare(series.labels), series.points)).collect())
 }
 

@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use highwater_core::owner::Owner;
-use highwater_core::series::{Labels, Point, Series};
+use highwater_core::series::{Labels, NAME, Point, Series};
 use highwater_core::time::WallTime;
 
+use super::owners::{Key, key};
 use super::whose::{Whose, tidy};
 
 /// What one owner has of one resource over time.
@@ -64,26 +65,35 @@ fn host(labels: &Labels) -> String {
     tidy(bare)
 }
 
-/// The owners of `found`, each with its series behind each other.
-pub(super) fn of_owners(found: Vec<Series>, hosts: &Hosts) -> Vec<Strand> {
-    let paths: BTreeSet<String> =
-        found.iter().map(|series| series.labels.get("id").to_owned()).collect();
-    let mut pieces: BTreeMap<(String, String, String), Vec<(Whose, Series)>> = BTreeMap::new();
-    for series in found {
-        if !stands_for_owner(&series.labels, &paths) {
-            continue;
+/// The owners that labels tell of, and where the labels of each stand.
+pub(super) fn owners(all: &[Labels], hosts: &Hosts) -> BTreeMap<Key, Vec<usize>> {
+    let paths: BTreeSet<&str> = all.iter().map(|labels| labels.get("id")).collect();
+    let mut owners: BTreeMap<Key, Vec<usize>> = BTreeMap::new();
+    for (place, labels) in all.iter().enumerate() {
+        let stands = stands_for_owner(labels, &paths);
+        if let Some(whose) = stands.then(|| hosts.owner(labels)).flatten() {
+            owners.entry(key(&whose)).or_default().push(place);
         }
-        let Some(whose) = hosts.owner(&series.labels) else { continue };
-        let (kind, own, host) = whose.key();
-        let key = (kind.to_owned(), own.to_owned(), host.to_owned());
-        pieces.entry(key).or_default().push((whose, series));
     }
-    pieces.into_values().filter_map(spliced).collect()
+    owners
+}
+
+/// The series of one metric among those of one owner, behind each other. Their points are taken out.
+pub(super) fn of_metric(found: &mut [Series], metric: &str, hosts: &Hosts) -> Option<Strand> {
+    let of = found
+        .iter_mut()
+        .filter(|series| series.labels.get(NAME) == metric && !series.points.is_empty());
+    let pieces = of.filter_map(|series| {
+        let whose = hosts.owner(&series.labels)?;
+        let points = std::mem::take(&mut series.points);
+        Some((whose, Series { labels: series.labels.clone(), points }))
+    });
+    spliced(pieces.collect())
 }
 
 /// Sizes of a cgroup include what is below it, so an owner counts once, at its topmost cgroup; a
 /// cgroup without a known owner counts if nothing is below it.
-fn stands_for_owner(labels: &Labels, paths: &BTreeSet<String>) -> bool {
+fn stands_for_owner(labels: &Labels, paths: &BTreeSet<&str>) -> bool {
     let path = labels.get("id");
     if !labels.get("name").is_empty() || !labels.get("kind").is_empty() || !path.starts_with('/') {
         return true;
@@ -93,7 +103,7 @@ fn stands_for_owner(labels: &Labels, paths: &BTreeSet<String>) -> bool {
         Owner::Machine => false,
         Owner::Cgroup(_) => {
             let inside = format!("{path}/");
-            let below = paths.range(inside.clone()..).next();
+            let below = paths.range(inside.as_str()..).next();
             path.strip_suffix(".slice").is_none()
                 && !below.is_some_and(|below| below.starts_with(&inside))
         }
@@ -134,30 +144,35 @@ mod tests {
 
     #[test]
     fn an_owner_counts_once_at_its_topmost_cgroup() {
-        let found = vec![
-            series(&[("id", "/")], 0..3),
-            series(&[("id", "/system.slice")], 0..3),
-            series(&[("id", "/system.slice/web.service")], 0..3),
-            series(&[("id", "/system.slice/web.service/worker")], 0..3),
-            series(&[("id", "/jobs")], 0..3),
-            series(&[("id", "/jobs/a")], 0..3),
+        let paths = [
+            "/",
+            "/system.slice",
+            "/system.slice/web.service",
+            "/system.slice/web.service/worker",
+            "/jobs",
+            "/jobs/a",
         ];
-        let names: Vec<String> =
-            of_owners(found, &Hosts::default()).into_iter().map(|s| s.whose.name).collect();
-        assert_eq!(names, ["/jobs/a", "web.service"]);
+        let all = paths.map(|path| Labels::new([("id", path)]));
+        let found: Vec<(String, Vec<usize>)> =
+            owners(&all, &Hosts::default()).into_iter().map(|(key, at)| (key.1, at)).collect();
+        let expected = [("/jobs/a", 5), ("web.service", 2)];
+        assert_eq!(found, expected.map(|(name, at)| (name.to_owned(), vec![at])));
     }
 
     #[test]
     fn lives_of_a_container_are_one_course() {
-        let found = vec![
-            series(&[("name", "shop"), ("id", "/docker/b")], 10..20),
-            series(&[("name", "shop"), ("id", "/docker/a")], 0..9),
+        let mut found = vec![
+            series(&[("name", "shop"), ("id", "/docker/b"), (NAME, "rss")], 10..20),
+            series(&[("name", "shop"), ("id", "/docker/a"), (NAME, "rss")], 0..9),
+            series(&[("name", "shop"), ("id", "/docker/a"), (NAME, "cache")], 0..30),
         ];
-        let all = of_owners(found, &Hosts::default());
-        assert_eq!(all.len(), 1);
-        assert_eq!(all[0].points.len(), 19);
-        assert_eq!(all[0].begins, [WallTime::from_millis(10_000)]);
-        assert_eq!(all[0].whose.id, "/docker/b");
+        let labels: Vec<Labels> = found.iter().map(|series| series.labels.clone()).collect();
+        assert_eq!(owners(&labels, &Hosts::default()).len(), 1);
+        let whole = of_metric(&mut found, "rss", &Hosts::default()).unwrap();
+        assert_eq!(whole.points.len(), 19);
+        assert_eq!(whole.begins, [WallTime::from_millis(10_000)]);
+        assert_eq!(whole.whose.id, "/docker/b");
+        assert_eq!(of_metric(&mut found, "rss", &Hosts::default()), None, "they are taken out");
     }
 
     #[test]
@@ -172,13 +187,12 @@ mod tests {
 
     #[test]
     fn of_two_at_once_the_longer_one_counts() {
-        let found = vec![
-            series(&[("name", "x"), ("job", "a")], 0..5),
-            series(&[("name", "x"), ("job", "b")], 1..30),
+        let mut found = vec![
+            series(&[("name", "x"), ("job", "a"), (NAME, "rss")], 0..5),
+            series(&[("name", "x"), ("job", "b"), (NAME, "rss")], 1..30),
         ];
-        let all = of_owners(found, &Hosts::default());
-        assert_eq!((all.len(), all[0].points.len()), (1, 29));
-        assert!(all[0].begins.is_empty());
+        let whole = of_metric(&mut found, "rss", &Hosts::default()).unwrap();
+        assert_eq!((whole.points.len(), whole.begins.len()), (29, 0));
     }
 
     #[test]

@@ -334,3 +334,23 @@ fn the_process_that_grew_is_told() {
     assert_eq!(told, [(r"wor\x1bker", "anon"), ("main", "fds (socket)")]);
     assert!((found[0].rise() - 180.0 * MB).abs() < 10.0 * MB);
 }
+
+#[test]
+fn kernel_memory_that_is_told_as_a_whole_is_of_the_kind_that_rises_on_the_machine() {
+    let mut made = Made::default();
+    made.gateway(48);
+    let kept = |h: f64| 100.0 * MB + CREEP * h;
+    made.add("container_memory_rss", &[("name", "mailer")], 48, |_| 40.0 * MB);
+    made.add("container_memory_kernel_usage", &[("name", "mailer")], 48, kept);
+    made.add("container_memory_kernel_usage", &[("name", "gateway")], 48, |_| 20.0 * MB);
+    let rest = |h: f64| MB * noise(11, bits(h));
+    made.add("node_memory_SUnreclaim_bytes", &[], 48, |h| 90.0 * MB + kept(h) + rest(h));
+    made.add("node_memory_SReclaimable_bytes", &[], 48, |h| 200.0 * MB + rest(h));
+    made.host(48, |h| 1500.0 * MB + kept(h) + 10.0 * MB * noise(6, bits(h)));
+    let growth = made.at(48);
+    let item = find(&growth, "mailer", Resource::SlabUnreclaimable);
+    assert_eq!(item.verdict, Verdict::Leak, "{}", told(item));
+    assert!(says(item, "as a whole only"), "{}", told(item));
+    let machine = find(&growth, "the machine", Resource::SlabUnreclaimable);
+    assert_eq!(machine.verdict, Verdict::Growing, "{}", told(machine));
+}

@@ -4,14 +4,20 @@
 //! away: they stay in the working set, and the machine's own count of shared memory rises with them,
 //! or what is available on it falls.
 
+use std::collections::BTreeMap;
+
 use highwater_core::growth::{Resource, Verdict};
-use highwater_core::series::SourceError;
+use highwater_core::series::{Keep, SourceError};
 
 use super::bounds::Bounds;
 use super::draft::{Bench, Draft, Subject};
 use super::history::{History, together};
-use super::owners::{by_key, key};
-use super::strand::{Strand, of_owners};
+use super::owners::{Key, key};
+use super::strand::{Strand, of_metric};
+
+const CACHE: &str = "container_memory_cache";
+const SET: &str = "container_memory_working_set_bytes";
+const RSS: &str = "container_memory_rss";
 
 /// The machine's count rises alike if it rises at least by this share of the owner's.
 const ALIKE: f64 = 0.5;
@@ -23,31 +29,39 @@ pub(super) fn unveil(
     bounds: &Bounds,
     drafts: &mut Vec<Draft>,
 ) -> Result<(), SourceError> {
-    let suspects: Vec<usize> = (drafts.iter().enumerate())
+    let suspects: BTreeMap<Key, usize> = (drafts.iter().enumerate())
         .filter(|(_, draft)| is_suspect(draft, drafts))
-        .map(|(at, _)| at)
+        .map(|(at, draft)| (key(&draft.whose), at))
         .collect();
     if suspects.is_empty() {
         return Ok(());
     }
-    let strands = |metric: &str| Ok(by_key(of_owners(history.whole(metric)?, &bounds.hosts)));
-    let (sets, rss) =
-        (strands("container_memory_working_set_bytes")?, strands("container_memory_rss")?);
-    let caches = strands("container_memory_cache")?;
     let mut found = Vec::new();
-    for at in suspects {
-        let Some(draft) = drafts.get(at) else { continue };
-        let of = key(&draft.whose);
-        let Some(cache) = caches.get(&of) else { continue };
-        let kept = kept(cache, sets.get(&of), rss.get(&of));
-        let current = kept.points.last().map_or(0.0, |point| point.value);
-        let anon = rss.get(&of).and_then(|anon| anon.points.last());
-        let beside = anon.map_or(0.0, |point| point.value);
-        let bound = bounds.of_memory(&kept.whose, current, beside);
-        let subject = Subject::of(Resource::Shmem).within(bound);
-        let judged = bench.judge(kept, subject, &[]);
-        found.extend(judged.filter(|judged| is_shown(judged, drafts)).map(|judged| (at, judged)));
-    }
+    let is_suspected = |key: &Key| suspects.contains_key(key);
+    history.each_owner(
+        &[CACHE, SET, RSS],
+        (Keep::Last, &bounds.hosts),
+        &is_suspected,
+        &mut |mut series| {
+            let [cache, set, rss] =
+                [CACHE, SET, RSS].map(|metric| of_metric(&mut series, metric, &bounds.hosts));
+            let Some(cache) = cache else { return };
+            let Some(at) = suspects.get(&key(&cache.whose)) else { return };
+            let Some(draft) = drafts.get(*at) else { return };
+            let kept = kept(&cache, set.as_ref(), rss.as_ref());
+            let kept = Strand { begins: draft.begins.clone(), ..kept };
+            let current = kept.points.last().map_or(0.0, |point| point.value);
+            let anon = rss.as_ref().and_then(|anon| anon.points.last());
+            let beside = anon.map_or(0.0, |point| point.value);
+            let bound = bounds.of_memory(&kept.whose, current, beside);
+            let subject = Subject::of(Resource::Shmem).within(bound);
+            let judged = bench.judge(kept, subject, &[]);
+            found.extend(
+                judged.filter(|judged| is_shown(judged, drafts)).map(|judged| (*at, judged)),
+            );
+        },
+    )?;
+    found.sort_by_key(|(at, _)| *at);
     for (at, judged) in found {
         // What was hidden in it is all that grew of it.
         if let Some(cache) = drafts.get_mut(at).filter(|cache| grows_as_much(&judged, cache)) {

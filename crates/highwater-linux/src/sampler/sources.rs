@@ -48,6 +48,10 @@ pub(super) const V1: Table = Table {
             m.memsw_limit = number::v1_limit(text, page);
         }),
         source("memory.kmem.usage_in_bytes", |text, m, _| m.kernel = bytes(text)),
+        // Nothing is counted before a limit is set, and then nothing is told.
+        source("memory.kmem.tcp.usage_in_bytes", |text, m, _| {
+            m.sock = bytes(text).filter(|counted| *counted > Bytes::ZERO);
+        }),
     ],
 };
 

@@ -130,13 +130,14 @@ impl Reader {
             let count = sheets.entry(batch).or_default();
             *count = count.saturating_add(1);
         }
+        let times = self.times_lengths()?;
         for group in Group::ALL {
             let mut forms: BTreeMap<(i64, i64), Level> = BTreeMap::new();
             for batch in self.all_batches(group)?.iter() {
                 let sheets = sheets.get(&batch.id).copied().unwrap_or(0);
                 let form = (batch.tier.seconds(), batch.level);
                 let level = forms.entry(form).or_insert_with(|| Level::empty(batch));
-                level.add(batch, sheets);
+                level.add(batch, sheets, times.get(&batch.id).copied().unwrap_or(0));
             }
             levels.extend(forms.into_values());
         }
@@ -203,8 +204,7 @@ impl Level {
         }
     }
 
-    fn add(&mut self, batch: &Batch, sheets: u64) {
-        let times = u64::try_from(batch.times.len()).unwrap_or(u64::MAX);
+    fn add(&mut self, batch: &Batch, sheets: u64, times: u64) {
         let (first, last) = (batch.first_ms, batch.last_ms);
         let samples = schema::unsigned(batch.samples);
         self.batches = self.batches.saturating_add(1);

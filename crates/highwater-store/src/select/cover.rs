@@ -12,7 +12,7 @@
 //! A bucket is taken only if nothing of it is told by a better tier, so that no sample counts
 //! twice and a counter does not seem to fall.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use rusqlite::{Row, ToSql};
 
@@ -27,6 +27,10 @@ const RAW_JOINT_MS: i64 = 20 * 60 * 1000;
 
 /// The longest bucket.
 const LONGEST_MS: i64 = 600_000;
+
+/// Lists of moments that take more bytes than this are read again when they are wanted: where each
+/// owner is scraped at moments of its own there are thousands of them.
+const LONG_TIMES: usize = 512;
 
 /// First and last of a stretch of moments.
 pub(crate) type Span = (i64, i64);
@@ -156,18 +160,37 @@ impl Reader {
     }
 
     /// Reads the valid batches of a group. Each row's checksum is looked at before its moments are
-    /// believed.
+    /// believed. Those that are long are left out: see [`Reader::long_times`].
     pub(crate) fn read_batches(&self, group: Group) -> rusqlite::Result<Vec<Batch>> {
         let take = |row: &Row<'_>| {
-            let Some(batch) = Batch::of_row(row)? else {
+            let Some(mut batch) = Batch::of_row(row)? else {
                 self.note_row("batches", row.get(0)?, &"its checksum is wrong");
                 return Ok(None);
             };
             let asked = batch.group == group && batch.state == State::Valid;
+            if batch.times.len() > LONG_TIMES {
+                batch.times = vec![];
+            }
             Ok(asked.then_some(batch))
         };
         let values: &[&dyn ToSql] = &[&group.name()];
         self.rows("batches", ("batch", BATCH_COLUMNS), ("grp = ?1", values), take)
+    }
+
+    /// The moments of a batch that were left out.
+    pub(crate) fn long_times(&self, batch: i64) -> rusqlite::Result<Vec<u8>> {
+        let mut select = self.db.prepare_cached("SELECT times FROM batch WHERE id = ?1")?;
+        select.query_row([batch], |row| row.get(0))
+    }
+
+    /// How many bytes the moments of each batch take.
+    pub(crate) fn times_lengths(&self) -> rusqlite::Result<HashMap<i64, u64>> {
+        let take = |row: &Row<'_>| {
+            let length: i64 = row.get(1)?;
+            Ok(Some((row.get(0)?, u64::try_from(length).unwrap_or(0))))
+        };
+        let all = self.rows("batches", ("batch", "id, length(times)"), ("1", &[]), take)?;
+        Ok(all.into_iter().collect())
     }
 }
 

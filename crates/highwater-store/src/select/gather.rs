@@ -3,14 +3,14 @@
 //! Each source gives runs of samples in order of time. Where runs interleave (close-ups between
 //! whole readings), they are put in order at the end, once for each series.
 
-use highwater_core::series::{Point, Series, is_stale};
+use highwater_core::series::{Extremes, Keep, Point, Series, Stretch, is_stale};
 use highwater_core::time::WallTime;
 
-use super::carry::Carry;
+use super::carry::{Carried, Carry};
 use super::finish::{Ends, in_order};
 use super::steps::Steps;
 use super::wanted::Wanted;
-use crate::codec::is_absent;
+use crate::codec::{Aspect, is_absent};
 use crate::entity::Group;
 
 /// Series being filled.
@@ -18,6 +18,9 @@ use crate::entity::Group;
 pub(crate) struct Gathered<'a> {
     pub(crate) wanted: &'a Wanted,
     steps: Option<Steps>,
+    /// The stretch that is being visited, and which samples of its steps are wanted.
+    stretch: Option<Stretch>,
+    pub(super) keep: Keep,
     /// Which of `filling` the series of a metric and labels is, metric after metric.
     places: Vec<Option<usize>>,
     filling: Vec<Filling>,
@@ -41,6 +44,8 @@ pub(super) struct Filling {
     pub(super) lost: Vec<Point>,
     /// Some of it comes from buckets.
     pub(super) bucketed: bool,
+    /// The extremes of a gauge, where those are wanted.
+    extremes: Extremes,
 }
 
 /// Times and values side by side.
@@ -69,6 +74,8 @@ impl<'a> Gathered<'a> {
         Self {
             wanted,
             steps,
+            stretch: None,
+            keep: Keep::Last,
             places: vec![None; places],
             filling: vec![],
             readings: vec![],
@@ -78,8 +85,52 @@ impl<'a> Gathered<'a> {
         }
     }
 
+    /// From here on samples of the steps of `stretch` are wanted.
+    pub(super) fn turn_to(&mut self, stretch: Option<Stretch>) {
+        if let Some(stretch) = stretch.filter(|stretch| self.stretch != Some(*stretch)) {
+            self.steps = Some(Steps::new(stretch.from.millis(), stretch.step));
+            self.stretch = Some(stretch);
+        }
+    }
+
+    /// Whether a bucket's aspect is to be read, of a metric by its place.
+    pub(super) fn asks_for(&self, aspect: Aspect, metric: usize) -> bool {
+        match aspect {
+            Aspect::Raw | Aspect::Lost => true,
+            Aspect::Min | Aspect::Max => self.is_for_extremes(metric),
+            Aspect::Last => !self.is_for_extremes(metric),
+            _ => false,
+        }
+    }
+
+    /// The stretch, if a metric's extremes are wanted in it.
+    fn stretch_of(&self, metric: usize) -> Option<Stretch> {
+        self.stretch.filter(|_| self.is_for_extremes(metric))
+    }
+
+    fn is_for_extremes(&self, metric: usize) -> bool {
+        let is_gauge = || self.wanted.metrics.get(metric).is_some_and(|metric| !metric.counter);
+        self.keep == Keep::Extremes && is_gauge()
+    }
+
+    /// Adds extremes of a metric's buckets.
+    pub(super) fn bounds(&mut self, metric: usize, slot: usize, run: Run<'_>, aspect: Aspect) {
+        let Some(stretch) = self.stretch_of(metric) else { return };
+        let Some(Filling { extremes, .. }) = self.series(metric, slot) else { return };
+        for point in run.points() {
+            match aspect {
+                Aspect::Min => extremes.low(point, &stretch),
+                Aspect::Max => extremes.high(point, &stretch),
+                _ => extremes.take(point, &stretch),
+            }
+        }
+    }
+
     /// Adds samples of a metric, by its place, and of an entity.
     pub(crate) fn run(&mut self, metric: usize, slot: usize, run: Run<'_>, bucketed: bool) {
+        if self.stretch_of(metric).is_some() {
+            return self.bounds(metric, slot, run, Aspect::Raw);
+        }
         let steps = self.steps;
         let expected = if steps.is_none() { self.expected } else { 0 };
         let Some(filling) = self.series(metric, slot) else { return };
@@ -104,7 +155,13 @@ impl<'a> Gathered<'a> {
 
     /// Adds one sample.
     pub(crate) fn point(&mut self, metric: usize, slot: usize, point: Point) {
-        let steps = self.steps;
+        let (steps, stretch) = (self.steps, self.stretch_of(metric));
+        if let Some(stretch) = stretch {
+            if let Some(filling) = self.series(metric, slot) {
+                filling.extremes.take(point, &stretch);
+            }
+            return;
+        }
         if let Some(filling) = self.series(metric, slot)
             && put(&mut filling.points, point, steps)
         {
@@ -131,10 +188,30 @@ impl<'a> Gathered<'a> {
         let next = self.filling.len();
         let at = *place.get_or_insert(next);
         if at == next {
-            let (points, lost) = (vec![], vec![]);
-            self.filling.push(Filling { metric, slot, points, lost, bucketed: false });
+            let (points, lost, extremes) = Default::default();
+            self.filling.push(Filling { metric, slot, points, lost, bucketed: false, extremes });
         }
         self.filling.get_mut(at)
+    }
+
+    /// The series of the stretches that were visited, each with the place of its labels.
+    pub(super) fn visited(self) -> Vec<(usize, Series)> {
+        let wanted = self.wanted;
+        let series = |mut filling: Filling| {
+            let labels = wanted.labels_of(filling.metric, filling.slot);
+            if filling.extremes.is_empty() {
+                in_order(&mut filling.points);
+                let counter = wanted.metrics.get(filling.metric).is_some_and(|of| of.counter);
+                if counter && filling.bucketed {
+                    Carried::default().counter(&mut filling);
+                }
+                filling.points.retain(|point| !point.value.is_nan());
+                return (filling.slot, Series { labels, points: filling.points });
+            }
+            (filling.slot, Series { labels, points: filling.extremes.points() })
+        };
+        let found = self.filling.into_iter().map(series);
+        found.filter(|(_, series)| !series.points.is_empty()).collect()
     }
 
     /// The series, in order of labels. What they need to know of the stretch before, and leave for

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use highwater_core::series::Stretch;
 use highwater_core::time::WallTime;
 use rusqlite::Row;
 use rusqlite::blob::Blob;
@@ -44,6 +45,14 @@ pub(crate) struct Find {
     pub(crate) aspect: Aspect,
 }
 
+/// Which moments of a batch are read, and for which stretch that somebody visits.
+#[derive(Debug)]
+struct Part {
+    stretch: Option<Stretch>,
+    shift: i64,
+    ranges: Vec<Range<usize>>,
+}
+
 /// One sheet's row, with its heads parsed.
 #[derive(Debug)]
 pub(crate) struct SheetRow {
@@ -65,27 +74,24 @@ impl<'a> Sheets<'a> {
         most: Most,
     ) -> Result<(), StoreError> {
         // Of many batches few may have what is wanted, and their moments need not be unpacked.
-        let mut ranges = None;
+        let mut part = None;
         if gathered.asks_readings {
-            let Some(within) = self.moments(take) else { return Ok(()) };
-            ranges = Some(within);
+            let Some(within) = self.part(take, None) else { return Ok(()) };
+            part = Some(within);
         }
         let wanted = gathered.wanted;
-        let aspects: &[Aspect] = match take.batch.tier {
-            Tier::Raw => &[Aspect::Raw],
-            _ => &[Aspect::Last, Aspect::Lost],
-        };
         let reader = self.reader;
         let before = reader.damaged.borrow().met();
         reader.each_sheet(take.batch.id, wanted, |sheet| {
-            let ranges = ranges.get_or_insert_with(|| self.moments(take).unwrap_or_default());
-            self.take_sheet(sheet, take, aspects, ranges, gathered);
+            let nothing = Part { stretch: None, shift: 0, ranges: vec![] };
+            let part = part.get_or_insert_with(|| self.part(take, None).unwrap_or(nothing));
+            self.take_sheet(sheet, take.batch.tier, std::slice::from_ref(part), gathered);
             most.check(gathered)
         })?;
         // Where something could not be read, nothing can be said about what is missing.
         let whole = reader.damaged.borrow().met() == before;
         if whole && gathered.asks_readings && take.batch.scope == wanted.group.scope() {
-            for range in ranges.iter().flatten() {
+            for range in part.iter().flat_map(|part| &part.ranges) {
                 let shown = self.times.get(range.clone()).unwrap_or_default().iter();
                 gathered.reading(shown.map(|at| at.saturating_add(take.shift)));
             }
@@ -93,9 +99,39 @@ impl<'a> Sheets<'a> {
         Ok(())
     }
 
+    /// Reads what is wanted of some sheets of one batch, in one pass for several stretches.
+    pub(super) fn read_rows(
+        &mut self,
+        takes: &[(Stretch, Take)],
+        rows: &[i64],
+        gathered: &mut Gathered<'_>,
+    ) -> Result<(), StoreError> {
+        let Some(batch) = takes.first().map(|(_, take)| &take.batch).filter(|_| !rows.is_empty())
+        else {
+            return Ok(());
+        };
+        let parts = takes.iter().filter_map(|(stretch, take)| self.part(take, Some(*stretch)));
+        let parts: Vec<Part> = parts.collect();
+        let (reader, wanted) = (self.reader, gathered.wanted);
+        for row in rows {
+            let met = reader.sheet(*row, batch.id, wanted);
+            reader.meet(met, &mut |sheet| {
+                self.take_sheet(sheet, batch.tier, &parts, gathered);
+                Ok(())
+            })?;
+        }
+        Ok(())
+    }
+
+    /// What of a batch is in a stretch.
+    fn part(&mut self, take: &Take, stretch: Option<Stretch>) -> Option<Part> {
+        let ranges = self.moments(take)?;
+        Some(Part { stretch, shift: take.shift, ranges })
+    }
+
     /// Decodes the moments of a batch; which of them are to be read.
     pub(crate) fn moments(&mut self, take: &Take) -> Option<Vec<Range<usize>>> {
-        match times::decode(&take.batch.times, MAX_POINTS) {
+        match self.times_of(take) {
             Ok(times) => self.times = times,
             Err(damage) => {
                 self.reader.note_batch(take, damage);
@@ -113,6 +149,16 @@ impl<'a> Sheets<'a> {
         (!within.is_empty()).then_some(within)
     }
 
+    fn times_of(&self, take: &Take) -> Result<Vec<i64>, String> {
+        let decoded = if take.batch.times.is_empty() {
+            let long = self.reader.long_times(take.batch.id).map_err(|cause| cause.to_string())?;
+            times::decode(&long, MAX_POINTS)
+        } else {
+            times::decode(&take.batch.times, MAX_POINTS)
+        };
+        decoded.map_err(|damage| damage.to_string())
+    }
+
     /// How many moments the batch has whose moments were decoded last.
     pub(crate) fn points(&self) -> usize {
         self.times.len()
@@ -121,9 +167,8 @@ impl<'a> Sheets<'a> {
     fn take_sheet(
         &mut self,
         sheet: &SheetRow,
-        take: &Take,
-        aspects: &[Aspect],
-        ranges: &[Range<usize>],
+        tier: Tier,
+        parts: &[Part],
         gathered: &mut Gathered<'_>,
     ) {
         let wanted = gathered.wanted;
@@ -131,25 +176,31 @@ impl<'a> Sheets<'a> {
         finds.clear();
         find(&sheet.heads, wanted, &mut |entry, metric, slot| {
             let Entry { block, place, key, .. } = *entry;
-            if aspects.contains(&key.aspect) {
+            if gathered.asks_for(key.aspect, metric) {
                 finds.push(Find { block, place, metric, slot, aspect: key.aspect });
             }
         });
         let times = std::mem::take(&mut self.times);
-        let bucketed = take.batch.tier != Tier::Raw;
+        let bucketed = tier != Tier::Raw;
         for of_block in finds.chunk_by(|a, b| a.block == b.block) {
             let mut rest = of_block.iter();
             self.read_block(sheet, of_block, &mut |values| {
                 let Some(find) = rest.next() else { return };
-                for range in ranges {
+                let ranges =
+                    parts.iter().flat_map(|part| part.ranges.iter().map(move |r| (part, r)));
+                for (part, range) in ranges {
                     let (Some(times), Some(values)) =
                         (times.get(range.clone()), values.get(range.clone()))
                     else {
                         continue;
                     };
-                    let run = Run { times, values, shift: take.shift };
+                    let run = Run { times, values, shift: part.shift };
+                    gathered.turn_to(part.stretch);
                     match find.aspect {
                         Aspect::Lost => gathered.lost(find.metric, find.slot, run),
+                        Aspect::Min | Aspect::Max => {
+                            gathered.bounds(find.metric, find.slot, run, find.aspect);
+                        }
                         _ => gathered.run(find.metric, find.slot, run, bucketed),
                     }
                 }
@@ -309,13 +360,20 @@ impl Reader {
         let hole = |hole| self.note_hole("sheets", &hole);
         walk(&self.db, "sheet", "id, batch, metric", of_batch, hole).map_err(self.failed())?;
         for id in ids {
-            let sql = "SELECT id, metric, first_entity, last_entity, crc, heads FROM sheet
-                       WHERE id = ?1";
-            let met = self.db.query_row(sql, [id], |row| sheet_of(row, batch, wanted));
-            let met = met.unwrap_or_else(|cause| Met::Damaged(id, cause.to_string()));
-            self.meet(met, visit)?;
+            self.meet(self.sheet(id, batch, wanted), visit)?;
         }
         Ok(())
+    }
+
+    /// One sheet of a batch.
+    fn sheet(&self, id: i64, batch: i64, wanted: &Wanted) -> Met {
+        let sql = "SELECT id, metric, first_entity, last_entity, crc, heads FROM sheet
+                   WHERE id = ?1";
+        let read = self
+            .db
+            .prepare_cached(sql)
+            .and_then(|mut select| select.query_row([id], |row| sheet_of(row, batch, wanted)));
+        read.unwrap_or_else(|cause| Met::Damaged(id, cause.to_string()))
     }
 
     fn meet(

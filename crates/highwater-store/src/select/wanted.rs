@@ -75,7 +75,7 @@ impl Reader {
         let of_name: Vec<&Matcher> = matchers.iter().filter(|m| m.name == NAME).collect();
         let exactly = of_name.iter().find_map(|matcher| match &matcher.want {
             Want::Is(name) => Some(name.as_str()),
-            Want::IsNot(_) => None,
+            Want::IsNot(_) | Want::Matches(_) | Want::MatchesNot(_) => None,
         });
         let condition = if exactly.is_some() { "name = ?1" } else { "?1 IS NULL ORDER BY id" };
         let take = |row: &Row<'_>| {
@@ -175,7 +175,7 @@ fn needle<'a>(matchers: &[&'a Matcher]) -> Option<&'a str> {
     let named = matchers.iter().filter(|matcher| is_in_facts(&matcher.name));
     let wanted = named.filter_map(|matcher| match &matcher.want {
         Want::Is(value) => Some(value.as_str()),
-        Want::IsNot(_) => None,
+        Want::IsNot(_) | Want::Matches(_) | Want::MatchesNot(_) => None,
     });
     wanted.filter(plain).max_by_key(|text| text.len())
 }

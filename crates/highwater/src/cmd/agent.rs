@@ -109,9 +109,13 @@ impl<'a> Source<'a> {
             Some(Listen::Off) => config.web.enabled = false,
             None => {}
         }
+        config.program = Some(PathBuf::from(OWN_PROGRAM));
         Ok(config)
     }
 }
+
+/// The program that runs, also after its file was replaced by another version.
+const OWN_PROGRAM: &str = "/proc/self/exe";
 
 /// The error says what is beneath it already.
 fn load(file: &Path) -> anyhow::Result<Config> {

@@ -1,5 +1,7 @@
 //! `highwater checkup`: one reading of this machine, judged.
 
+mod growing;
+
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -27,6 +29,7 @@ use super::{history, mask, out, refusal, why};
 use crate::args::{CheckupArgs, Since, WhyArgs};
 use crate::complain;
 use crate::view::{self, Page};
+use growing::growing;
 
 /// Runs the command. The exit code is that of a monitoring plugin; what goes wrong is `unknown`.
 pub(crate) fn run(args: &CheckupArgs) -> anyhow::Result<ExitCode> {
@@ -63,9 +66,13 @@ fn check(args: &CheckupArgs) -> anyhow::Result<Checkup> {
     let left_out = || -> Vec<String> {
         history.reader.iter().flat_map(|reader| history::left_out(reader, &[])).collect()
     };
+    let grows = history.reader.as_ref().and_then(|reader| growing(reader, frame.stamp.wall));
     if args.anonymize {
         let (past, lives) = nameless(&history, &mut frame);
         let mut checkup = judge_lives(&frame, &past, recorder.map(placeless), lives);
+        if let Some(grows) = grows {
+            checkup = checkup.with(growing::nameless(grows));
+        }
         let said = left_out();
         let notes = said.iter().filter_map(|said| refusal::nameless(said));
         checkup.notes = notes.map(str::to_owned).collect();
@@ -73,6 +80,9 @@ fn check(args: &CheckupArgs) -> anyhow::Result<Checkup> {
     }
     let (past, lives) = past(&history, &frame);
     let mut checkup = judge_lives(&frame, &past, recorder, lives);
+    if let Some(grows) = grows {
+        checkup = checkup.with(grows);
+    }
     checkup.notes = left_out();
     if let Some(dir) = &args.data_dir {
         name_recording(&mut checkup, dir);
@@ -114,7 +124,8 @@ fn name_recording(checkup: &mut Checkup, dir: &Path) {
     for finding in &mut checkup.urgent {
         let text = &mut finding.claim.text;
         let commands = [": highwater why", ": highwater agent", ": highwater restarts"];
-        if commands.iter().any(|command| text.ends_with(command)) {
+        let names_an_owner = text.contains(": highwater leaks ");
+        if names_an_owner || commands.iter().any(|command| text.ends_with(command)) {
             text.extend([" --data-dir ", &dir]);
         }
     }

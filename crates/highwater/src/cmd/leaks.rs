@@ -76,7 +76,7 @@ fn judged(reader: &Reader, args: &LeaksArgs) -> anyhow::Result<Growth> {
 
 /// Whose the containers are that the agent heard of: their cgroups tell nothing but ids. What cannot
 /// be read goes without names.
-fn owners(reader: &Reader) -> BTreeMap<String, Owner> {
+pub(crate) fn owners(reader: &Reader) -> BTreeMap<String, Owner> {
     if reader.is_imported() {
         return BTreeMap::new();
     }

@@ -10,12 +10,14 @@ pub(crate) mod absence;
 mod answer;
 mod choice;
 mod episode;
+mod foretold;
 mod hangs;
 mod judged;
 mod logs;
 mod merge;
 mod pauses;
 mod record;
+mod root;
 mod split;
 pub(crate) mod testified;
 

@@ -4,15 +4,21 @@
 //! verdict                                                         1
 //! three most urgent points, two lines each                      ≤ 6
 //! memory, watermarks, swap, pressure, deaths, the recorder      ≤ 7
-//! owners | processes side by side, with a head                  ≤ 7, 6 beside the recorder
+//! what grows                                                    ≤ 1
+//! owners | processes side by side, with a head                  ≤ 7, one less for each of the last two
 //! what has no limit                                               1
 //! ```
 
+#[cfg(test)]
+mod tests;
+
 use anstyle::Style;
+use highwater_core::event::Finding as Grown;
 use highwater_core::limit::Limit;
 use highwater_core::time::Span;
 use highwater_core::units::Bytes;
 use highwater_diagnose::checkup::{Checkup, Finding, Holder, ProcessUse, Severity};
+use highwater_diagnose::finding::rate;
 
 use super::draw;
 use super::paint::{BLUE, BOLD, DIM, GREEN, Page, RED, YELLOW, put};
@@ -74,7 +80,8 @@ fn point(page: Page, finding: &Finding) -> String {
         ": highwater agent --data-dir ",
         ": highwater restarts --data-dir ",
     ];
-    let at = command.iter().find_map(|command| text.find(command));
+    let leaks = text.find(": highwater leaks ").filter(|_| text.contains(" --data-dir "));
+    let at = command.iter().find_map(|command| text.find(command)).or(leaks);
     let at = at.map_or(text.len(), |at| at + 1);
     let (said, command) = text.split_at_checked(at).unwrap_or((text, ""));
     let mut lines = wrap::within(said, room, LINES);
@@ -149,10 +156,50 @@ fn memory(page: Page, checkup: &Checkup) -> String {
     if let Some(recorder) = &checkup.recorder {
         out += &fact(page, "recorder", &recorder.state(checkup.at));
     }
+    out += &grows(page, checkup);
     if !checkup.notes.is_empty() {
         out += &fact(page, "left out", &checkup.notes.join(" · "));
     }
     out
+}
+
+/// How many of those that grow are named, as far as there is room.
+const GROWING: usize = 3;
+
+/// The most of a name that is told beside another.
+const GROWER_COLUMNS: usize = 18;
+
+/// `collector anon 117 MiB/day, 15 d left · 3 more: highwater leaks`; nothing where nothing grows.
+fn grows(page: Page, checkup: &Checkup) -> String {
+    let found =
+        checkup.growing.as_ref().map(|growing| growing.found.as_slice()).unwrap_or_default();
+    let told: Vec<String> = found.iter().take(GROWING).map(growth).collect();
+    let room = page.width.saturating_sub(13);
+    let line = |named: usize| {
+        let next = match found.len().saturating_sub(named) {
+            0 => ": highwater leaks".to_owned(),
+            more => format!(" · {more} more: highwater leaks"),
+        };
+        let all: Vec<&str> = told.iter().take(named).map(String::as_str).collect();
+        (all.join(" · "), next)
+    };
+    let fits = |(all, next): &(String, String)| wrap::width(all) + wrap::width(next) <= room;
+    let most = (1..=told.len()).rev().map(line).find(fits);
+    match most.or_else(|| told.first().map(|_| line(1))) {
+        None => String::new(),
+        Some((all, next)) => {
+            let kept = wrap::cut(&all, room.saturating_sub(wrap::width(&next)));
+            fact(page, "grows", &format!("{kept}{next}"))
+        }
+    }
+}
+
+fn growth(found: &Grown) -> String {
+    let name = wrap::cut(&found.owner.name, GROWER_COLUMNS);
+    let rate = rate(found).map(|rate| format!(" {rate}")).unwrap_or_default();
+    let left = found.left.map(|left| Span(std::time::Duration::from_secs(left.seconds)));
+    let left = left.map(|left| format!(", {left} left")).unwrap_or_default();
+    format!("{name} {}{rate}{left}", found.resource)
 }
 
 /// A bar on a track, so that what is left is seen too.
@@ -204,13 +251,18 @@ fn deaths(checkup: &Checkup) -> String {
     }
 }
 
+fn is_growing(checkup: &Checkup) -> bool {
+    checkup.growing.as_ref().is_some_and(|growing| !growing.found.is_empty())
+}
+
 /// Owners at the left, processes at the right.
 fn holders(page: Page, checkup: &Checkup) -> String {
     let half = page.width.saturating_sub(5) / 2;
     // The lines about the recorder and what was left out take the places of some of these.
     let rows = ROWS
         .saturating_sub(usize::from(checkup.recorder.is_some()))
-        .saturating_sub(usize::from(!checkup.notes.is_empty()));
+        .saturating_sub(usize::from(!checkup.notes.is_empty()))
+        .saturating_sub(usize::from(is_growing(checkup)));
     let owners = column(
         half,
         "owners: anonymous, limit",
@@ -281,273 +333,4 @@ fn unlimited(page: Page, checkup: &Checkup) -> String {
     let names: Vec<&str> = checkup.unlimited.iter().map(|holder| holder.owner.as_str()).collect();
     let text = format!("no memory limit, and a tenth of the machine or more: {}", names.join(", "));
     format!("  {}\n", Page::paint(YELLOW, &wrap::cut(&text, page.width.saturating_sub(2))))
-}
-
-#[cfg(test)]
-mod tests {
-    use highwater_core::frame::{
-        CgroupMemory, CgroupSample, CgroupVersion, Frame, MachineSample, MemInfo, Pressure,
-        ProcSample, SlowReadings, Stall, VmStat, ZoneSample,
-    };
-    use highwater_core::id::{CgroupPath, Comm, Pid, ProcKey, StartTicks};
-    use highwater_core::time::{BootTime, Stamp, WallTime};
-    use highwater_diagnose::checkup::{PastDeath, PastDeaths, Recorder, judge, judge_recorded};
-
-    use super::*;
-
-    /// Everything is wrong at once, and every name is long and wide.
-    fn worst() -> Checkup {
-        let odd = Bytes::new(1023 * 1024 * 1024 * 1024);
-        let stall = Some(Stall { avg10: 99.99, avg60: 99.99, avg300: 99.99, total_us: 1 });
-        let machine = MachineSample {
-            mem: MemInfo {
-                mem_total: Some(odd),
-                mem_free: Some(Bytes::new(1023 * 1024)),
-                mem_available: Some(Bytes::new(1023 * 1024)),
-                swap_total: Some(odd),
-                swap_free: Some(Bytes::ZERO),
-                shmem: Some(odd),
-                cached: Some(odd),
-                slab: Some(odd),
-                anon_pages: Some(odd),
-                ..MemInfo::default()
-            },
-            vm: VmStat { oom_kill: Some(u64::MAX), ..VmStat::default() },
-            memory_pressure: Some(Pressure { some: stall, full: stall }),
-            ..MachineSample::default()
-        };
-        let cgroup = |at: u32| CgroupSample {
-            path: CgroupPath::new(
-                format!("/system.slice/{}{at}.service", "内存".repeat(30)).as_bytes(),
-            ),
-            version: CgroupVersion::V2,
-            memory: CgroupMemory {
-                usage: Some(odd),
-                anon: Some(odd),
-                limit: Some(if at < 4 { Limit::Unlimited } else { Limit::At(odd) }),
-                ..CgroupMemory::default()
-            },
-        };
-        let process = |at: u32| ProcSample {
-            key: ProcKey { pid: Pid::new(4_194_304 - at), start: StartTicks::new(1) },
-            comm: Comm::new("内存内存内存内存".as_bytes()),
-            cgroup: None,
-            parent: Pid::new(1),
-            state: b'S',
-            threads: 1,
-            cpu_us: 0,
-            major_faults: 0,
-            virtual_size: odd,
-            resident: odd,
-            resident_shared: Bytes::ZERO,
-            children: None,
-            zombie_children: None,
-            slow: SlowReadings::default(),
-        };
-        let frame = Frame {
-            stamp: Stamp {
-                wall: WallTime::from_millis(1_700_000_000_000),
-                boot: BootTime::from_micros(u64::MAX / 2),
-            },
-            machine: Some(machine),
-            zones: vec![ZoneSample { low: odd, min: odd, ..ZoneSample::default() }],
-            cgroups: (0..30).map(cgroup).collect(),
-            processes: (0..30).map(process).collect(),
-            ..Frame::default()
-        };
-        let death = PastDeath {
-            wall: Some(frame.stamp.wall),
-            victim: "内存".repeat(30),
-            limit_owner: Some(format!("/{}", "长".repeat(60))),
-        };
-        let past = PastDeaths { deaths: vec![death], ..PastDeaths::default() };
-        let mut checkup = judge_recorded(&frame, &past, Some(worst_recorder()));
-        checkup.notes = vec!["内存".repeat(60), "x".repeat(300)];
-        checkup
-    }
-
-    fn worst_recorder() -> Recorder {
-        Recorder {
-            is_running: Some(true),
-            used: Bytes::new(u64::MAX / 3),
-            budget: Some(Bytes::new(u64::MAX / 3)),
-            trouble: Some("内存".repeat(30)),
-            raw_from: Some(WallTime::from_millis(0)),
-            minutes_from: Some(WallTime::from_millis(0)),
-            ten_minutes_from: Some(WallTime::from_millis(0)),
-            backlog: u64::MAX,
-            slowed: vec!["everything".to_owned()],
-            is_tight: true,
-            ..Recorder::default()
-        }
-    }
-
-    fn service(name: &str, anon_mib: u64, limit: Limit) -> CgroupSample {
-        let anon = Some(Bytes::from_mib(anon_mib));
-        let memory =
-            CgroupMemory { usage: anon, anon, limit: Some(limit), ..CgroupMemory::default() };
-        let path = CgroupPath::new(format!("/system.slice/{name}.service").as_bytes());
-        CgroupSample { path, version: CgroupVersion::V2, memory }
-    }
-
-    fn running(pid: u32, comm: &str, anon_mib: u64) -> ProcSample {
-        ProcSample {
-            key: ProcKey { pid: Pid::new(pid), start: StartTicks::new(1) },
-            comm: Comm::new(comm.as_bytes()),
-            cgroup: None,
-            parent: Pid::new(1),
-            state: b'S',
-            threads: 1,
-            cpu_us: 0,
-            major_faults: 0,
-            virtual_size: Bytes::from_mib(9000),
-            resident: Bytes::from_mib(anon_mib),
-            resident_shared: Bytes::ZERO,
-            children: None,
-            zombie_children: None,
-            slow: SlowReadings::default(),
-        }
-    }
-
-    /// A recorder that has run for a month.
-    fn recorder(wall: WallTime) -> Recorder {
-        let ago = |days: u64| Some(wall.before(std::time::Duration::from_hours(24 * days)));
-        Recorder {
-            place: "/var/lib/highwater".to_owned(),
-            is_running: Some(true),
-            used: Bytes::from_mib(214),
-            budget: Some(Bytes::from_mib(2048)),
-            newest: Some(wall),
-            raw_from: ago(7),
-            minutes_from: ago(30),
-            ten_minutes_from: ago(38),
-            ..Recorder::default()
-        }
-    }
-
-    /// A machine as one meets it: a gateway near its limit, a database without one.
-    fn usual() -> Checkup {
-        let mib = |count| Some(Bytes::from_mib(count));
-        let mem = MemInfo {
-            mem_total: mib(7936),
-            mem_free: mib(412),
-            mem_available: mib(1904),
-            swap_total: mib(2048),
-            swap_free: mib(1731),
-            anon_pages: mib(5410),
-            cached: mib(1502),
-            shmem: mib(96),
-            slab: mib(388),
-            ..MemInfo::default()
-        };
-        let stall = |avg| Some(Stall { avg10: avg, avg60: avg, avg300: avg / 2.0, total_us: 1 });
-        let machine = MachineSample {
-            mem,
-            vm: VmStat { oom_kill: Some(1), ..VmStat::default() },
-            memory_pressure: Some(Pressure { some: stall(2.4), full: stall(0.6) }),
-            ..MachineSample::default()
-        };
-        let wall = WallTime::from_millis(1_772_424_669_100);
-        let at = |limit_mib| Limit::At(Bytes::from_mib(limit_mib));
-        let frame = Frame {
-            stamp: Stamp { wall, boot: BootTime::from_micros(1_209_600_000_000) },
-            machine: Some(machine),
-            zones: vec![ZoneSample {
-                low: Bytes::from_mib(84),
-                min: Bytes::from_mib(67),
-                ..ZoneSample::default()
-            }],
-            cgroups: vec![
-                service("postgresql", 2210, Limit::Unlimited),
-                service("gateway", 934, at(1024)),
-                service("orders", 611, at(2048)),
-                service("nginx", 48, Limit::Unlimited),
-            ],
-            processes: vec![
-                running(910, "node", 921),
-                running(2044, "java", 598),
-                running(1201, "postgres", 402),
-                running(1202, "postgres", 377),
-                running(1377, "postgres", 290),
-            ],
-            ..Frame::default()
-        };
-        let death = PastDeath {
-            wall: Some(wall.before(std::time::Duration::from_mins(190))),
-            victim: "node (pid 884)".to_owned(),
-            limit_owner: Some("/system.slice/gateway.service".to_owned()),
-        };
-        let past = PastDeaths { deaths: vec![death], ..PastDeaths::default() };
-        judge_recorded(&frame, &past, Some(recorder(wall)))
-    }
-
-    #[test]
-    fn the_manual_shows_this_page() {
-        let text = anstream::adapter::strip_str(&page(Page { width: 80 }, &usual())).to_string();
-        let manual = include_str!("../../../../docs/manual/checkup.md");
-        assert!(manual.contains(&text), "docs/manual/checkup.md should show:\n{text}");
-    }
-
-    fn assert_fits(text: &str) {
-        let plain = anstream::adapter::strip_str(text).to_string();
-        assert!(plain.lines().count() <= 23, "a prompt needs the 24th line:\n{plain}");
-        for line in plain.lines() {
-            assert!(wrap::width(line) <= 80, "{line}");
-        }
-    }
-
-    #[test]
-    fn a_point_keeps_its_end() {
-        let text = anstream::adapter::strip_str(&page(Page { width: 80 }, &worst())).to_string();
-        let checkup = worst();
-        let told =
-            checkup.urgent.iter().filter(|finding| finding.claim.text.contains(": highwater"));
-        assert_eq!(text.matches("highwater why").count(), told.count(), "{text}");
-    }
-
-    #[test]
-    fn what_to_do_is_the_last_that_goes() {
-        let mut checkup = usual();
-        let told = |finding: &&mut Finding| finding.claim.text.ends_with(": highwater why");
-        let finding = checkup.urgent.iter_mut().find(told).unwrap();
-        finding.claim.text = format!("{}: highwater why", "of so many short words ".repeat(9));
-        let text = anstream::adapter::strip_str(&page(Page { width: 80 }, &checkup)).to_string();
-        assert!(text.contains("…: highwater why\n"), "{text}");
-        assert_fits(&text);
-    }
-
-    #[test]
-    fn a_command_with_a_directory_stays_whole() {
-        let mut checkup = usual();
-        let finding = checkup
-            .urgent
-            .iter_mut()
-            .find(|finding| finding.claim.text.ends_with(": highwater why"))
-            .unwrap();
-        let dir = format!("/srv/{}", "long/".repeat(14));
-        finding.claim.text.extend([" --data-dir ", &dir]);
-        let text = anstream::adapter::strip_str(&page(Page { width: 80 }, &checkup)).to_string();
-        assert!(text.contains(&format!("\n    highwater why --data-dir {dir}\n")), "{text}");
-    }
-
-    #[test]
-    fn the_worst_machine_fits_80_by_24() {
-        assert_fits(&page(Page { width: 80 }, &worst()));
-    }
-
-    #[test]
-    fn what_was_left_out_is_said() {
-        let mut checkup = usual();
-        checkup.notes = vec!["1 damaged event was left out: number 7".to_owned()];
-        let text = anstream::adapter::strip_str(&page(Page { width: 80 }, &checkup)).to_string();
-        assert!(text.contains("\n  left out   1 damaged event was left out: number 7\n"), "{text}");
-        assert_fits(&text);
-    }
-
-    #[test]
-    fn a_machine_that_cannot_be_read_fits_too() {
-        let checkup = judge(&Frame::default(), &PastDeaths::default());
-        assert_eq!(checkup.severity, Severity::Unknown);
-        assert_fits(&page(Page { width: 80 }, &checkup));
-    }
 }

@@ -1,7 +1,6 @@
 //! What grows: a ranked table of all, or one owner in depth.
 
 mod depth;
-mod plot;
 
 use std::time::Duration;
 
@@ -10,9 +9,9 @@ use highwater_core::growth::Verdict;
 use highwater_core::time::WallTime;
 use highwater_diagnose::growth::{Ceiling, Growth, Item, Unit};
 
-use super::draw;
 use super::paint::{BLUE, BOLD, DIM, GREEN, Page, RED, YELLOW, put};
 use super::wrap;
+use super::{draw, minute};
 
 pub(crate) use depth::owner;
 
@@ -68,7 +67,7 @@ fn headline(growth: &Growth, leaks: usize) -> String {
         1 => "1 leak".to_owned(),
         count => format!("{count} leaks"),
     };
-    format!("{accused} in {judged} as of {}", moment(growth.at))
+    format!("{accused} in {judged} as of {}", minute(growth.at))
 }
 
 /// One item in a line, with its curve; on a narrow page the curve of what is news stands below it.
@@ -187,11 +186,6 @@ fn short(span: Duration) -> String {
     let unit = UNITS.iter().find(|(most, ..)| seconds < *most);
     let (size, name) = unit.map_or((YEAR, "y"), |(_, size, name)| (*size, *name));
     format!("{} {name}", seconds.saturating_add(size / 2) / size)
-}
-
-fn moment(at: WallTime) -> String {
-    let text: String = at.to_string().chars().take(16).collect();
-    format!("{} UTC", text.replace('T', " "))
 }
 
 /// A statement as a sentence. A name at its beginning stays as it is written.

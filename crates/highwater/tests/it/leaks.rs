@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
+use std::process::Output;
 
 use serde_json::Value;
 
@@ -25,7 +26,7 @@ const HOST: f64 = 4_000_000_000.0;
 
 /// Families of samples, to be written as one text.
 #[derive(Default)]
-struct Text {
+pub(crate) struct Text {
     families: BTreeMap<&'static str, String>,
 }
 
@@ -103,12 +104,23 @@ impl Text {
 }
 
 /// An import of `text`, to be judged.
-struct Imported {
+pub(crate) struct Imported {
     dir: tempfile::TempDir,
 }
 
+/// What a shell makes of what is typed: words, and what stands between single quotes.
+fn words(typed: &str) -> Vec<&str> {
+    let parts = typed.split('\'').enumerate();
+    parts
+        .flat_map(|(at, part)| match at % 2 {
+            0 => part.split_whitespace().collect(),
+            _ => vec![part],
+        })
+        .collect()
+}
+
 impl Imported {
-    fn new(text: &Text) -> Self {
+    pub(crate) fn new(text: &Text) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("series.om");
         text.write(&file);
@@ -122,13 +134,46 @@ impl Imported {
     }
 
     fn say(&self, args: &[&str]) -> String {
-        let data = self.dir.path().join("data");
-        let done = highwater(&["leaks", "--data-dir", data.to_str().unwrap()])
-            .args(args)
-            .output()
-            .unwrap();
+        self.answer("leaks", args)
+    }
+
+    /// What a command prints, which must not fail.
+    pub(crate) fn answer(&self, command: &str, args: &[&str]) -> String {
+        let done = self.run(command, args);
         assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
         String::from_utf8(done.stdout).unwrap()
+    }
+
+    pub(crate) fn run(&self, command: &str, args: &[&str]) -> Output {
+        let data = self.dir.path().join("data");
+        let mut command = highwater(&[command, "--data-dir", data.to_str().unwrap()]);
+        command.args(args).output().unwrap()
+    }
+
+    /// What the manual shows is what the command prints. `TRYCMD=overwrite` writes it there.
+    pub(crate) fn manual(&self, command: &str, examples: usize) {
+        let path = format!("{}/../../docs/manual/{command}.md", env!("CARGO_MANIFEST_DIR"));
+        let page = std::fs::read_to_string(&path).unwrap();
+        let mut real = String::new();
+        let mut is_output = false;
+        let mut shown = 0;
+        for line in page.lines() {
+            is_output &= line != "```";
+            if !is_output {
+                writeln!(real, "{line}").unwrap();
+            }
+            if let Some(typed) = line.strip_prefix(&format!("$ highwater {command} ")) {
+                real += &self.answer(command, &words(typed));
+                is_output = true;
+                shown += 1;
+            }
+        }
+        assert_eq!(shown, examples, "examples");
+        if std::env::var("TRYCMD").is_ok_and(|what| what == "overwrite") {
+            std::fs::write(&path, real).unwrap();
+        } else {
+            assert_eq!(page, real, "the manual shows something else than the command");
+        }
     }
 
     /// Everything as of so many hours after the beginning.
@@ -170,7 +215,7 @@ fn pair(name: &str, resource: &str) -> (String, String) {
 }
 
 /// A gateway, and a collector that takes 123 MB a day.
-fn creep() -> Text {
+pub(crate) fn creep() -> Text {
     let mut text = Text::default();
     let held = |h: f64| 250.0 * MB + CREEP * h + 2.0 * MB * noise(4, h.to_bits());
     text.gateway(48);
@@ -344,30 +389,7 @@ fn before_anything_was_recorded_there_is_nothing() {
     assert!(said.contains("no leak in 0 courses"), "{said}");
 }
 
-/// What the manual shows is what the command prints. `TRYCMD=overwrite` writes it there.
 #[test]
 fn the_manual_shows_real_output() {
-    let imported = Imported::new(&creep());
-    let path = format!("{}/../../docs/manual/leaks.md", env!("CARGO_MANIFEST_DIR"));
-    let page = std::fs::read_to_string(&path).unwrap();
-    let mut real = String::new();
-    let mut is_output = false;
-    let mut shown = 0;
-    for line in page.lines() {
-        is_output &= line != "```";
-        if !is_output {
-            writeln!(real, "{line}").unwrap();
-        }
-        if let Some(command) = line.strip_prefix("$ highwater leaks ") {
-            real += &imported.say(&command.split(' ').collect::<Vec<_>>());
-            is_output = true;
-            shown += 1;
-        }
-    }
-    assert_eq!(shown, 2, "examples");
-    if std::env::var("TRYCMD").is_ok_and(|what| what == "overwrite") {
-        std::fs::write(&path, real).unwrap();
-    } else {
-        assert_eq!(page, real, "the manual shows something else than the command");
-    }
+    Imported::new(&creep()).manual("leaks", 2);
 }

@@ -11,11 +11,13 @@
 mod checkup;
 mod deaths;
 mod exits;
+mod growth;
 mod import;
 mod leaks;
 mod lives;
 mod logs;
 mod pauses;
+mod query;
 mod share;
 mod store;
 

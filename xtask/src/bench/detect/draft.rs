@@ -13,6 +13,9 @@ use super::trace::{Leak, Life, Trace, Truth};
 /// How often recorders look, in seconds.
 const CADENCES: [f64; 5] = [15.0, 30.0, 60.0, 120.0, 300.0];
 
+/// How often those look who look at what has just begun.
+const BRIEF_CADENCES: [f64; 4] = [1.0, 2.0, 5.0, 10.0];
+
 /// How many samples a trace has: enough to judge, few enough for hundreds of traces.
 const SAMPLES: (f64, f64) = (140.0, 9_000.0);
 
@@ -81,8 +84,18 @@ pub(super) struct Draft {
 impl Draft {
     /// Nothing yet, for so many hours.
     pub(super) fn over(draw: &mut Draw, hours: f64) -> Self {
+        Self::seen(draw, hours, &CADENCES)
+    }
+
+    /// Nothing yet, for so many minutes.
+    pub(super) fn brief(draw: &mut Draw, hours: f64) -> Self {
+        Self::seen(draw, hours, &BRIEF_CADENCES)
+    }
+
+    /// Nothing yet, looked at as often as one of these, in seconds.
+    fn seen(draw: &mut Draw, hours: f64, cadences: &[f64]) -> Self {
         let fits = |every: &f64| (SAMPLES.0..SAMPLES.1).contains(&(hours * 3600.0 / every));
-        let able: Vec<f64> = CADENCES.into_iter().filter(fits).collect();
+        let able: Vec<f64> = cadences.iter().copied().filter(fits).collect();
         let every = if able.is_empty() { hours * 3600.0 / SAMPLES.1 } else { draw.one_of(&able) };
         let count = whole(hours * 3600.0 / every).max(1);
         let hours: Vec<f64> = (0..count).map(|n| real(n) * every / 3600.0).collect();
@@ -213,7 +226,7 @@ impl Clock {
     fn new(draw: &mut Draw, hours: f64, gaps: f64) -> Self {
         let start = WallTime::from_millis(EPOCH_MS).after(span(draw.between(0.0, 24.0 * 300.0)));
         let jumps = gaps > 0.0 && draw.chance(0.3);
-        let jump = if jumps { draw.wide(0.2, 6.0) } else { 0.0 };
+        let jump = if jumps { draw.wide(0.2, 6.0).min(hours / 4.0) } else { 0.0 };
         Self { start, jump_after: hours * draw.between(0.1, 0.9), jump }
     }
 

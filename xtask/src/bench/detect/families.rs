@@ -5,6 +5,7 @@
 //! a cache that fills in a straight line for hours towards its limit; lives that end short of the
 //! limit without anybody knowing that they ended.
 
+mod brief;
 mod calm;
 mod leaks;
 mod lives;
@@ -46,8 +47,18 @@ fn one_of(draw: &mut Draw, all: &[Make]) -> Make {
 pub(super) fn all() -> Vec<Family> {
     let one = |&(name, make): &(&'static str, Make)| Family { name, make, one_life: true };
     let many = |&(name, make): &(&'static str, Make)| Family { name, make, one_life: false };
-    let leaks: Vec<_> = leaks::ALL.iter().map(one).chain(lives::LEAKS.iter().map(many)).collect();
-    let calm: Vec<_> = calm::ALL.iter().map(one).chain(lives::CALM.iter().map(many)).collect();
+    let leaks: Vec<_> = leaks::ALL
+        .iter()
+        .map(one)
+        .chain(lives::LEAKS.iter().map(many))
+        .chain(brief::LEAKS.iter().map(one))
+        .collect();
+    let calm: Vec<_> = calm::ALL
+        .iter()
+        .map(one)
+        .chain(lives::CALM.iter().map(many))
+        .chain(brief::CALM.iter().map(one))
+        .collect();
     let most = leaks.len().max(calm.len());
     // The shorter side begins anew: as many leaks as others.
     let turn = |n: usize| [leaks.get(n % leaks.len()), calm.get(n % calm.len())];
@@ -95,7 +106,8 @@ impl Family {
             draft.add(|hour| height * teeth.at(hour));
         }
         if draw.chance(0.1) {
-            let (period, height) = (draw.one_of(&[24.0, 12.0, 4.0]), draw.wide(0.01, 0.1));
+            let (period, height) = (draw.one_of::<f64>(&[24.0, 12.0, 4.0]), draw.wide(0.01, 0.1));
+            let period = period.min(hours / 4.0);
             let lasts = period / draw.between(10.0, 60.0);
             let visits = Visits::new(draw, hours, period, lasts);
             draft.add(|hour| height * visits.at(hour));
@@ -182,7 +194,12 @@ mod tests {
         let calm: std::collections::BTreeSet<_> = calm::ALL.iter().map(|family| family.0).collect();
         assert_eq!(
             names.len(),
-            leaks::ALL.len() + lives::LEAKS.len() + calm.len() + lives::CALM.len()
+            leaks::ALL.len()
+                + lives::LEAKS.len()
+                + brief::LEAKS.len()
+                + calm.len()
+                + lives::CALM.len()
+                + brief::CALM.len()
         );
     }
 

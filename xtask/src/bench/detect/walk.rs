@@ -12,7 +12,7 @@ use super::trace::Trace;
 pub(super) const STEPS: u32 = 96;
 
 /// How near they may be to each other.
-const LEAST_STEP: Duration = Duration::from_mins(15);
+const LEAST_STEP: Duration = Duration::from_mins(1);
 
 /// An accusation within this time of another is the same: whoever is told once is told.
 const SAME: Duration = Duration::from_hours(24);
@@ -100,7 +100,7 @@ mod tests {
         let steps = steps(&trace, STEPS);
         assert_eq!(steps.last(), Some(&minute(2999)));
         assert!(steps.len() <= 97 && steps.is_sorted());
-        assert!(super::steps(&minutes(100, |_| 1.0), STEPS).len() <= 7);
+        assert!(super::steps(&minutes(50, |_| 1.0), STEPS).len() <= 50);
     }
 
     #[test]

@@ -67,9 +67,9 @@ mod tests {
         assert_eq!(counts(&[]), Vec::<usize>::new());
         assert_eq!(counts(&[1, 2]), Vec::<usize>::new());
         assert_eq!(counts(&[1, 2, 11]), [3]);
-        assert_eq!(counts(&[1, 2, 12]), []);
+        assert_eq!(counts(&[1, 2, 12]), Vec::<usize>::new());
         assert_eq!(counts(&[0, 15, 30, 45, 60]), [5]);
-        assert_eq!(counts(&[0, 15, 30, 45, 61]), []);
+        assert_eq!(counts(&[0, 15, 30, 45, 61]), Vec::<usize>::new());
         // One of eight every seven and a half minutes is one storm; a quiet day is none.
         assert_eq!(counts(&[0, 7, 15, 22, 30, 37, 45, 52]), [8]);
         assert_eq!(counts(&[0, 1, 2, 500, 1000, 1001, 1002, 1003]), [3, 4]);

@@ -5,6 +5,7 @@ use std::hash::Hash;
 
 use highwater_core::event::Sight;
 use highwater_core::evidence::Claim;
+use highwater_core::owner::Owner;
 use highwater_core::series::SeriesSource;
 use highwater_core::time::WallTime;
 use highwater_diagnose::counsel;
@@ -14,20 +15,25 @@ use highwater_diagnose::death::{
 use highwater_diagnose::document::{
     DeathDocument, EpisodeDocument, StuckDocument, TestifiedDocument, WhyDocument, opening,
 };
-use highwater_diagnose::inquest::{Inquest, OomKill, Stuck, Verdict, restarts};
+use highwater_diagnose::inquest::{Cause, Inquest, OomKill, Stuck, Verdict, restarts};
 use highwater_oom::facts::Turn;
 use serde::{Serialize, Serializer};
 
 use super::choice::Everyday;
 use super::episode::{Episode, Found, Rankings, Subject, named, outlines};
+use super::foretold::{Died, Foretold};
 use super::judged::{self, Death};
-use super::split;
 use super::testified::Testified;
+use super::{root, split};
 use crate::args::{Since, WhyArgs};
 use crate::cmd::{mask, out};
 use crate::view::verdict::Beside;
 use crate::view::why::Row;
 use crate::view::{self, Page};
+
+/// Of so many deaths a document has the root causes: all that was recorded is judged for each. A page
+/// explains one.
+const JUDGED: usize = 3;
 
 /// What is to be told.
 pub(crate) struct Answer<'a> {
@@ -45,6 +51,8 @@ pub(crate) struct Answer<'a> {
     pub(crate) testified: Option<&'a Testified>,
     /// What was recorded.
     pub(crate) history: &'a dyn SeriesSource,
+    /// What had been told of growths before.
+    pub(crate) foretold: Foretold,
     /// So many deaths are explained in full; of more, the foremost, below a table of all.
     pub(crate) in_full: usize,
     /// What stands in the way of a complete answer, and what to know beside it.
@@ -67,6 +75,7 @@ impl Default for Answer<'_> {
             kills: Vec::new(),
             testified: None,
             history: &NoHistory,
+            foretold: Foretold::default(),
             in_full: 1,
             remarks: Vec::new(),
             notes: Vec::new(),
@@ -172,6 +181,7 @@ impl<'a> Answer<'a> {
         let story = told.map(|verdict| self.story(verdict)).unwrap_or_default();
         if let Some(subject) = &death.subject {
             let mut diagnosis = subject.explain(self.history, Window::Week, rankings);
+            self.cite(death, &mut diagnosis.claims, usize::MAX);
             if let Some(told) = told {
                 diagnosis.summary = opening(&diagnosis.summary, told);
             }
@@ -183,7 +193,39 @@ impl<'a> Answer<'a> {
         let Some(verdict) = told else { return String::new() };
         let (growth, recorded) = self.memory(verdict, Window::Week);
         let advice = counsel::advice(verdict);
-        view::verdict::page(page, verdict, &Beside { growth, recorded, story, advice })
+        let mut verdict = verdict.clone();
+        self.cite(death, &mut verdict.claims, usize::MAX);
+        view::verdict::page(page, &verdict, &Beside { growth, recorded, story, advice })
+    }
+
+    /// Adds what had been told of the growth that it died of, and what that growth was, behind the
+    /// first claim; the latter where there are `most` deaths and no more.
+    fn cite(&self, death: &Death<'a>, claims: &mut Vec<Claim>, most: usize) {
+        let died = self.died(death);
+        let mut cited = self.foretold.of(&died);
+        if died.for_memory && self.deaths.len() <= most {
+            cited.extend(root::of(self.history, &died));
+        }
+        let behind = claims.len().min(1);
+        claims.splice(behind..behind, cited);
+    }
+
+    fn died(&self, death: &Death<'a>) -> Died {
+        let mut died = Died::default();
+        if let Some(verdict) = death.told(&self.inquest) {
+            died.owners.extend(verdict.who.owner.clone());
+            died.at = verdict.wall;
+            died.of_machine = verdict.cause == Cause::KernelOomGlobal;
+            died.for_memory = verdict.cause.is_memory();
+        }
+        if let Some(outline) = death.subject.as_ref().map(Subject::outline) {
+            let paths = [&outline.limit_owner, &outline.task_cgroup];
+            died.owners.extend(paths.into_iter().flatten().map(|path| Owner::of_path(path)));
+            died.at = outline.time.or(died.at);
+            died.of_machine = outline.limit_owner.is_none();
+            died.for_memory = true;
+        }
+        died
     }
 
     fn memory(&self, verdict: &Verdict, look_back: Window) -> (Vec<Growth>, Option<Recorded>) {
@@ -298,6 +340,8 @@ impl Serialize for Deaths<'_, '_> {
             let verdict = death.verdict(&self.0.inquest, self.0.sights());
             let Some(subject) = death.killed() else {
                 return verdict.map(|verdict| {
+                    let mut verdict = verdict.into_owned();
+                    self.0.cite(death, &mut verdict.claims, JUDGED);
                     let (_, recorded) = self.0.memory(&verdict, Window::Minutes);
                     OneDocument::Testified(Box::new(TestifiedDocument::new(&verdict, recorded)))
                 });
@@ -305,7 +349,8 @@ impl Serialize for Deaths<'_, '_> {
             let again = last.is_some_and(|last| std::ptr::eq(last, subject.episode));
             last = Some(subject.episode);
             let turn = if again { Turn::Further } else { Turn::First };
-            let diagnosis = self.0.explained(subject, &rankings);
+            let mut diagnosis = self.0.explained(subject, &rankings);
+            self.0.cite(death, &mut diagnosis.claims, JUDGED);
             let document = DeathDocument::new(&diagnosis, &subject.episode.report, turn);
             Some(OneDocument::Reported(Box::new(match verdict {
                 Some(verdict) => document.with(&verdict),

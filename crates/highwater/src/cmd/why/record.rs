@@ -16,6 +16,7 @@ use super::absence;
 use super::answer::{Answer, moment, newest_before};
 use super::choice::chosen;
 use super::episode::{Episode, Found, Recorded, named, outlines, tell_dying};
+use super::foretold::Foretold;
 use super::judged::judged;
 use super::{pauses, testified};
 use crate::args::WhyArgs;
@@ -108,6 +109,7 @@ fn told(
         Some(reader) => reader,
         None => &NoHistory,
     };
+    let foretold = history.reader.as_ref().filter(|_| !args.anonymize).map(Foretold::on_record);
     drop(choice);
     let answer = Answer {
         deaths,
@@ -118,6 +120,7 @@ fn told(
         testified: Some(&found.testified),
         remarks,
         history: source,
+        foretold: foretold.unwrap_or_default(),
         absent,
         ..Answer::default()
     };

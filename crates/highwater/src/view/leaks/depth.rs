@@ -4,20 +4,13 @@ use std::time::Duration;
 
 use anstyle::Style;
 use highwater_core::growth::Verdict;
-use highwater_core::series::Point;
 use highwater_core::time::{Span, WallTime};
 use highwater_diagnose::growth::{Ceiling, Growth, Inside, Item, Weighed, Whose};
 
 use super::super::death::evidence;
-use super::super::paint::{BLUE, BOLD, DIM, GREEN, Page, RED, put};
-use super::super::wrap;
-use super::{line, moment, plot, row, sentence};
-
-/// How high a curve is drawn, in lines.
-const HEIGHT: usize = 8;
-
-/// The width of the figures beside it.
-const SCALE: usize = 10;
+use super::super::paint::{BOLD, DIM, GREEN, Page, RED, put};
+use super::super::{minute, plot};
+use super::{line, row, sentence};
 
 /// So many of its courses are told in full; the others are in the table.
 const IN_FULL: usize = 3;
@@ -50,7 +43,7 @@ fn one(page: Page, items: &[&Item], at: WallTime, within: &[Inside]) -> String {
         0 => ("does not leak", GREEN),
         _ => ("leaks", RED),
     };
-    let mut out = page.item("", &format!("{} {said}, as of {}", first.whose, moment(at)), style);
+    let mut out = page.item("", &format!("{} {said}, as of {}", first.whose, minute(at)), style);
     let told: Vec<&&Item> = items.iter().filter(|item| item.is_news()).take(IN_FULL).collect();
     for item in &told {
         out += &course(page, item);
@@ -90,53 +83,13 @@ fn course(page: Page, item: &Item) -> String {
 }
 
 fn curve(page: Page, item: &Item) -> String {
-    let (Some(first), Some(last)) = (item.curve.first(), item.curve.last()) else {
-        return String::new();
-    };
-    let top = item.curve.iter().fold(f64::MIN, |top, point| top.max(point.value));
-    let lowest = item.curve.iter().fold(f64::MAX, |low, point| low.min(point.value));
-    // What begins near nothing is drawn from nothing.
-    let bottom = if lowest < top / 2.0 { 0.0 } else { lowest };
-    let width = page.width.saturating_sub(SCALE + 3);
-    let drawn = plot::plot(&dense(&item.curve, width * 2), (bottom, top), (width, HEIGHT));
-    let mut out = String::new();
-    for (at, line) in drawn.iter().enumerate() {
-        let label = match at {
-            0 => item.unit.said(top),
-            _ if at + 1 == HEIGHT => item.unit.said(bottom),
-            _ => String::new(),
-        };
-        let label = wrap::right(&label, SCALE);
-        put(&mut out, &format!("{} {}\n", Page::paint(DIM, &label), Page::paint(BLUE, line)));
-    }
-    let (from, to) = (moment(first.at), moment(last.at));
-    let gap = width.saturating_sub(wrap::width(&from) + wrap::width(&to)).max(1);
-    let axis = format!("{}{from}{}{to}", " ".repeat(SCALE + 1), " ".repeat(gap));
-    put(&mut out, &format!("{}\n", Page::paint(DIM, &wrap::cut(&axis, page.width))));
+    let Some(frame) = plot::Frame::around(&item.curve) else { return String::new() };
+    let mut out =
+        plot::framed(page, &item.curve, (frame, Duration::MAX), &|value| item.unit.said(value));
     if let Some(bound) = item.bound.as_ref().filter(|bound| bound.ceiling != Ceiling::Machine) {
         let text = format!("limit {}", item.unit.said(bound.limit));
-        put(&mut out, &format!("{}{}\n", " ".repeat(SCALE + 1), Page::paint(DIM, &text)));
+        put(&mut out, &format!("{}{}\n", " ".repeat(plot::SCALE + 1), Page::paint(DIM, &text)));
     }
-    out
-}
-
-/// Points close enough to each other for a line, on straight lines between those there are.
-fn dense(points: &[Point], columns: usize) -> Vec<Point> {
-    let (Some(first), Some(last)) = (points.first(), points.last()) else { return Vec::new() };
-    let columns = u32::try_from(columns).unwrap_or(1).max(1);
-    let step = (last.at.since(first.at) / columns).max(Duration::from_millis(1));
-    let mut out = Vec::new();
-    for pair in points.windows(2) {
-        let [a, b] = pair else { continue };
-        let span = b.at.since(a.at).as_secs_f64();
-        let mut at = a.at;
-        while at < b.at {
-            let share = if span > 0.0 { at.since(a.at).as_secs_f64() / span } else { 0.0 };
-            out.push(Point { at, value: a.value + (b.value - a.value) * share });
-            at = at.after(step);
-        }
-    }
-    out.push(*last);
     out
 }
 
@@ -183,8 +136,8 @@ fn lives(page: Page, item: &Item, at: WallTime) -> String {
     for (number, (begin, end)) in all.iter().rev().take(LIVES).enumerate() {
         let span = Span(end.since(*begin));
         let text = match number {
-            0 => format!("  {}  up for {span}", moment(*begin)),
-            _ => format!("  {}  lived {span}", moment(*begin)),
+            0 => format!("  {}  up for {span}", minute(*begin)),
+            _ => format!("  {}  lived {span}", minute(*begin)),
         };
         put(&mut out, &format!("{text}\n"));
     }

@@ -1,0 +1,315 @@
+//! The notation of series: `name{label="value"} 1 2+3x4 _ stale {{count:1}}`, and of durations and
+//! numbers.
+
+use anyhow::{Context, bail, ensure};
+use highwater_core::series::{Labels, NAME, STALE};
+
+/// A series of one line is not longer than this: a slip of the pen should not fill the memory.
+const MOST_SAMPLES: usize = 1_000_000;
+
+/// What stands at one moment of a series.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Sample {
+    /// Nothing (`_`).
+    Gap,
+    /// A number, the mark of an end among them.
+    Float(f64),
+    /// A native histogram (`{{…}}`), of which no more is known than that it is one.
+    Histogram,
+}
+
+/// One line: a series and its samples.
+#[derive(Clone, Debug)]
+pub(crate) struct Line {
+    pub(crate) labels: Labels,
+    /// Whether the name ends in `@st`: the values are moments at which counting began.
+    pub(crate) starts: bool,
+    pub(crate) samples: Vec<Sample>,
+}
+
+impl Line {
+    /// Reads a line.
+    pub(crate) fn read(line: &str) -> anyhow::Result<Self> {
+        let mut text = Text(line.trim());
+        let (labels, starts) = text.metric()?;
+        // Moments of beginning are durations: what they are is not asked, how many there are neither.
+        let samples = if starts { Vec::new() } else { text.samples()? };
+        Ok(Self { labels, starts, samples })
+    }
+}
+
+/// A duration in milliseconds: `1h30m`, `10s53ms`, `0`, `-5m`.
+pub(crate) fn duration_ms(text: &str) -> anyhow::Result<i64> {
+    const UNITS: [(&str, i64); 7] = [
+        ("ms", 1),
+        ("s", 1_000),
+        ("m", 60_000),
+        ("h", 3_600_000),
+        ("d", 86_400_000),
+        ("w", 604_800_000),
+        ("y", 31_536_000_000),
+    ];
+    let not = || format!("{text:?} is no duration");
+    let (sign, mut rest) = text.strip_prefix('-').map_or((1, text), |rest| (-1, rest));
+    if rest == "0" {
+        return Ok(0);
+    }
+    ensure!(!rest.is_empty(), not());
+    let mut total = 0_i64;
+    while !rest.is_empty() {
+        let (digits, after) = split_while(rest, |c| c.is_ascii_digit());
+        let (unit, after) = split_while(after, |c| c.is_ascii_alphabetic());
+        let count = digits.parse::<i64>().with_context(not)?;
+        let (_, ms) = UNITS.iter().find(|(name, _)| *name == unit).with_context(not)?;
+        total = count.checked_mul(*ms).and_then(|ms| total.checked_add(ms)).with_context(not)?;
+        rest = after;
+    }
+    Ok(sign * total)
+}
+
+/// A number that stands alone: a float, or an integer with the prefix of its base.
+pub(crate) fn number(text: &str) -> Option<f64> {
+    let (sign, plain) = text.strip_prefix('-').map_or((1.0, text), |rest| (-1.0, rest));
+    for (prefix, base) in [("0x", 16), ("0o", 8), ("0b", 2)] {
+        if let Some(digits) = plain.to_ascii_lowercase().strip_prefix(prefix) {
+            let value = u32::from_str_radix(digits, base).ok()?;
+            return Some(sign * f64::from(value));
+        }
+    }
+    let mut rest = Text(text);
+    rest.float().filter(|_| rest.0.is_empty())
+}
+
+/// The text within quotes: `"…"` and `'…'` with escapes, or `` `…` `` as it is.
+pub(crate) fn quoted(text: &str) -> anyhow::Result<String> {
+    let mut rest = Text(text);
+    let value = rest.string()?;
+    ensure!(rest.0.is_empty(), "{:?} follows the closing quote", rest.0);
+    Ok(value)
+}
+
+/// What is left of a line.
+struct Text<'a>(&'a str);
+
+impl<'a> Text<'a> {
+    fn skip_blanks(&mut self) {
+        self.0 = self.0.trim_start();
+    }
+
+    /// Whether `token` comes next; it is taken.
+    fn takes(&mut self, token: &str) -> bool {
+        self.0.strip_prefix(token).map(|rest| self.0 = rest).is_some()
+    }
+
+    fn take_while(&mut self, belongs: impl Fn(char) -> bool) -> &'a str {
+        let (taken, rest) = split_while(self.0, belongs);
+        self.0 = rest;
+        taken
+    }
+
+    /// `name{label="value", …}`, each part optional, and whether the name ends in `@st`.
+    fn metric(&mut self) -> anyhow::Result<(Labels, bool)> {
+        let mut labels = Labels::default();
+        let name = self.take_while(|c| c.is_ascii_alphanumeric() || c == '_' || c == ':');
+        labels.set(NAME, name);
+        let starts = self.takes("@st");
+        if !self.takes("{") {
+            ensure!(!name.is_empty(), "{:?} begins no series", self.0);
+            return Ok((labels, starts));
+        }
+        loop {
+            self.skip_blanks();
+            if self.takes("}") {
+                return Ok((labels, starts));
+            }
+            self.label(&mut labels)?;
+            self.skip_blanks();
+            if !self.takes(",") {
+                ensure!(self.0.starts_with('}'), "expected , or }} at {:?}", self.0);
+            }
+        }
+    }
+
+    /// `name="value"`; a quoted text alone is the metric's name.
+    fn label(&mut self, labels: &mut Labels) -> anyhow::Result<()> {
+        let is_quoted = self.0.starts_with(['"', '\'', '`']);
+        let name = if is_quoted {
+            self.string()?
+        } else {
+            self.take_while(|c| c.is_ascii_alphanumeric() || c == '_').to_owned()
+        };
+        self.skip_blanks();
+        if !self.takes("=") {
+            ensure!(is_quoted, "expected a label at {:?}", self.0);
+            labels.set(NAME, name);
+            return Ok(());
+        }
+        self.skip_blanks();
+        labels.set(name, self.string()?);
+        Ok(())
+    }
+
+    fn string(&mut self) -> anyhow::Result<String> {
+        let mut chars = self.0.chars();
+        let quote = chars.next().filter(|c| matches!(c, '"' | '\'' | '`'));
+        let quote = quote.with_context(|| format!("expected a quote at {:?}", self.0))?;
+        let mut value = Vec::new();
+        while let Some(c) = chars.next() {
+            match c {
+                _ if c == quote => {
+                    self.0 = chars.as_str();
+                    return Ok(String::from_utf8_lossy(&value).into_owned());
+                }
+                '\\' if quote != '`' => escaped(&mut chars, &mut value)?,
+                _ => value.extend(c.encode_utf8(&mut [0; 4]).bytes()),
+            }
+        }
+        bail!("no closing {quote}")
+    }
+
+    fn samples(&mut self) -> anyhow::Result<Vec<Sample>> {
+        let mut samples = Vec::new();
+        loop {
+            self.skip_blanks();
+            if self.0.is_empty() || self.0.starts_with('#') {
+                return Ok(samples);
+            }
+            self.item(&mut samples)?;
+            ensure!(samples.len() <= MOST_SAMPLES, "more than {MOST_SAMPLES} samples");
+            let ends = self.0.chars().next().is_none_or(char::is_whitespace);
+            ensure!(ends, "expected a blank at {:?}", self.0);
+        }
+    }
+
+    /// One item: a sample, or many of one kind.
+    fn item(&mut self, samples: &mut Vec<Sample>) -> anyhow::Result<()> {
+        if self.takes("_") {
+            let count = self.times()?.unwrap_or(1);
+            samples.extend(std::iter::repeat_n(Sample::Gap, count));
+        } else if self.0.starts_with("{{") {
+            self.histogram()?;
+            if self.0.starts_with(['+', '-']) {
+                self.take_while(|c| matches!(c, '+' | '-'));
+                self.histogram()?;
+            }
+            let count = self.times()?.map_or(1, |more| more.saturating_add(1));
+            samples.extend(std::iter::repeat_n(Sample::Histogram, count));
+        } else if self.takes("stale") {
+            let count = self.times()?.map_or(1, |more| more.saturating_add(1));
+            samples.extend(std::iter::repeat_n(Sample::Float(STALE), count));
+        } else {
+            self.floats(samples)?;
+        }
+        Ok(())
+    }
+
+    fn histogram(&mut self) -> anyhow::Result<()> {
+        ensure!(self.takes("{{"), "expected {{{{ at {:?}", self.0);
+        let (_, rest) = self.0.split_once("}}").context("no closing }}")?;
+        self.0 = rest;
+        Ok(())
+    }
+
+    /// `a`, `axN` and `a+bxN`.
+    fn floats(&mut self, samples: &mut Vec<Sample>) -> anyhow::Result<()> {
+        let mut value = self.float().with_context(|| format!("expected a value: {:?}", self.0))?;
+        let step = if self.0.starts_with(['+', '-']) {
+            Some(self.float().with_context(|| format!("expected a step at {:?}", self.0))?)
+        } else {
+            None
+        };
+        let more = self.times()?;
+        ensure!(more.is_some() || step.is_none(), "a step without xN");
+        for _ in 0..=more.unwrap_or(0) {
+            samples.push(Sample::Float(value));
+            // Added up as the original does: its rounding is part of what tests expect.
+            value += step.unwrap_or(0.0);
+        }
+        Ok(())
+    }
+
+    /// `xN`, if it comes next.
+    fn times(&mut self) -> anyhow::Result<Option<usize>> {
+        if !self.takes("x") {
+            return Ok(None);
+        }
+        let count = self.take_while(|c| c.is_ascii_digit());
+        let count = count.parse().with_context(|| format!("expected a count at {:?}", self.0))?;
+        ensure!(count <= MOST_SAMPLES, "more than {MOST_SAMPLES} samples");
+        Ok(Some(count))
+    }
+
+    /// A number with its sign, or `Inf`, or `NaN`. Hexadecimal ones are not: `0x5` is six zeros.
+    fn float(&mut self) -> Option<f64> {
+        let sign = if self.takes("-") { -1.0 } else { 1.0 };
+        if sign > 0.0 {
+            self.takes("+");
+        }
+        if let Some((word, rest)) = self.0.split_at_checked(3) {
+            for (name, value) in [("inf", f64::INFINITY), ("nan", f64::NAN)] {
+                if word.eq_ignore_ascii_case(name) {
+                    self.0 = rest;
+                    return Some(sign * value);
+                }
+            }
+        }
+        let (mantissa, rest) = split_while(self.0, |c| c.is_ascii_digit() || c == '.');
+        let (exponent, rest) = exponent(rest);
+        let value = format!("{mantissa}{exponent}").parse::<f64>().ok()?;
+        self.0 = rest;
+        Some(sign * value)
+    }
+}
+
+/// `e10`, `E-3`, or nothing, and the rest.
+fn exponent(text: &str) -> (String, &str) {
+    let none = || (String::new(), text);
+    let Some(rest) = text.strip_prefix(['e', 'E']) else { return none() };
+    let minus = if rest.starts_with('-') { "-" } else { "" };
+    let (digits, rest) = split_while(rest.trim_start_matches(['+', '-']), |c| c.is_ascii_digit());
+    if digits.is_empty() { none() } else { (format!("e{minus}{digits}"), rest) }
+}
+
+fn split_while(text: &str, belongs: impl Fn(char) -> bool) -> (&str, &str) {
+    let end = text.find(|c| !belongs(c)).unwrap_or(text.len());
+    text.split_at_checked(end).unwrap_or((text, ""))
+}
+
+/// What follows a backslash, as in a Go string.
+fn escaped(chars: &mut std::str::Chars<'_>, value: &mut Vec<u8>) -> anyhow::Result<()> {
+    let kind = chars.next().context("nothing follows a backslash")?;
+    let plain = match kind {
+        'a' => 0x07,
+        'b' => 0x08,
+        'f' => 0x0c,
+        'n' => b'\n',
+        'r' => b'\r',
+        't' => b'\t',
+        'v' => 0x0b,
+        '\\' | '"' | '\'' => u8::try_from(kind)?,
+        'x' => u8::try_from(code(chars, 2, 16)?)?,
+        'u' | 'U' => {
+            let digits = if kind == 'u' { 4 } else { 8 };
+            let c = char::from_u32(code(chars, digits, 16)?).context("no such character")?;
+            value.extend(c.encode_utf8(&mut [0; 4]).bytes());
+            return Ok(());
+        }
+        '0'..='7' => {
+            let rest = code(chars, 2, 8)?;
+            u8::try_from(kind.to_digit(8).unwrap_or(0) * 64 + rest)?
+        }
+        _ => bail!("\\{kind} is no escape"),
+    };
+    value.push(plain);
+    Ok(())
+}
+
+fn code(chars: &mut std::str::Chars<'_>, digits: usize, base: u32) -> anyhow::Result<u32> {
+    let mut value = 0_u32;
+    for _ in 0..digits {
+        let digit =
+            chars.next().and_then(|c| c.to_digit(base)).context("an escape is cut short")?;
+        value = value.saturating_mul(base).saturating_add(digit);
+    }
+    Ok(value)
+}
