@@ -96,8 +96,8 @@ impl Watch {
             let plan = *self.plan.lock().unwrap_or_else(PoisonError::into_inner);
             let pause = spent.map_or(plan.first(), |spent| plan.pause(spent));
             let wait = pause.saturating_sub(now.boot.since(began));
-            if !plan.enabled {
-                self.board.growth().clear();
+            if !plan.enabled || self.is_outdated(now.wall) {
+                self.forget();
             }
             if !plan.enabled || wait > Duration::ZERO {
                 let step = if plan.enabled { wait.min(STEP) } else { STEP };
@@ -155,14 +155,30 @@ impl Watch {
             crate::log::say(&format!("what grows is not known now: {why}"));
         }
         if failed >= BLIND {
-            self.board.growth().clear();
+            self.forget();
         }
+    }
+
+    /// Whether nothing was found for so long that what is shown is of another time.
+    fn is_outdated(&self, now: WallTime) -> bool {
+        let until = self.board.counts().growth_until_ms.load(Ordering::Relaxed);
+        until > 0 && u64::try_from(now.millis()).unwrap_or_default() > until
+    }
+
+    /// Nothing is current any more.
+    fn forget(&self) {
+        self.board.growth().clear();
+        self.board.counts().growth_until_ms.store(0, Ordering::Relaxed);
     }
 }
 
-/// What a look that gave no answer may have cost: all the time it took.
+/// What a look is taken to have cost that gave no answer, at most: the time that passed is not processor
+/// time, and nobody should be blind for longer than the best part of an hour.
+const VAIN: Duration = Duration::from_secs(3);
+
+/// What a look that gave no answer may have cost.
 fn spent_in_vain(began: BootTime) -> Duration {
-    clock::now().boot.since(began).min(child::MOST_CPU)
+    clock::now().boot.since(began).min(VAIN)
 }
 
 /// So many looks are current for as long as three of them take: one may fail, and one be late.

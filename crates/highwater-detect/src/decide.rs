@@ -60,7 +60,10 @@ const UNBROKEN: f64 = 0.99;
 const WELL_SPREAD: f64 = 0.75;
 /// Growth of so many times what there was at first …
 const MANIFOLD: f64 = 1.5;
-/// … is told of if its limit is no further away than this: seven days.
+/// … is told of as a leak if its limit is no further away than so many times what was seen of it: a job
+/// that loads its data for a quarter of an hour has more room than that, or should have.
+const FORESEEN: f64 = 4.0;
+/// Within hours, a limit that is no further away than this: seven days.
 const WEEK: f64 = 7.0 * 24.0;
 
 /// What is known beside the windows.
@@ -236,7 +239,7 @@ fn brisk(evidence: &Evidence, setting: &Setting<'_>) -> Option<Doubt> {
         && evidence.spread >= WELL_SPREAD;
     let looked = reached >= setting.cadence * LOOKS;
     let near = within(NEAR) && reached >= LEAST_BRISK;
-    let multiplied = growth >= MANIFOLD * first && left.is_none_or(|left| left <= WEEK);
+    let multiplied = growth >= MANIFOLD * first && within(FORESEEN);
     let soon = within(1.0) && growth >= 0.5 * first;
     let long = reached >= LONG_BRISK && (multiplied || soon);
     (!(even && looked && (near || long))).then_some(Doubt::Early)

@@ -94,11 +94,19 @@ struct Told<'a> {
 impl Told<'_> {
     fn judgement(&self) -> Judgement {
         match choose(self.windows, self.setting) {
+            Some((evidence, _)) if self.has_fallen(evidence) => self.calm(),
             Some((evidence, None)) if self.is_confirmed(evidence) => self.leak(evidence),
             Some((evidence, None)) => self.growth(evidence, Doubt::Early),
             Some((evidence, Some(doubt))) => self.growth(evidence, doubt),
             None => self.calm(),
         }
+    }
+
+    /// Whether most of what it had grown by is gone at once, as when the one who grew has died.
+    fn has_fallen(&self, evidence: &Evidence) -> bool {
+        let growth = evidence.growth();
+        growth > 0.0
+            && self.current < evidence.last - FALLEN * growth.max(evidence.last - evidence.first)
     }
 
     /// Whether the same could be said a while ago: what is so for a moment only is chance.
@@ -206,6 +214,9 @@ impl Told<'_> {
 
 /// A leak must have been one a while ago: by this share of its window.
 const A_WHILE: f64 = 0.05;
+
+/// What falls by this share of what it had grown by does not grow now.
+const FALLEN: f64 = 0.75;
 
 /// A bend must be so much likelier than a straight line to be told of.
 const BENT: f64 = 6.0;

@@ -3,7 +3,7 @@
 //!
 //! Debian's is a 2.42; ours follows 3.x, whose windows lack their left edge. So no sample stands on the
 //! edge of a window ([`world`]), and what differs all the same is listed with the rule that makes it
-//! differ ([`questions::DIFFERENT`]): each of those must differ, and nothing else may.
+//! differ (`questions/different.rs`): each of those must differ, and nothing else may.
 
 use std::time::Duration;
 
@@ -32,8 +32,9 @@ pub(crate) fn run() -> anyhow::Result<()> {
         std::env::temp_dir().join(format!("highwater-e2e-prometheus-{}", std::process::id()));
     std::fs::create_dir_all(&folder)?;
     let done = compare(&folder);
-    std::fs::remove_dir_all(&folder)?;
-    done
+    let removed = std::fs::remove_dir_all(&folder);
+    done?;
+    Ok(removed?)
 }
 
 fn compare(folder: &std::path::Path) -> anyhow::Result<()> {

@@ -10,7 +10,9 @@ use highwater_core::time::WallTime;
 use highwater_diagnose::finding::findings;
 use highwater_diagnose::growth::{Options, survey};
 use highwater_store::{EventFilter, Reader};
-use rustix::process::{Resource as Bound, Rlimit, nice, setrlimit};
+use rustix::process::{
+    Resource as Bound, Rlimit, Signal, nice, set_parent_process_death_signal, setrlimit,
+};
 use serde::{Deserialize, Serialize};
 
 use super::child::MOST_CPU;
@@ -23,8 +25,8 @@ pub(super) const MOST: usize = 64;
 /// So many events of growths are read, the newest: each that is on is told once a day.
 const MOST_EVENTS: usize = 4_096;
 
-/// What a look may allocate: several times what one of 5,000 owners and thirty days needs.
-const MOST_DATA: u64 = 512 << 20;
+/// What a look may allocate: it counts with the agent, which its unit gives 192 MiB before it is slowed.
+const MOST_DATA: u64 = 128 << 20;
 
 /// A growth is told by whose it is and of what.
 pub(super) type Key = (String, String, Resource);
@@ -110,5 +112,7 @@ pub fn be_modest() {
     let most = |amount: u64| Rlimit { current: Some(amount), maximum: Some(amount) };
     let _unbounded = setrlimit(Bound::Data, most(MOST_DATA));
     let _unbounded = setrlimit(Bound::Cpu, most(MOST_CPU.as_secs()));
+    // An agent that is killed leaves nobody behind.
+    let _outlives = set_parent_process_death_signal(Some(Signal::KILL));
     let _named_after_the_file = rustix::thread::set_name(c"highwater-look");
 }

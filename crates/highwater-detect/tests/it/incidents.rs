@@ -44,6 +44,17 @@ fn a_constant_123_mb_a_day_is_found_by_the_end_of_day_two() {
 }
 
 #[test]
+fn who_grew_and_has_died_grows_no_more() {
+    let mut dice = Dice(3);
+    let alive = |h: f64, dice: &mut Dice| (300.0 + 20.0 * h + 4.0 * dice.normal()) * MIB;
+    let points = course(1, 72.0, |h| if h < 71.9 { alive(h, &mut dice) } else { 0.0 });
+    let known = Course { points: &points, begins: &[], load: &[], ceiling: Some(4000.0 * MIB) };
+    assert_eq!(judge(&known, hour(71)).verdict, Verdict::Leak);
+    let dead = judge(&known, hour(72));
+    assert!(!matches!(dead.verdict, Verdict::Leak | Verdict::Growing), "{dead:#?}");
+}
+
+#[test]
 fn lives_of_hours_that_end_at_the_limit_are_found_within_three() {
     for seed in 0..20 {
         let mut dice = Dice(seed);

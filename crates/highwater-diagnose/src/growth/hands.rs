@@ -1,5 +1,6 @@
 //! Work for more than one pair of hands: one reads, and whoever is free judges.
 
+use std::panic::resume_unwind;
 use std::sync::mpsc::{Receiver, TrySendError, sync_channel};
 use std::sync::{Mutex, PoisonError};
 use std::thread::{self, Scope};
@@ -42,7 +43,12 @@ pub(super) fn shared<T: Send, R: Send, E>(
         while let Some(piece) = next(taken) {
             done.extend(work(piece));
         }
-        done.extend(helper.and_then(|helper| helper.join().ok()).into_iter().flatten());
+        match helper.map(thread::ScopedJoinHandle::join) {
+            Some(Ok(more)) => done.extend(more),
+            // What it had judged must not be missing in silence.
+            Some(Err(panic)) => resume_unwind(panic),
+            None => {}
+        }
         brought.map(|()| done)
     })
 }

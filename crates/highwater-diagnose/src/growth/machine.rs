@@ -1,6 +1,7 @@
 //! What the machine as a whole has, kind by kind, and what nobody accounts for.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use highwater_core::growth::Resource;
 use highwater_core::series::{Labels, NAME, Point, Series, SourceError};
@@ -95,7 +96,7 @@ const SUMS: &[Sum] = &[
     plain(Resource::Children, "node_processes_pids"),
 ];
 
-/// What the kernel counts of its memory. Without the first four nothing can be said of the rest.
+/// What the kernel counts of its memory. Without the first [`BASIC`] nothing can be said of the rest.
 const KNOWN: &[&str] = &[
     "node_memory_MemFree_bytes",
     "node_memory_Cached_bytes",
@@ -112,6 +113,14 @@ const KNOWN: &[&str] = &[
     "node_memory_Zswap_bytes",
 ];
 
+/// How many of what is known there must be: free, cached, anonymous, slab.
+const BASIC: usize = 4;
+
+/// Whether a metric is one without which nothing can be said of what nobody accounts for.
+fn is_basic(metric: &str) -> bool {
+    KNOWN.iter().take(BASIC).any(|one| *one == metric)
+}
+
 /// What is read of machines.
 pub(super) fn metrics() -> impl Iterator<Item = &'static str> {
     let of = |sum: &'static Sum| {
@@ -127,12 +136,15 @@ const MOST_PROCESSES: &str = "node_processes_max_processes";
 /// How many of what is taken away must be there.
 fn needed(sum: &Sum) -> usize {
     match sum.resource {
-        Resource::Unaccounted => 4,
+        Resource::Unaccounted => BASIC,
         Resource::Cache => 0,
         _ if sum.minus.is_empty() => 0,
         _ => 1,
     }
 }
+
+/// A series that ended so long before another one has been taken over by it: a label of it changed.
+const ANOTHER: Duration = Duration::from_hours(1);
 
 type ByHost = BTreeMap<String, (Labels, Vec<Point>)>;
 
@@ -180,7 +192,8 @@ fn summed(
         for (host, (_, points)) in by_host(history, bounds, metric)? {
             if let Some((strand, taken)) = strands.get_mut(&host) {
                 strand.points = together(&strand.points, &points, |a, b| a + sign * b);
-                *taken += usize::from(sign < 0.0);
+                let is_needed = sum.resource != Resource::Unaccounted || is_basic(metric);
+                *taken += usize::from(sign < 0.0 && is_needed);
                 let name = strand.labels.get(NAME).to_owned();
                 let mark = if sign < 0.0 { " − " } else { " + " };
                 strand.labels.set(NAME, format!("{name}{mark}{metric}"));
@@ -199,15 +212,19 @@ fn summed(
         .collect())
 }
 
-/// The series of each machine that have no other labels than where they are from; the longest of
-/// several.
+/// The series of each machine that have no other labels than where they are from; of several the one
+/// that goes on, of those that go on the longest.
 fn by_host(history: History<'_>, bounds: &Bounds, metric: &str) -> Result<ByHost, SourceError> {
     let mut found = ByHost::new();
     for series in history.whole(metric)? {
         let host = bounds.hosts.name(&series.labels).unwrap_or_default();
-        let longest = found.entry(host).or_insert_with(|| (series.labels.clone(), Vec::new()));
-        if longest.1.len() < series.points.len() {
-            *longest = (series.labels, series.points);
+        let chosen = found.entry(host).or_insert_with(|| (series.labels.clone(), Vec::new()));
+        let ends = |points: &[Point]| points.last().map(|point| point.at);
+        let (own, other) = (ends(&chosen.1), ends(&series.points));
+        let is_later = other > own.map(|at| at.after(ANOTHER));
+        let is_earlier = own > other.map(|at| at.after(ANOTHER));
+        if is_later || (!is_earlier && chosen.1.len() < series.points.len()) {
+            *chosen = (series.labels, series.points);
         }
     }
     Ok(found)

@@ -179,9 +179,6 @@ fn begins(found: &[Series]) -> Option<Vec<WallTime>> {
     let told = found.iter().filter(|series| STARTS.contains(&series.labels.get(NAME)));
     let mut seconds: Vec<f64> =
         told.flat_map(|series| &series.points).map(|point| point.value).collect();
-    if seconds.is_empty() {
-        return None;
-    }
     seconds.sort_unstable_by(f64::total_cmp);
     // Of readings that round differently one is meant.
     seconds.dedup_by(|b, a| *b - *a < 2.0);
@@ -189,7 +186,8 @@ fn begins(found: &[Series]) -> Option<Vec<WallTime>> {
         let ms = Bytes::from_f64(start * MILLIS).get();
         i64::try_from(ms).ok().map(WallTime::from_millis)
     });
-    Some(moments.collect())
+    let moments: Vec<WallTime> = moments.collect();
+    (!moments.is_empty()).then_some(moments)
 }
 
 /// What an owner had to do: processor time, by the names it goes by.

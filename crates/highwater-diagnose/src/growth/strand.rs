@@ -116,13 +116,23 @@ fn stands_for_owner(labels: &Labels, paths: &BTreeSet<&str>) -> bool {
 fn spliced(mut pieces: Vec<(Whose, Series)>) -> Option<Strand> {
     pieces.sort_by_key(|(_, series)| series.points.first().map(|point| point.at));
     let mut kept: Vec<(Whose, Series)> = Vec::with_capacity(pieces.len());
-    for (whose, series) in pieces {
+    for (whose, mut series) in pieces {
         let first = series.points.first()?.at;
-        match kept.last_mut().filter(|(_, last)| last.points.last().is_some_and(|p| p.at >= first))
-        {
-            Some(last) if last.1.points.len() < series.points.len() => *last = (whose, series),
-            Some(_) => {}
-            None => kept.push((whose, series)),
+        let reaches = |points: &[Point]| points.last().is_some_and(|point| point.at >= first);
+        let Some(before) = kept.last_mut().filter(|(_, before)| reaches(&before.points)) else {
+            kept.push((whose, series));
+            continue;
+        };
+        if before.1.points.len() < series.points.len() {
+            *before = (whose, series);
+            continue;
+        }
+        // A life may begin in the step in which the one before it ended.
+        let end = before.1.points.last()?.at;
+        let shared = series.points.partition_point(|point| point.at <= end);
+        if shared < series.points.len() / 2 {
+            series.points.drain(..shared);
+            kept.push((whose, series));
         }
     }
     let (whose, labels) =
@@ -193,6 +203,17 @@ mod tests {
         ];
         let whole = of_metric(&mut found, "rss", &Hosts::default()).unwrap();
         assert_eq!((whole.points.len(), whole.begins.len()), (29, 0));
+    }
+
+    #[test]
+    fn a_life_that_begins_in_the_step_in_which_the_last_one_ended_goes_on() {
+        let mut found = vec![
+            series(&[("name", "x"), ("id", "/docker/a"), (NAME, "rss")], 0..30),
+            series(&[("name", "x"), ("id", "/docker/b"), (NAME, "rss")], 29..40),
+        ];
+        let whole = of_metric(&mut found, "rss", &Hosts::default()).unwrap();
+        assert_eq!((whole.points.len(), whole.begins.len()), (40, 1));
+        assert_eq!(whole.labels.get("id"), "/docker/b");
     }
 
     #[test]

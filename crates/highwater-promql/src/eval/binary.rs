@@ -1,6 +1,6 @@
 //! Binary operators: scalars, vectors with scalars, and vectors whose series belong together.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 
 use highwater_core::series::Labels;
 
@@ -126,8 +126,17 @@ impl Evaluator<'_> {
         }
         let held = [&many, &one]
             .map(|rows| rows.iter().fold(0, |n: usize, row| n.saturating_add(row.len())));
+        let mut asked = vec![false; grid.count];
+        for (step, _) in many.iter().flat_map(Row::iter) {
+            if let Some(slot) = asked.get_mut(step) {
+                *slot = true;
+            }
+        }
         for (signature, group) in groups.iter().filter(|(_, group)| group.len() > 1) {
-            check_one(signature, group, &many, right)?;
+            for row in group {
+                self.worked(row.len())?;
+            }
+            check_one(signature, group, &asked, right)?;
         }
         let mut pairing = Pairing { binary, taken: HashMap::new(), made: Vec::new() };
         for row in &many {
@@ -166,7 +175,15 @@ impl Evaluator<'_> {
             let Some(other) = one.get(step) else {
                 continue;
             };
-            if !taken.insert(step) {
+            let (a, b) = if group == Group::Right { (other, value) } else { (value, other) };
+            let made =
+                if binary.bool_result { Some(truth(holds(op, a, b))) } else { applied(op, a, b) };
+            // Pairs of which nothing comes do not count as matches.
+            let Some(made) = made else { continue };
+            if taken.len() <= step {
+                taken.resize(step.saturating_add(1), false);
+            }
+            if taken.get_mut(step).is_some_and(|slot| std::mem::replace(slot, true)) {
                 let what = if alone {
                     "many-to-one matching must be explicit (group_left/group_right)"
                 } else {
@@ -174,12 +191,7 @@ impl Evaluator<'_> {
                 };
                 return Err(Error::execution(format!("multiple matches for labels: {what}")));
             }
-            let (a, b) = if group == Group::Right { (other, value) } else { (value, other) };
-            let made =
-                if binary.bool_result { Some(truth(holds(op, a, b))) } else { applied(op, a, b) };
-            if let Some(made) = made {
-                row.push(step, made);
-            }
+            row.push(step, made);
         }
         if !row.is_empty() {
             pairing.made.push(row);
@@ -214,15 +226,15 @@ impl Evaluator<'_> {
 }
 
 /// On the side of one no two series of a group may have a value at the same step, where the
-/// other side has any.
-fn check_one(signature: &Labels, group: &[&Row], many: &[Row], right: bool) -> Evaluated<()> {
+/// other side has any, which is `asked`.
+fn check_one(signature: &Labels, group: &[&Row], asked: &[bool], right: bool) -> Evaluated<()> {
     let mut first: HashMap<usize, &Row> = HashMap::new();
     for row in group {
         for (step, _) in row.iter() {
             let Some(earlier) = first.insert(step, row) else {
                 continue;
             };
-            if many.iter().any(|row| row.get(step).is_some()) {
+            if asked.get(step) == Some(&true) {
                 let side = if right { "left" } else { "right" };
                 return Err(Error::execution(format!(
                     "found duplicate series for the match group {} on the {side} hand-side of \
@@ -242,7 +254,7 @@ fn check_one(signature: &Labels, group: &[&Row], many: &[Row], right: bool) -> E
 struct Pairing<'a> {
     binary: &'a Binary,
     /// Which steps a group has used, for each that may use it once.
-    taken: HashMap<(Labels, Labels), BTreeSet<usize>>,
+    taken: HashMap<(Labels, Labels), Vec<bool>>,
     made: Vec<Row>,
 }
 

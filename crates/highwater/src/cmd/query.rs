@@ -82,14 +82,19 @@ fn when(args: &QueryArgs, now: WallTime, newest: WallTime) -> anyhow::Result<Whe
     };
     let start = start.moment(now);
     let end = args.end.map_or(newest, |typed| typed.moment(now));
+    let until = if args.end.is_some() { "--end" } else { "the newest reading," };
     anyhow::ensure!(
         start <= end,
-        "--start {start} is after --end {end}: nothing lies between them"
+        "--start {start} is after {until} {end}: nothing lies between them"
     );
-    let step = args.step.unwrap_or_else(|| {
-        // Whole seconds: so points have times that people read.
-        Duration::from_secs(end.since(start).as_secs().div_ceil(STEPS).max(1))
-    });
+    if let Some(step) = args.step {
+        return Ok(When::Range { start, end, step });
+    }
+    // Whole seconds: so points have times that people read. They are counted back from the end,
+    // which is what is asked about most.
+    let step = Duration::from_secs(end.since(start).as_secs().div_ceil(STEPS).max(1));
+    let steps = u32::try_from(end.since(start).as_secs() / step.as_secs()).unwrap_or(u32::MAX);
+    let start = end.before(step.saturating_mul(steps));
     Ok(When::Range { start, end, step })
 }
 

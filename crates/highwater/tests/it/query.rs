@@ -36,7 +36,7 @@ fn a_range_has_figures_a_curve_and_every_sample() {
     let range = ["--start", "2024-04-28", "--end", END];
     let ask = |more: &[&str]| imported.answer("query", &[&[collector][..], &range, more].concat());
     assert!(ask(&[]).contains("highest"));
-    assert!(ask(&["--plot"]).contains("2024-04-28 00:00 UTC"));
+    assert!(ask(&["--plot"]).contains("2024-04-29 00:00 UTC"));
     let told: Value = serde_json::from_str(&ask(&["--step", "1h", "--json"])).unwrap();
     assert_eq!(told["data"]["result"][0]["values"].as_array().unwrap().len(), 25);
     assert_eq!(ask(&["--step", "1h", "--csv"]).lines().count(), 26);

@@ -27,8 +27,8 @@ pub(super) enum Fate {
 pub(super) const fn fate(number: u32) -> Fate {
     match number % 100 {
         7 | 57 => Fate::Leak,
-        // A multiple of three: those have descriptors.
-        33 => Fate::FdLeak,
+        // Only every third has descriptors on record.
+        33 if number.is_multiple_of(3) => Fate::FdLeak,
         10..25 => Fate::Sawtooth,
         40..52 => Fate::Daily,
         60..64 => Fate::WarmUp,

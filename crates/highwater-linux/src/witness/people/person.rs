@@ -109,7 +109,7 @@ impl Person {
         self.comm = Some(stat.comm);
         self.uid = read.uid.or(self.uid);
         if read.is_ending() {
-            if self.membership.is_none() {
+            if self.membership.is_none() && read.extent == Extent::Whole {
                 self.take_cgroup(&but_the_top(&read.cgroup));
             }
             return;

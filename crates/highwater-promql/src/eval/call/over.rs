@@ -23,6 +23,7 @@ struct Others {
 impl Evaluator<'_> {
     pub(super) fn over(&mut self, call: &Call, over: Over, grid: Grid) -> Evaluated<Vec<Row>> {
         use crate::answer::ValueType::Matrix;
+        self.room(grid.count)?;
         let ranged = call.args.iter().find(|arg| arg.gives == Matrix);
         let ranged = ranged.ok_or_else(|| Error::execution("expected a range vector"))?;
         let others = self.others(call, grid)?;
@@ -101,22 +102,24 @@ impl Evaluator<'_> {
     }
 
     pub(super) fn absent_over_time(&mut self, node: &Node, grid: Grid) -> Evaluated<Vec<Row>> {
+        self.room(grid.count)?;
         let Strips { all, range, when, held } = self.strips(node, grid)?;
         let fixed = self.fixed(&when).is_some();
-        let mut present = Vec::new();
+        let mut present = vec![false; grid.count];
         for strip in all {
             self.windows(&strip.points, (range, when), grid, |_, step, _| {
-                present.push(step);
+                if let Some(slot) = present.get_mut(step) {
+                    *slot = true;
+                }
                 Ok(())
             })?;
-            present.sort_unstable();
-            present.dedup();
-            if fixed && !present.is_empty() {
+            if fixed && present.contains(&true) {
                 break;
             }
         }
         self.release(held);
-        self.absence(present.into_iter(), node, grid)
+        let present = present.into_iter().enumerate().filter(|(_, is)| *is).map(|(step, _)| step);
+        self.absence(present, node, grid)
     }
 }
 

@@ -127,12 +127,14 @@ enum Data {
 #[derive(Deserialize)]
 struct One {
     metric: BTreeMap<String, String>,
-    value: Sample,
+    /// None of a native histogram.
+    value: Option<Sample>,
 }
 
 #[derive(Deserialize)]
 struct Many {
     metric: BTreeMap<String, String>,
+    #[serde(default)]
     values: Vec<Sample>,
 }
 
@@ -146,20 +148,35 @@ impl Document {
         let Some(data) = self.data.filter(|_| self.status == "success") else {
             bail!("the query has no answer: {}", shown(&told))
         };
+        let mut warnings = self.warnings;
+        warnings.extend(data.left_out());
         let value = match data {
             Data::Scalar(sample) => Value::Scalar(sample.point()?),
             Data::String((at, value)) => Value::Text { at: moment(at), value },
             Data::Vector(all) => {
-                let all =
-                    all.into_iter().map(|one| Ok((Labels::new(one.metric), one.value.point()?)));
+                let all = all.into_iter().filter_map(|one| Some((one.metric, one.value?)));
+                let all = all.map(|(metric, value)| Ok((Labels::new(metric), value.point()?)));
                 Value::Vector(all.collect::<anyhow::Result<_>>()?)
             }
             Data::Matrix(all) => {
-                let all = all.into_iter().map(Many::series);
+                let all = all.into_iter().filter(|many| !many.values.is_empty()).map(Many::series);
                 Value::Matrix(all.collect::<anyhow::Result<_>>()?)
             }
         };
-        Ok(Answer { value, warnings: self.warnings, infos: self.infos })
+        Ok(Answer { value, warnings, infos: self.infos })
+    }
+}
+
+impl Data {
+    /// What is said of series that have native histograms in place of numbers.
+    fn left_out(&self) -> Option<String> {
+        let count = match self {
+            Self::Scalar(_) | Self::String(_) => 0,
+            Self::Vector(all) => all.iter().filter(|one| one.value.is_none()).count(),
+            Self::Matrix(all) => all.iter().filter(|many| many.values.is_empty()).count(),
+        };
+        (count > 0)
+            .then(|| format!("series without a number (native histograms) are left out: {count}"))
     }
 }
 
@@ -206,6 +223,16 @@ mod tests {
         let scalar = r#"{"status":"success","data":{"resultType":"scalar","result":[1,"2"]}}"#;
         let point = Point { at: WallTime::from_millis(1000), value: 2.0 };
         assert_eq!(answer(scalar).unwrap().value, Value::Scalar(point));
+    }
+
+    #[test]
+    fn native_histograms_are_left_out_and_spoken_of() {
+        let two = answer(
+            r#"{"status":"success","data":{"resultType":"vector","result":[{"metric":{},"histogram":[1,{"count":"3"}]},{"metric":{"a":"b"},"value":[1,"2"]}]}}"#,
+        );
+        let two = two.unwrap();
+        assert!(matches!(&two.value, Value::Vector(all) if all.len() == 1));
+        assert!(two.warnings[0].ends_with("left out: 1"), "{:?}", two.warnings);
     }
 
     #[test]

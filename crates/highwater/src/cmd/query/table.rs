@@ -36,7 +36,12 @@ fn table(value: &Value) -> Result<Vec<u8>, csv::Error> {
         rows.iter().flat_map(|(labels, _)| labels.iter().map(|(name, _)| name)).collect();
     let mut writer = csv::Writer::from_writer(Vec::new());
     let shown = |text: &str| escape(text.as_bytes()).into_owned();
-    let head = names.iter().map(|name| shown(name));
+    // A label may be called as one of our own columns.
+    let column = |name: &str| match name {
+        "time" | "value" => format!("label_{name}"),
+        _ => shown(name),
+    };
+    let head = names.iter().map(|name| column(name));
     writer.write_record(head.chain(["time".to_owned(), "value".to_owned()]))?;
     for (labels, points) in rows {
         // Names and values may be a process's own: what steers a terminal is escaped.

@@ -13,7 +13,10 @@ use highwater_owners::journal;
 use memchr::memmem;
 
 /// How a message is written that is not plain text.
-const BYTES: [&[u8]; 2] = [b"\"MESSAGE\":[", b"\"MESSAGE\" : ["];
+const BYTES: [&[u8]; 2] = [b":[", b" : ["];
+
+/// Ahead of it.
+const MESSAGE: &[u8] = b"\"MESSAGE\"";
 
 /// Finds the first place of interest in whole lines; what the nets say of a line that the front cuts
 /// off does not matter, because a line is looked at more closely anyway.
@@ -71,7 +74,10 @@ pub(super) fn is_bytes(line: &[u8]) -> bool {
 }
 
 fn bytes(lines: &[u8]) -> Option<usize> {
-    BYTES.iter().filter_map(|bytes| memmem::find(lines, bytes)).min()
+    memmem::find_iter(lines, MESSAGE).find(|at| {
+        let rest = lines.get(at.saturating_add(MESSAGE.len())..).unwrap_or_default();
+        BYTES.iter().any(|bytes| rest.starts_with(bytes))
+    })
 }
 
 /// Line by line, each with the end of the one before so that it is seen as whole: this net looks at all
