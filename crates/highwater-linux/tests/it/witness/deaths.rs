@@ -51,7 +51,8 @@ fn a_command_that_can_end_others_is_noted() {
     let read_in_time = heard.sent.by.command.as_deref() != Some("/bin/kill");
     stand.until(|notes| {
         let ran = notes.ran.iter().any(|party| party.pid == heard.sent.by.pid);
-        assert_eq!(ran, read_in_time, "{:?} {:?}", notes.ran, heard.sent.by);
+        // It may have been read while it was still said to be `env`, and be gone when it is not.
+        assert!(ran || !read_in_time, "{:?} {:?}", notes.ran, heard.sent.by);
         Some(())
     });
 }
