@@ -7,8 +7,8 @@
 //!
 //! The judgement is made in a process of its own. Of 500 owners and thirty days it takes 0.7 s of a
 //! processor and holds 45 MiB, more than twice what the agent may have: the agent locks its memory in
-//! RAM, so that what a thread took for it would stay; a child gives all of it back, may be killed
-//! first when memory is short, and ends at once when the agent does.
+//! RAM, so that what a thread took for it would stay; a child gives all of it back, is not spared when
+//! memory is short, and ends at once when the agent does.
 
 mod child;
 mod ledger;

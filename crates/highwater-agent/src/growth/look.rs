@@ -102,13 +102,14 @@ pub fn standing(
     Ok(on.into_values().collect())
 }
 
-/// Makes this process give way to every other: in processor time, and when memory is short. It ends
-/// rather than take more than a look can need. What is refused is done without.
+/// Makes this process give way to every other in processor time. It ends rather than take more than a
+/// look can need. What is refused is done without.
 pub fn be_modest() {
     const LEAST_URGENT: i32 = 19;
-    const FIRST_TO_GO: &str = "1000";
+    // Neither spared, as the agent is, nor given up before whoever took the memory: it is small.
+    const LIKE_ANY_OTHER: &str = "0";
     let _no_nicer = nice(LEAST_URGENT);
-    let _as_it_was = fs::write("/proc/self/oom_score_adj", FIRST_TO_GO);
+    let _as_it_was = fs::write("/proc/self/oom_score_adj", LIKE_ANY_OTHER);
     let most = |amount: u64| Rlimit { current: Some(amount), maximum: Some(amount) };
     let _unbounded = setrlimit(Bound::Data, most(MOST_DATA));
     let _unbounded = setrlimit(Bound::Cpu, most(MOST_CPU.as_secs()));
