@@ -45,6 +45,9 @@ pub(crate) struct Options {
     /// This highwater instead of one that is built for it.
     #[arg(long)]
     program: Option<PathBuf>,
+    /// Nothing else runs on this machine: what can only be told from its own counters is asked as well.
+    #[arg(long)]
+    alone: bool,
     /// Keeps the recording in this folder.
     #[arg(long)]
     keep: Option<PathBuf>,
@@ -68,7 +71,7 @@ pub(crate) fn run(options: &Options, board: &mut Scoreboard) -> anyhow::Result<(
         println!("without mixes of stress-ng: it is not installed");
     }
     let looks = watch(&mut stage, lasts)?;
-    judge::judge(&stage, &looks, board);
+    judge::judge(&stage, &looks, options.alone, board);
     match &options.keep {
         Some(folder) => stage.keep(folder),
         None => Ok(()),

@@ -15,11 +15,15 @@ const RATE_WITHIN: f64 = 0.25;
 /// Kinds that show in the process that leaks them.
 const IN_PROCESSES: [&str; 4] = ["anon", "fds", "threads", "children"];
 
+/// Kinds that cgroup v1 does not tell by owner: an owner's kernel memory is of the kind that moves alike on
+/// the machine, which shows only where nothing else moves it.
+const BY_THE_MACHINE: [&str; 2] = ["slab-reclaimable", "slab-unreclaimable"];
+
 /// Sums of what others have.
 const SUMS: [&str; 2] = ["machine", "filesystem"];
 
 /// Compares all that was said with what was played.
-pub(super) fn judge(stage: &Stage, looks: &[Look], board: &mut Scoreboard) {
+pub(super) fn judge(stage: &Stage, looks: &[Look], alone: bool, board: &mut Scoreboard) {
     for player in stage.players() {
         let name = player.part.habit.name();
         let Some(kind) = player.part.leaks else {
@@ -27,8 +31,12 @@ pub(super) fn judge(stage: &Stage, looks: &[Look], board: &mut Scoreboard) {
             board.check(&format!("{name} is not accused"), innocent(looks, &own, &[]));
             continue;
         };
-        board.check(&format!("{name}: its {kind} are named"), named(looks, player, kind));
-        board.check(&format!("{name} is explained"), explained(stage, player, kind));
+        if alone || !BY_THE_MACHINE.contains(&kind) {
+            board.check(&format!("{name}: its {kind} are named"), named(looks, player, kind));
+            board.check(&format!("{name} is explained"), explained(stage, player, kind));
+        } else {
+            println!("not asked: whether the {kind} of {name} are named (--alone asks)");
+        }
         let guilty: Vec<&str> = player.part.beside.iter().copied().chain([kind]).collect();
         let own = player.own();
         board.check(&format!("{name}: nothing else of it"), innocent(looks, &own, &guilty));
