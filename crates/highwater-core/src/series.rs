@@ -3,13 +3,14 @@
 
 mod pattern;
 mod visit;
+mod written;
 
-use std::fmt;
 use std::time::Duration;
 
 use crate::time::WallTime;
 pub use pattern::{BadPattern, Pattern};
 pub use visit::{Extremes, Keep, Stretch, Visit};
+pub use written::{is_plain_metric, written_label};
 
 /// The label that holds a metric's name.
 pub const NAME: &str = "__name__";
@@ -65,23 +66,6 @@ impl Labels {
     /// The labels in order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
-    }
-}
-
-impl fmt::Display for Labels {
-    /// As PromQL writes them: `name{a="b"}`.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.get(NAME))?;
-        let mut rest = self.iter().filter(|(name, _)| *name != NAME).peekable();
-        if rest.peek().is_none() {
-            return Ok(());
-        }
-        f.write_str("{")?;
-        for (at, (name, value)) in rest.enumerate() {
-            let comma = if at > 0 { "," } else { "" };
-            write!(f, "{comma}{name}={value:?}")?;
-        }
-        f.write_str("}")
     }
 }
 

@@ -18,6 +18,32 @@ pub fn escape(bytes: &[u8]) -> Cow<'_, str> {
     }
 }
 
+/// `bytes` in double quotes, with the escapes of Go and so of PromQL: a query that quotes them so
+/// means them. What [`escape`] spells out is spelled out.
+pub fn quoted(bytes: &[u8]) -> String {
+    let mut out = String::with_capacity(bytes.len() + 2);
+    out.push('"');
+    for chunk in bytes.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            match c {
+                '"' | '\\' | '\n' | '\r' | '\t' => out.extend(c.escape_default()),
+                '\u{7}' => out.push_str("\\a"),
+                '\u{8}' => out.push_str("\\b"),
+                '\u{c}' => out.push_str("\\f"),
+                '\u{b}' => out.push_str("\\v"),
+                _ if c.is_ascii() && is_unsafe(c) => push_hex(&mut out, u32::from(c)),
+                _ if is_unsafe(c) => out.extend([format!("\\u{:04x}", u32::from(c))]),
+                _ => out.push(c),
+            }
+        }
+        for byte in chunk.invalid() {
+            push_hex(&mut out, u32::from(*byte));
+        }
+    }
+    out.push('"');
+    out
+}
+
 fn escaped(bytes: &[u8]) -> String {
     let mut out = String::with_capacity(bytes.len() + 16);
     for chunk in bytes.utf8_chunks() {
@@ -63,5 +89,15 @@ mod tests {
         assert_eq!(escape(b"a\x1b[31m\nb\x00"), r"a\x1b[31m\nb\x00");
         assert_eq!(escape("x\u{202e}gpj".as_bytes()), r"x\u{202e}gpj");
         assert_eq!(escape(b"\xff\xfe"), r"\xff\xfe");
+    }
+
+    #[test]
+    fn quotes_are_those_of_a_query() {
+        assert_eq!(quoted("a\"b\\c\nd".as_bytes()), r#""a\"b\\c\nd""#);
+        assert_eq!(
+            quoted("\u{1b}[31m\u{7} \u{202e}gpj ä".as_bytes()),
+            r#""\x1b[31m\a \u202egpj ä""#
+        );
+        assert_eq!(quoted(b"a\xc5z"), r#""a\xc5z""#);
     }
 }

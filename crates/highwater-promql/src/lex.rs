@@ -9,7 +9,7 @@ mod text;
 use crate::error::Error;
 
 pub(crate) use number::span_text;
-pub(crate) use text::{Text, quoted};
+pub(crate) use text::Text;
 
 /// A dashboard's longest queries have some kilobytes.
 const MOST_BYTES: usize = 256 << 10;

@@ -16,7 +16,7 @@ mod query;
 
 use std::time::Duration;
 
-use highwater_core::series::SeriesSource;
+use highwater_core::series::{Matcher, SeriesSource};
 use highwater_core::time::WallTime;
 
 pub use answer::{Answer, Value, ValueType};
@@ -30,6 +30,14 @@ pub use query::Query;
 /// [`ErrorKind::BadData`] with where and why, if it is not PromQL or is refused.
 pub fn parse(text: &str) -> Result<Query, Error> {
     Query::read(text)
+}
+
+/// Reads a selector of series, `name{a="b"}`, as `match[]` takes it.
+///
+/// # Errors
+/// [`ErrorKind::BadData`] if it is anything else.
+pub fn selector(text: &str) -> Result<Vec<Matcher>, Error> {
+    parse(text)?.into_matchers()
 }
 
 /// What `query` is at one moment.

@@ -1,6 +1,7 @@
 //! From the grammar's tree to our plan. The tree has no places and no values: it was made from tokens
 //! whose values were left out. It is walked side by side with the tokens, which have both.
 
+mod astray;
 mod matchers;
 mod node;
 
@@ -13,8 +14,11 @@ use crate::plan::Node;
 /// Reads a query.
 pub(crate) fn read(source: &str) -> Result<Node, Error> {
     let tokens = tokens(source)?;
-    let tree = promql_parser::parser::parse(&skeleton(source, &tokens))
-        .map_err(|why| Error::bad(format!("parse error: {}", named(source, &tokens, &why))))?;
+    let tree = promql_parser::parser::parse(&skeleton(source, &tokens));
+    let tree = tree.map_err(|why| match astray::astray(source, &tokens) {
+        Some(found) => parse_error(source, found.at, &found.what),
+        None => Error::bad(format!("parse error: {}", named(source, &tokens, &why))),
+    })?;
     let mut cursor = Cursor { source, tokens: &tokens, next: 0 };
     let node = cursor.node(&tree)?;
     if cursor.next == tokens.len() { Ok(node) } else { Err(cursor.lost()) }

@@ -64,7 +64,7 @@ impl Watch {
     }
 
     /// What it says now.
-    pub(crate) fn stop(&self) -> Option<Stop> {
+    pub fn stop(&self) -> Option<Stop> {
         (self.0)()
     }
 }

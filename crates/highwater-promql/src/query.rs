@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use highwater_core::series::{Point, Series, SeriesSource};
+use highwater_core::series::{Matcher, NAME, Point, Series, SeriesSource};
 use highwater_core::time::WallTime;
 
 use crate::answer::{Answer, Value, ValueType};
@@ -12,7 +12,7 @@ use crate::error::Error;
 use crate::eval::evaluate;
 use crate::lower;
 use crate::options::Options;
-use crate::plan::Node;
+use crate::plan::{Kind, Node, Selector, When};
 
 /// A query in its own form: `Display` writes it canonically, as `format_query` gives it.
 #[derive(Clone, Debug)]
@@ -36,6 +36,17 @@ impl Query {
         let mut calls = Vec::new();
         self.plan.calls(&mut calls);
         calls
+    }
+
+    /// The conditions of a selector that stands alone, without `offset` and `@`.
+    pub(crate) fn into_matchers(self) -> Result<Vec<Matcher>, Error> {
+        let Kind::Select(Selector { name, matchers, when: When { at: None, offset: 0 } }) =
+            self.plan.kind
+        else {
+            return Err(Error::bad("1:1: parse error: this is no selector of series"));
+        };
+        let name = name.map(|name| Matcher::is(NAME, &name));
+        Ok(name.into_iter().chain(matchers).collect())
     }
 
     /// The same with `@ at` set on every selector and subquery that has none; what stands inside

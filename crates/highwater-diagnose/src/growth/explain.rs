@@ -76,9 +76,10 @@ fn is_part(part: &Draft, whole: &Draft, places: &[Place]) -> bool {
             {
                 part.unit == super::Unit::Bytes
                     && whole.unit == super::Unit::Bytes
-                    && ((is_owner(kind)
-                        && matches!(part.resource, Resource::Anon | Resource::Shmem))
-                        || (kind == "machine" && is_hard(part.resource)))
+                    && ((is_owner(kind) && is_held(part.resource))
+                        || (kind == "machine"
+                            && is_held(part.resource)
+                            && part.resource != Resource::Anon))
             }
             Resource::Shmem if part.resource == Resource::Shmem || kind == "log" => {
                 is_owner(kind) || is_tmpfs
@@ -100,11 +101,9 @@ fn is_part(part: &Draft, whole: &Draft, places: &[Place]) -> bool {
     false
 }
 
-/// Kinds of the machine's memory that cannot be given back and are told by themselves.
-fn is_hard(resource: Resource) -> bool {
-    !resource.is_reclaimable()
-        && !resource.is_count()
-        && !matches!(resource, Resource::Anon | Resource::Swap)
+/// Kinds of memory that are not available to others while somebody has them.
+fn is_held(resource: Resource) -> bool {
+    !resource.is_reclaimable() && !resource.is_count() && resource != Resource::Swap
 }
 
 /// What is counted and at least doubles while the same owner's memory leaks.

@@ -52,8 +52,8 @@ pub(crate) fn is_blank(byte: u8) -> bool {
 
 /// Reads such a text; what is wrong with it otherwise.
 ///
-/// Control characters, characters that reorder text, and bytes that are not UTF-8 become escapes:
-/// these names go to terminals and pages.
+/// Values stay as they are, control characters included: whoever shows them escapes them. Only bytes
+/// that are not UTF-8, which no label can hold, become escapes.
 pub(crate) fn read(text: &[u8]) -> Result<Labels, Odd> {
     let brace = memchr::memchr(b'{', text).unwrap_or(text.len());
     let (name, rest) = text.split_at(brace);
@@ -61,12 +61,17 @@ pub(crate) fn read(text: &[u8]) -> Result<Labels, Odd> {
     let mut labels = Labels::default();
     if !name.is_empty() {
         is_name(name, b':').then_some(()).ok_or(Odd::NoSample)?;
-        labels.set(NAME, &*text::escape(name));
+        labels.set(NAME, &*held(name));
     }
     if let Some(inner) = rest.strip_prefix(b"{") {
         pairs(inner.strip_suffix(b"}").ok_or(Odd::BadLabels)?, &mut labels)?;
     }
     if labels.get(NAME).is_empty() { Err(Odd::NoSample) } else { Ok(labels) }
+}
+
+/// Bytes as a label can hold them.
+fn held(bytes: &[u8]) -> Cow<'_, str> {
+    std::str::from_utf8(bytes).map_or_else(|_| text::escape(bytes), Cow::Borrowed)
 }
 
 /// `[a-zA-Z_][a-zA-Z0-9_]*`, of a metric with colons.
@@ -99,10 +104,10 @@ fn pair<'a>(text: &'a [u8], labels: &mut Labels) -> Option<&'a [u8]> {
         None if is_quoted => (Cow::Borrowed(NAME.as_bytes()), name, after),
         None => return None,
     };
-    let name = text::escape(&name);
+    let name = held(&name);
     // Whoever gives one label twice means something that is not known.
     labels.get(&name).is_empty().then_some(())?;
-    labels.set(&*name, &*text::escape(&value));
+    labels.set(&*name, &*held(&value));
     match after.trim_ascii_start() {
         [] => Some(&[]),
         [b',', after @ ..] => Some(after.trim_ascii_start()),
@@ -163,10 +168,10 @@ mod tests {
             (r#"up { a = "1" , b = "2" , }"#, r#"up{a="1",b="2"}"#),
             (r#"up{a="}{,=\\"}"#, r#"up{a="}{,=\\"}"#),
             (r#"up{a="say \"hi\"",gone=""}"#, r#"up{a="say \"hi\""}"#),
-            (r#"{"my.metric","a b"="1"}"#, r#"my.metric{a b="1"}"#),
+            (r#"{"my.metric","a b"="1"}"#, r#"{"my.metric","a b"="1"}"#),
             (r#"{a="1",__name__="up"}"#, r#"up{a="1"}"#),
             (r#"up{a="d:\dir"}"#, r#"up{a="d:\\dir"}"#),
-            (r#"up{a="two\nlines"}"#, r#"up{a="two\\nlines"}"#),
+            (r#"up{a="two\nlines"}"#, r#"up{a="two\nlines"}"#),
         ] {
             assert_eq!(shown(text), Ok(want.to_owned()), "{text}");
         }
@@ -182,6 +187,9 @@ mod tests {
         }
         let labels = read(b"up{a=\"\x1b[31m\xff\"}").unwrap();
         assert_eq!(labels.get("a"), r"\x1b[31m\xff");
+        let raw = read(b"up{a=\"\x1b\\n\"}").unwrap();
+        assert_eq!(raw.get("a"), "\x1b\n");
+        assert_ne!(raw, read(br#"up{a="\x1b\\n"}"#).unwrap());
         let many: Vec<String> = (0..200).map(|at| format!("l{at}=\"1\"")).collect();
         assert_eq!(shown(&format!("up{{{}}}", many.join(","))), Err(Odd::ManyLabels));
     }

@@ -38,7 +38,7 @@ fn openmetrics_with_all_that_it_has() {
             "foo_bucket{le=\"0.1\"} Counter \"\" 8.0@1714207632000",
             "foo_count Counter \"\" 9.0@1714207632000",
             "foo_created Gauge \"\" 1714200000.0@1714207632000",
-            "limit{q=\"a\\\\b\\\"c\\\\nd}\"} Gauge \"\" inf@1714207632000",
+            "limit{q=\"a\\\\b\\\"c\\nd}\"} Gauge \"\" inf@1714207632000",
             "limit{q=\"other\"} Gauge \"\" end@1714207632000",
         ]
     );

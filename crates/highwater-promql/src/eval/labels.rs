@@ -4,11 +4,11 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
 use highwater_core::series::{Labels, NAME, Series};
+use highwater_core::text::quoted;
 
 use super::row::Row;
 use super::{Evaluated, Evaluator, Grid};
 use crate::error::Error;
-use crate::lex::quoted;
 use crate::plan::Grouping;
 
 /// What says what a metric is, and goes when the values become something else.

@@ -1,5 +1,7 @@
 //! Texts in quotes, with the escapes of Go.
 
+use highwater_core::text::quoted;
+
 /// A text. What is not UTF-8 is kept as it would be quoted, because no label can hold it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Text {
@@ -80,34 +82,6 @@ fn escape(
     };
     bytes.push(simple);
     Ok(())
-}
-
-/// Bytes in double quotes, as Go's `%q` writes them.
-pub(crate) fn quoted(bytes: &[u8]) -> String {
-    let mut out = String::from("\"");
-    for chunk in bytes.utf8_chunks() {
-        for c in chunk.valid().chars() {
-            match c {
-                '"' => out.push_str("\\\""),
-                '\\' => out.push_str("\\\\"),
-                '\n' => out.push_str("\\n"),
-                '\r' => out.push_str("\\r"),
-                '\t' => out.push_str("\\t"),
-                '\u{7}' => out.push_str("\\a"),
-                '\u{8}' => out.push_str("\\b"),
-                '\u{c}' => out.push_str("\\f"),
-                '\u{b}' => out.push_str("\\v"),
-                _ if c.is_ascii_control() => out.extend([format!("\\x{:02x}", u32::from(c))]),
-                _ if c.is_control() => out.extend([format!("\\u{:04x}", u32::from(c))]),
-                _ => out.push(c),
-            }
-        }
-        for byte in chunk.invalid() {
-            out.extend([format!("\\x{byte:02x}")]);
-        }
-    }
-    out.push('"');
-    out
 }
 
 #[cfg(test)]

@@ -2,10 +2,11 @@
 
 use std::fmt::{self, Display, Formatter};
 
-use highwater_core::series::{Matcher, Want};
+use highwater_core::series::{Matcher, Want, is_plain_metric, written_label};
+use highwater_core::text::quoted;
 
 use super::{Aggregate, At, Binary, Group, Grouping, Kind, Matching, Node, Selector, When};
-use crate::lex::{quoted, span_text};
+use crate::lex::span_text;
 use crate::number::shortest;
 
 impl Display for Node {
@@ -48,9 +49,9 @@ fn list<T: Display>(f: &mut Formatter<'_>, items: &[T]) -> fmt::Result {
 
 impl Display for Selector {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let plain = self.name.as_deref().filter(|name| is_metric_name(name));
+        let plain = self.name.as_deref().filter(|name| is_plain_metric(name));
         f.write_str(plain.unwrap_or_default())?;
-        let odd = self.name.as_deref().filter(|name| !is_metric_name(name));
+        let odd = self.name.as_deref().filter(|name| !is_plain_metric(name));
         let odd = odd.map(|name| quoted(name.as_bytes()));
         let all: Vec<String> = odd.into_iter().chain(self.matchers.iter().map(matcher)).collect();
         if all.is_empty() { Ok(()) } else { write!(f, "{{{}}}", all.join(",")) }
@@ -64,25 +65,11 @@ fn matcher(matcher: &Matcher) -> String {
         Want::Matches(pattern) => ("=~", pattern.text()),
         Want::MatchesNot(pattern) => ("!~", pattern.text()),
     };
-    format!("{}{op}{}", label(&matcher.name), quoted(value.as_bytes()))
-}
-
-/// A label's name, in quotes where it must be.
-fn label(name: &str) -> String {
-    if is_metric_name(name) && !name.contains(':') {
-        name.to_owned()
-    } else {
-        quoted(name.as_bytes())
-    }
+    format!("{}{op}{}", written_label(&matcher.name), quoted(value.as_bytes()))
 }
 
 fn labels(names: &[String]) -> String {
-    names.iter().map(|name| label(name)).collect::<Vec<_>>().join(", ")
-}
-
-fn is_metric_name(name: &str) -> bool {
-    let inside = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == ':';
-    name.chars().all(inside) && name.chars().next().is_some_and(|c| !c.is_ascii_digit())
+    names.iter().map(|name| written_label(name)).collect::<Vec<_>>().join(", ")
 }
 
 impl Display for When {

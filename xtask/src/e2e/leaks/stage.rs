@@ -201,7 +201,8 @@ impl Extra {
         }
         let mut command = Command::new("nice");
         command.args(["-n", NICENESS, "stress-ng", "--quiet", "--temp-path"]).arg(&self.folder);
-        command.args(self.mix.arguments);
+        // What it leaves lying about when it is killed lies there.
+        command.args(self.mix.arguments).current_dir(&self.folder);
         if let Some((runs, rests)) = self.mix.runs_and_rests {
             if after.as_secs() % (runs + rests) >= runs {
                 return Ok(());
@@ -291,6 +292,9 @@ impl Home {
         let mut shell = Command::new("setsid");
         shell.args(["sh", "-c", &format!("{enter}{nice}exec \"$@\""), "sh"]);
         shell.arg(command.get_program()).args(command.get_args());
+        if let Some(folder) = command.get_current_dir() {
+            shell.current_dir(folder);
+        }
         shell.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()
     }
 

@@ -3,13 +3,13 @@
 use std::collections::HashMap;
 
 use highwater_core::series::{Labels, NAME};
+use highwater_core::text::quoted;
 
 use crate::error::Error;
 use crate::eval::row::{Column, Row};
 use crate::eval::{Evaluated, Evaluator, Grid};
 use crate::functions::date::rfc_3339;
 use crate::functions::histogram::{Bucket, Repair, fraction, quantile};
-use crate::lex::quoted;
 use crate::number::general;
 use crate::plan::Node;
 

@@ -5,10 +5,10 @@ use crate::eval::range::Strips;
 use crate::eval::row::{Column, Row};
 use crate::eval::{Evaluated, Evaluator, Grid};
 use crate::functions::{Over, OverKind};
-use crate::lex::quoted;
 use crate::number::general;
 use crate::plan::{Call, Node};
 use highwater_core::series::NAME;
+use highwater_core::text::quoted;
 
 /// Names of counters end so; of others Prometheus says that they might not be counters.
 const COUNTERS: [&str; 4] = ["_total", "_sum", "_count", "_bucket"];
