@@ -9,6 +9,7 @@ mod footprint;
 mod leaks;
 mod monitor;
 mod oom;
+mod promql;
 mod store;
 mod witnesses;
 
@@ -26,6 +27,8 @@ pub(crate) enum Bench {
     /// Work a little, now and then (the measured crowd of `footprint`).
     #[command(hide = true)]
     Busy(crowd::Busy),
+    /// Latency and memory of the queries of dashboards, beside other servers.
+    Promql(promql::Options),
     /// Size and speed of the history, beside other stores.
     #[command(subcommand)]
     Store(store::Store),
@@ -47,6 +50,7 @@ impl Bench {
             Self::Detect(options) => detect::run(options),
             Self::Leaks(options) => leaks::run(options),
             Self::Oom(options) => oom::run(options),
+            Self::Promql(options) => promql::run(options),
             Self::Store(store) => store.run(),
             Self::Witnesses(options) => witnesses::run(options),
             Self::JournalFeed(feed) => feed.run(),

@@ -143,6 +143,19 @@ pub struct Selection {
     pub ends: bool,
 }
 
+/// Which samples are looked at: at each moment of a query those of a while before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Looks {
+    /// The first moment.
+    pub first: WallTime,
+    /// So far apart the moments are; of a single moment the greatest there is.
+    pub step: Duration,
+    /// So far back a look reaches; it has its end but not its beginning.
+    pub range: Duration,
+    /// Only the newest sample of each look counts.
+    pub newest: bool,
+}
+
 /// Why a source gave no answer.
 #[derive(Debug, thiserror::Error)]
 #[error("{what}")]
@@ -158,6 +171,11 @@ pub struct SourceError {
 pub trait SeriesSource {
     /// The series that match, each with at least one sample in the range, in order of labels.
     fn select(&self, selection: &Selection) -> Result<Vec<Series>, SourceError>;
+
+    /// The same, of which samples that are never looked at may be left out.
+    fn select_looks(&self, selection: &Selection, _: &Looks) -> Result<Vec<Series>, SourceError> {
+        self.select(selection)
+    }
 
     /// Series that belong together, some at a time, so that no more than those are in memory.
     ///

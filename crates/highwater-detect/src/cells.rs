@@ -18,6 +18,8 @@ use crate::order::{count, mean, quantile};
 
 /// Cells in one window: eight and more for each of the finest blocks, so that a decile is not the least.
 pub(crate) const CELLS: i64 = 576;
+/// As many, if none of them holds a new life.
+const MOST_CELLS: usize = 577;
 /// The share of a block's lows that may lie below its floor: a stray zero of a scrape that failed
 /// half-way must not become the floor.
 const FLOOR: usize = 100;
@@ -76,7 +78,7 @@ pub(crate) fn cells(points: &[Point], begins: &[WallTime], end: WallTime, span: 
     let last = points.partition_point(|point| point.at <= end);
     let inside = points.get(first..last).unwrap_or_default();
     let width = (span / CELLS).max(1);
-    let mut cells: Vec<Cell> = Vec::new();
+    let mut cells: Vec<Cell> = Vec::with_capacity(inside.len().min(MOST_CELLS));
     let mut life = begins.partition_point(|begin| *begin <= from);
     let mut open = Open::default();
     for point in inside {
@@ -144,13 +146,17 @@ impl Open {
 /// The blocks of `width` milliseconds that `cells` make, with the mean load of each.
 pub(crate) fn blocks(cells: &[Cell], load: &[Cell], width: i64) -> Vec<Block> {
     let width = width.max(1);
-    let key = |cell: &Cell| (cell.life, cell.back / width);
     let mut loads = load.chunk_by(|a, b| a.back / width == b.back / width).peekable();
     let mut low_values = Vec::new();
     let mut high_values = Vec::new();
     let mut blocks = Vec::new();
-    for chunk in cells.chunk_by(|a, b| key(a) == key(b)) {
-        let Some((life, back)) = chunk.first().map(key) else { continue };
+    let mut rest = cells;
+    while let Some(Cell { life, back, .. }) = rest.first().copied() {
+        let back = back / width;
+        // Cells come nearer to the end one by one.
+        let inside = |cell: &&Cell| cell.life == life && cell.back >= back * width;
+        let (chunk, later) = rest.split_at(rest.iter().take_while(inside).count());
+        rest = later;
         low_values.clear();
         low_values.extend(chunk.iter().map(|cell| cell.low));
         high_values.clear();
@@ -162,7 +168,7 @@ pub(crate) fn blocks(cells: &[Cell], load: &[Cell], width: i64) -> Vec<Block> {
         blocks.push(Block {
             life,
             back,
-            hours: -mean(chunk.iter().map(|cell| hours(cell.back))),
+            hours: -hours(chunk.iter().map(|cell| cell.back).sum::<i64>()) / count(chunk.len()),
             floor: quantile(&mut low_values, FLOOR).unwrap_or_default(),
             crest: quantile(&mut high_values, CREST).unwrap_or_default(),
             mean: mean(chunk.iter().map(|cell| cell.mean)),

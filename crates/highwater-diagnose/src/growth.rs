@@ -235,9 +235,13 @@ pub fn survey(
     explain::in_use(&mut drafts);
     explain::companions(&mut drafts);
     let twins = explain::twins(&drafts);
+    // What is drawn is most of what is held of a course: it is there once.
+    let curves: Vec<Vec<Point>> =
+        drafts.iter_mut().map(|draft| std::mem::take(&mut draft.curve)).collect();
     let scene = claims::Scene { bounds: &bounds, drafts: &drafts, places: &places, at };
-    let mut items: Vec<Item> =
-        drafts.iter().zip(&twins).map(|(draft, twins)| scene.item(draft, twins)).collect();
+    let told = drafts.iter().zip(&twins).map(|(draft, twins)| scene.item(draft, twins));
+    let told = told.zip(curves).map(|(item, curve)| Item { curve, ..item });
+    let mut items: Vec<Item> = told.collect();
     items.sort_by(order);
     Ok(Growth { at, from, items, notes: Vec::new() })
 }

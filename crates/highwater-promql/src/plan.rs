@@ -266,6 +266,16 @@ impl Node {
         }
     }
 
+    /// The names of the metrics asked for by name, in order of the text.
+    pub(crate) fn metrics<'a>(&'a self, into: &mut Vec<&'a str>) {
+        if let Kind::Select(selector) | Kind::Window(selector, ..) = &self.kind {
+            into.extend(selector.name.as_deref());
+        }
+        for child in self.children() {
+            child.metrics(into);
+        }
+    }
+
     /// The names of the functions called, in order of the text.
     pub(crate) fn calls<'a>(&'a self, into: &mut Vec<&'a str>) {
         if let Kind::Call(call) = &self.kind {

@@ -49,6 +49,13 @@ impl Query {
         Ok(name.into_iter().chain(matchers).collect())
     }
 
+    /// The names of the metrics it asks for by name, in order of the text, repeats included.
+    pub fn metrics(&self) -> Vec<&str> {
+        let mut metrics = Vec::new();
+        self.plan.metrics(&mut metrics);
+        metrics
+    }
+
     /// The same with `@ at` set on every selector and subquery that has none; what stands inside
     /// a subquery with its own `@` stays.
     #[must_use]

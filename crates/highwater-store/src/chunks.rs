@@ -21,6 +21,8 @@ const SHEET_BYTES: usize = 256 * 1024;
 pub(crate) enum Layout {
     /// Long series: a chunk each, a metric a sheet.
     ByMetric,
+    /// The same, for histories that are read more often than they are written.
+    Swift,
     /// Short ones: in blocks, all metrics together, so that those of one entity share their gaps.
     Together,
 }
@@ -72,6 +74,7 @@ impl Chunks {
         batch.put(db)?;
         let form = match layout {
             Layout::ByMetric => Form::Chunks,
+            Layout::Swift => Form::Swift,
             Layout::Together => Form::Blocks,
         };
         let sheet = SheetWriter::new(form).map_err(wrapped)?;

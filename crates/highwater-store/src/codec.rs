@@ -18,6 +18,7 @@ mod few;
 mod gaps;
 mod heads;
 pub(crate) mod number;
+mod pages;
 mod sheet;
 #[cfg(test)]
 mod tests;
@@ -106,4 +107,6 @@ pub enum Form {
     /// One changing series a block, with those that never change beside it: long stretches, read
     /// by series.
     Chunks,
+    /// The same, without what is slow to read: of many series at once.
+    Swift,
 }

@@ -51,8 +51,8 @@ pub(crate) const NO_BOOT: &str = "00000000000000000000000000000000";
 const BOOT: i64 = 1;
 const ERA: i64 = 1;
 
-/// A window: what one import replaces as a whole. Its 2,160 buckets are just more than what a writer
-/// packs as tightly as it can: to read those of a month takes a fifth of the time.
+/// A window: what one import replaces as a whole. To read a month of many series, two or three chunks
+/// of each are few enough.
 const WINDOW_MS: i64 = 15 * 24 * 3_600_000;
 
 /// Moments before this one (1970) and from that one on (2200) are left out: they stem from another

@@ -75,8 +75,11 @@ impl Reader {
         // One step, up to the moment, whose last sample is wanted.
         let steps = Some(Steps::new(at.millis(), back));
         let (order, ends) = (Order::FINEST, Ends::Marked);
-        let gathered =
-            self.gather(&wanted, &reaches, Way { order, steps, ends, most: Most(MOST_POINTS) })?;
+        let gathered = self.gather(
+            &wanted,
+            &reaches,
+            Way { order, steps, glances: None, ends, most: Most(MOST_POINTS) },
+        )?;
         Ok(gathered.series_of(ends, &mut Carry::nothing()))
     }
 

@@ -52,6 +52,7 @@ pub use import::{Import, ImportProgress, Imported, SeriesId};
 pub use maintain::{Keep, Maintained, Size, Work};
 pub use reader::{Boot, ClockStep, EventTally, GroupTally, Info, LastTick, Level, Reader};
 pub use schema::{FILE_NAME, SCHEMA_VERSION};
+pub use select::known::KnownMetric;
 pub use select::stream::Stream;
 pub use select::whole::Told;
 pub use store::{Appended, Store};

@@ -14,7 +14,10 @@ use crate::migrate::migrate;
 pub const FILE_NAME: &str = "highwater.db";
 
 /// The version of the tables and blobs (`PRAGMA user_version`).
-pub const SCHEMA_VERSION: i64 = 2;
+pub const SCHEMA_VERSION: i64 = 3;
+
+/// The earliest version that is read as it stands.
+pub(crate) const READABLE_VERSION: i64 = 2;
 
 /// `PRAGMA application_id`: `hwtr` in ASCII, by which `file` and we know our own.
 const APPLICATION_ID: i64 = 0x6877_7472;

@@ -10,6 +10,7 @@ pub(crate) mod cover;
 pub(crate) mod finish;
 pub(crate) mod fresh;
 pub(crate) mod gather;
+pub(crate) mod known;
 pub(crate) mod sealed;
 pub(crate) mod steps;
 pub(crate) mod stream;
@@ -18,7 +19,7 @@ pub(crate) mod wanted;
 pub(crate) mod whole;
 
 use highwater_core::series::{
-    Labels, Matcher, Selection, Series, SeriesSource, SourceError, Visit, Want,
+    Labels, Looks, Matcher, Selection, Series, SeriesSource, SourceError, Visit,
 };
 
 use crate::entity::Group;
@@ -30,7 +31,7 @@ use finish::Ends;
 use fresh::Most;
 use gather::Gathered;
 use sealed::Sheets;
-use steps::Steps;
+use steps::{Glances, Steps};
 use wanted::{Metric, Wanted};
 
 /// The most samples held in memory for one selection: 64 MiB of them. All metrics of a machine at
@@ -39,7 +40,15 @@ pub(crate) const MOST_POINTS: usize = 4 << 20;
 
 impl SeriesSource for Reader {
     fn select(&self, selection: &Selection) -> Result<Vec<Series>, SourceError> {
-        self.try_select(selection).map_err(refused)
+        self.try_select(selection, None).map_err(refused)
+    }
+
+    fn select_looks(
+        &self,
+        selection: &Selection,
+        looks: &Looks,
+    ) -> Result<Vec<Series>, SourceError> {
+        self.try_select(selection, Glances::new(looks)).map_err(refused)
     }
 
     fn visit(
@@ -65,6 +74,8 @@ fn refused(cause: StoreError) -> SourceError {
 pub(crate) struct Way {
     pub(crate) order: Order,
     pub(crate) steps: Option<Steps>,
+    /// Samples that nobody looks at are left out.
+    pub(crate) glances: Option<Glances>,
     pub(crate) ends: Ends,
     pub(crate) most: Most,
 }
@@ -75,6 +86,7 @@ impl Way {
         Self {
             order: Order::of_step(steps.map(Steps::step_ms)),
             steps,
+            glances: None,
             ends: if selection.ends { Ends::Marked } else { Ends::Bare },
             most: Most(most),
         }
@@ -82,13 +94,17 @@ impl Way {
 }
 
 impl Reader {
-    fn try_select(&self, selection: &Selection) -> Result<Vec<Series>, StoreError> {
+    fn try_select(
+        &self,
+        selection: &Selection,
+        glances: Option<Glances>,
+    ) -> Result<Vec<Series>, StoreError> {
         bounded(&selection.matchers)?;
         // Everything is read out of one state of the database.
         let state = self.db.unchecked_transaction().map_err(self.failed())?;
         let (from, to) = (selection.from.millis(), selection.to.millis());
         let reaches = self.reaches(from, to).map_err(self.failed())?;
-        let way = Way::of(selection, MOST_POINTS);
+        let way = Way { glances, ..Way::of(selection, MOST_POINTS) };
         let mut found = vec![];
         let mut left = MOST_POINTS;
         for (group, metrics) in self.by_group(&selection.matchers)? {
@@ -140,6 +156,7 @@ impl Reader {
     ) -> Result<Gathered<'w>, StoreError> {
         let mut gathered = Gathered::new(wanted, way.steps);
         gathered.asks_readings = way.ends == Ends::Marked;
+        gathered.glances = way.glances;
         if wanted.is_empty() {
             return Ok(gathered);
         }
@@ -150,8 +167,15 @@ impl Reader {
             let points = points.fold(0, |all: usize, one| all.saturating_add(one.unwrap_or(0)));
             gathered.expected = points.min(MOST_POINTS).min(way.most.0);
         }
+        let rows = self.rows_of(&cover.takes, wanted)?;
+        let before = self.damaged.borrow().met();
         for take in &cover.takes {
-            sheets.read(take, &mut gathered, way.most)?;
+            sheets.read(take, rows.as_ref(), &mut gathered, way.most)?;
+        }
+        if gathered.asks_readings && wanted.group == Group::Thing {
+            let newest = sheets.newest(&cover.takes);
+            let whole = self.damaged.borrow().met() == before;
+            gathered.reading(newest.filter(|_| whole));
         }
         for reach in &cover.fresh {
             self.read_fresh(reach, &mut gathered, way.most)?;
@@ -160,10 +184,11 @@ impl Reader {
     }
 }
 
-/// Refuses a selection that would read everything.
+/// Refuses a selection that anything would meet, also what has no labels at all.
 pub(crate) fn bounded(matchers: &[Matcher]) -> Result<(), StoreError> {
-    let names_one = |m: &Matcher| matches!(&m.want, Want::Is(value) if !value.is_empty());
-    if matchers.iter().any(names_one) { Ok(()) } else { Err(StoreError::Unbounded) }
+    let nothing = Labels::default();
+    let asks = |matcher: &Matcher| !matcher.accepts(&nothing);
+    if matchers.iter().any(asks) { Ok(()) } else { Err(StoreError::Unbounded) }
 }
 
 #[cfg(test)]

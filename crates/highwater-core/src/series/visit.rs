@@ -12,6 +12,9 @@ use crate::time::WallTime;
 pub struct Visit<'a> {
     /// The metrics; several are read in one pass.
     pub metrics: &'a [&'a str],
+    /// Metrics that stand for each other: of somebody who has the first of a list those behind it
+    /// need not be given, and so on.
+    pub choices: &'a [&'a [&'a str]],
     /// Conditions that all other labels must meet.
     pub matchers: &'a [Matcher],
     /// Stretches of time that do not overlap, oldest first.
@@ -44,9 +47,30 @@ impl Stretch {
     /// Which step a moment is in. Steps end at `from`, `from + step`, …, and each has its end but
     /// not its beginning, as buckets have.
     pub fn step_of(&self, at: WallTime) -> i64 {
-        let step = i64::try_from(self.step.as_millis()).unwrap_or(i64::MAX).max(1);
+        let step = self.step_ms();
         let past = at.millis().saturating_sub(self.from.millis());
         past.div_euclid(step).saturating_add(i64::from(past.rem_euclid(step) > 0))
+    }
+
+    /// How many steps it has, as far as room for a sample of each is worth being made at once.
+    fn steps(&self) -> usize {
+        /// A month of half hours.
+        const MOST: i64 = 1_440;
+        let all = self.to.millis().saturating_sub(self.from.millis()) / self.step_ms();
+        usize::try_from(all.min(MOST)).unwrap_or(0)
+    }
+
+    fn step_ms(&self) -> i64 {
+        i64::try_from(self.step.as_millis()).unwrap_or(i64::MAX).max(1)
+    }
+
+    /// The moments of the stretch in the step of one of them: those after the first of these two,
+    /// up to the second with it. What is before the stretch is in no step.
+    fn around(&self, at: WallTime) -> Option<(i64, i64)> {
+        let (from, step) = (self.from.millis(), self.step_ms());
+        let end = from.saturating_add(self.step_of(at).saturating_mul(step));
+        let begin = end.saturating_sub(step).max(from.saturating_sub(1));
+        (at >= self.from).then_some((begin, end))
     }
 }
 
@@ -71,16 +95,22 @@ impl Extremes {
 
     /// Takes what was the lowest for a while.
     pub fn low(&mut self, point: Point, stretch: &Stretch) {
-        if !point.value.is_nan() {
-            put(&mut self.lows, point, stretch, |new, old| new < old);
-        }
+        self.all_low([point], stretch);
     }
 
     /// Takes what was the highest for a while.
     pub fn high(&mut self, point: Point, stretch: &Stretch) {
-        if !point.value.is_nan() {
-            put(&mut self.highs, point, stretch, |new, old| new > old);
-        }
+        self.all_high([point], stretch);
+    }
+
+    /// Takes several of which each was the lowest for a while, in the order of time.
+    pub fn all_low(&mut self, points: impl IntoIterator<Item = Point>, stretch: &Stretch) {
+        put_all(&mut self.lows, points, stretch, |new, old| new < old);
+    }
+
+    /// Takes several of which each was the highest for a while, in the order of time.
+    pub fn all_high(&mut self, points: impl IntoIterator<Item = Point>, stretch: &Stretch) {
+        put_all(&mut self.highs, points, stretch, |new, old| new > old);
     }
 
     /// Whether nothing was taken.
@@ -121,8 +151,46 @@ impl Extremes {
     }
 }
 
+/// Adds samples as [`put`] does; to work out anew for each of them which step it is in takes longer
+/// than all else.
+fn put_all(
+    kept: &mut Vec<Point>,
+    points: impl IntoIterator<Item = Point>,
+    stretch: &Stretch,
+    beyond: impl Fn(f64, f64) -> bool + Copy,
+) {
+    let (length, mut step) = (stretch.step_ms(), None);
+    let points = points.into_iter();
+    if kept.is_empty() {
+        kept.reserve(points.size_hint().1.unwrap_or(0).min(stretch.steps()));
+    }
+    for point in points.filter(|point| !point.value.is_nan()) {
+        let at = point.at.millis();
+        step = match step {
+            Some((begin, end)) if at > begin && at <= end => step,
+            Some((_, end)) if at > end && at.saturating_sub(end) <= length => {
+                Some((end, end.saturating_add(length)))
+            }
+            _ => stretch.around(point.at),
+        };
+        let is_in = |last: &WallTime| {
+            step.is_some_and(|(begin, end)| last.millis() > begin && last.millis() <= end)
+        };
+        match kept.last_mut().filter(|last| is_in(&last.at)) {
+            Some(last) if beyond(point.value, last.value) => *last = point,
+            Some(_) => {}
+            None => kept.push(point),
+        }
+    }
+}
+
 /// Adds a sample, or puts it in the place of the one of its step if it is `beyond` that.
-fn put(points: &mut Vec<Point>, point: Point, stretch: &Stretch, beyond: fn(f64, f64) -> bool) {
+fn put(
+    points: &mut Vec<Point>,
+    point: Point,
+    stretch: &Stretch,
+    beyond: impl Fn(f64, f64) -> bool,
+) {
     let same = |last: &&mut Point| {
         last.at >= stretch.from && stretch.step_of(last.at) == stretch.step_of(point.at)
     };
@@ -241,6 +309,22 @@ mod tests {
         let mut extremes = Extremes::default();
         (101..=130).for_each(|at| extremes.take(point(at, 3.0), &stretch()));
         assert_eq!(extremes.points(), [101, 111, 121, 130].map(|at| point(at, 3.0)));
+    }
+
+    #[test]
+    fn several_at_once_are_what_one_by_one_they_are() {
+        let value = |at: i64| f64::from(i32::try_from(at * 7919 % 13).unwrap());
+        // With gaps of several steps, and with what is before the stretch.
+        let all: Vec<Point> =
+            (80..400).filter(|at| at % 50 < 37).map(|at| point(at, value(at))).collect();
+        let (mut once, mut each) = (Extremes::default(), Extremes::default());
+        once.all_low(all.iter().copied(), &stretch());
+        once.all_high(all.iter().copied(), &stretch());
+        for point in all {
+            each.low(point, &stretch());
+            each.high(point, &stretch());
+        }
+        assert_eq!(once.points(), each.points());
     }
 
     #[test]

@@ -91,6 +91,8 @@ pub(super) struct Bounds {
     machines: BTreeMap<String, Machine>,
     /// By owner: limits, and what is used against them.
     own: Last,
+    /// What each machine's limits of memory add up to.
+    promised: BTreeMap<String, f64>,
     high: Last,
     pids: Last,
     fds: Last,
@@ -119,6 +121,7 @@ impl Bounds {
         let mut bounds = Self {
             machines: BTreeMap::new(),
             own: Last::new(),
+            promised: BTreeMap::new(),
             high: Last::new(),
             pids: Last::new(),
             fds: Last::new(),
@@ -129,6 +132,9 @@ impl Bounds {
             hosts,
         };
         bounds.own = bounds.last(history, "container_spec_memory_limit_bytes", f64::min)?;
+        for ((_, _, host), (limit, _)) in &bounds.own {
+            *bounds.promised.entry(host.clone()).or_default() += limit;
+        }
         bounds.high = bounds.last(history, "highwater_cgroup_memory_high_bytes", f64::min)?;
         bounds.pids = bounds.last(history, "container_threads_max", f64::min)?;
         bounds.fds = bounds.last(history, "process_max_fds", f64::min)?;
@@ -146,8 +152,7 @@ impl Bounds {
 
     /// What each limit of memory adds up to, on one machine.
     pub(super) fn promised(&self, host: Option<&str>) -> f64 {
-        let here = |key: &(String, String, String)| key.2 == host.unwrap_or_default();
-        self.own.iter().filter(|(key, _)| here(key)).map(|(_, (limit, _))| limit).sum()
+        self.promised.get(host.unwrap_or_default()).copied().unwrap_or_default()
     }
 
     /// Its own limit of memory.

@@ -148,8 +148,10 @@ fn meant(resource: Resource, caveat: Option<Caveat>, verdict: Verdict) -> Verdic
 /// A few points that look as all of them do: of each stretch of time the last.
 fn thinned(points: &[Point]) -> Vec<Point> {
     let every = points.len().div_ceil(DRAWN).max(1);
-    let mut few: Vec<Point> =
-        points.chunks(every).filter_map(|part| part.last().copied()).collect();
+    let parts = points.chunks(every);
+    // It is kept for thousands of courses: room for no more than there is.
+    let mut few = Vec::with_capacity(parts.len());
+    few.extend(parts.filter_map(|part| part.last().copied()));
     if let (Some(first), Some(slot)) = (points.first(), few.first_mut()) {
         *slot = *first;
     }

@@ -9,8 +9,9 @@ use std::thread::{self, Scope};
 /// for less is not worth its while, and an agent stays by itself.
 const ALONE: usize = 512;
 
-/// So many pieces lie ready for a helper; of more, whoever brings them does some.
-const READY: usize = 16;
+/// So many pieces lie ready for a helper, as many as the store reads at once; of more, whoever brings
+/// them does some.
+const READY: usize = 24;
 
 /// Does `work` on all pieces that `bring` brings, on two processors if there are many of them.
 /// What comes of them is in no order.

@@ -88,7 +88,7 @@ impl History<'_> {
         give: &mut dyn FnMut(Series),
     ) -> Result<(), SourceError> {
         let each = &mut |labels: &[Labels]| (0..labels.len()).map(|place| vec![place]).collect();
-        self.visit(metrics, Keep::Last, each, &mut |found| {
+        self.visit((metrics, &[]), Keep::Last, each, &mut |found| {
             found.into_iter().for_each(&mut *give);
         })
     }
@@ -97,6 +97,17 @@ impl History<'_> {
     pub(super) fn each_owner(
         &self,
         metrics: &[&str],
+        how: (Keep, &Hosts),
+        wanted: &dyn Fn(&Key) -> bool,
+        give: &mut dyn FnMut(Vec<Series>),
+    ) -> Result<(), SourceError> {
+        self.each_choosing((metrics, &[]), how, wanted, give)
+    }
+
+    /// The same; of what stands for each other by the `choices`, at least the first that it has.
+    pub(super) fn each_choosing(
+        &self,
+        (metrics, choices): (&[&str], &[&[&str]]),
         (keep, hosts): (Keep, &Hosts),
         wanted: &dyn Fn(&Key) -> bool,
         give: &mut dyn FnMut(Vec<Series>),
@@ -105,7 +116,7 @@ impl History<'_> {
             let owners = owners(all, hosts).into_iter();
             owners.filter(|(key, _)| wanted(key)).map(|(_, places)| places).collect()
         };
-        self.visit(metrics, keep, &mut group, give)
+        self.visit((metrics, choices), keep, &mut group, give)
     }
 
     /// The last value of each series of `metric` within `reach`.
@@ -142,7 +153,7 @@ impl History<'_> {
 
     fn visit(
         &self,
-        metrics: &[&str],
+        (metrics, choices): (&[&str], &[&[&str]]),
         keep: Keep,
         group: &mut dyn FnMut(&[Labels]) -> Vec<Vec<usize>>,
         give: &mut dyn FnMut(Vec<Series>),
@@ -161,7 +172,7 @@ impl History<'_> {
             Stretch { from: fresh, to: self.at, step: FRESH_STEP },
         ];
         let matchers = &[Matcher::is("pid", "")];
-        let visit = Visit { metrics, matchers, stretches: &stretches, keep };
+        let visit = Visit { metrics, choices, matchers, stretches: &stretches, keep };
         self.source.visit(&visit, group, give)
     }
 }

@@ -87,11 +87,13 @@ pub(super) fn drafts(
 ) -> Result<Vec<Draft>, SourceError> {
     let names = COLUMNS.iter().flat_map(|(_, names)| names.iter().map(|(metric, _)| *metric));
     let metrics: Vec<&str> = names.chain([CACHE]).chain(STARTS).collect();
+    let of_one_kind = |(_, names): &(Resource, Names)| names.iter().map(|(metric, _)| *metric);
+    let choices: Vec<Vec<&str>> = COLUMNS.iter().map(|kind| of_one_kind(kind).collect()).collect();
+    let choices: Vec<&[&str]> = choices.iter().map(Vec::as_slice).collect();
     let judged = |found: Vec<Series>| of_one(found, bench, bounds);
     let mut drafts = shared(&judged, |give| {
-        history.each_owner(&metrics, (Keep::Extremes, &bounds.hosts), &|_| true, &mut |found| {
-            give(found);
-        })
+        let (what, how) = ((&*metrics, &*choices), (Keep::Extremes, &bounds.hosts));
+        history.each_choosing(what, how, &|_| true, &mut |found| give(found))
     })?;
     let place = |resource: Resource| COLUMNS.iter().position(|(other, _)| *other == resource);
     drafts.sort_by_cached_key(|draft: &Draft| {

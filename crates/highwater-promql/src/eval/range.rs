@@ -39,7 +39,7 @@ impl Evaluator<'_> {
                 let found = if grid.count == 0 {
                     Vec::new()
                 } else {
-                    self.load(selector.conditions(), whole)?
+                    self.load(selector.conditions(), whole, &self.looks(&when, *range, grid))?
                 };
                 let held = found.iter().fold(0, |sum: usize, s| sum.saturating_add(s.points.len()));
                 let strip = |series: Series| {
@@ -135,8 +135,13 @@ impl Evaluator<'_> {
 /// The first place from `place` on whose sample is later than `moment`.
 fn passed(points: &[Point], place: usize, moment: i64) -> usize {
     let rest = points.get(place..).unwrap_or_default();
-    // Windows mostly move by a few samples; a long way is searched by halves.
-    let near = rest.iter().take(8).take_while(|point| point.at.millis() <= moment).count();
-    let more = if near < 8 { near } else { rest.partition_point(|p| p.at.millis() <= moment) };
+    let is_passed = |point: &Point| point.at.millis() <= moment;
+    // Windows mostly move by a few samples: what doubles is tried before it is searched by halves.
+    let mut reach = 8;
+    while rest.get(reach).is_some_and(is_passed) {
+        reach = reach.saturating_mul(2);
+    }
+    let near = rest.get(..reach.min(rest.len())).unwrap_or(rest);
+    let more = near.partition_point(is_passed);
     place.saturating_add(more)
 }

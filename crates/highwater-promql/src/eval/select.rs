@@ -1,6 +1,8 @@
 //! Instant selectors: at each step the newest sample that is not too old, by one walk over each series.
 
-use highwater_core::series::{Matcher, Point, Selection, Series, is_stale};
+use std::time::Duration;
+
+use highwater_core::series::{Looks, Matcher, Point, Selection, Series, is_stale};
 use highwater_core::time::WallTime;
 
 use super::row::Row;
@@ -27,11 +29,22 @@ impl Evaluator<'_> {
         (first.saturating_sub(when.offset), last.saturating_sub(when.offset))
     }
 
-    /// The series that match, with their samples after `from` up to `to`.
+    /// The looks at a selector: a while back from each step, or only once.
+    pub(super) fn looks(&self, when: &When, range: i64, grid: Grid) -> Looks {
+        let (first, last) = self.looked_at(when, grid);
+        let span = |ms: i64| Duration::from_millis(u64::try_from(ms).unwrap_or(0));
+        let step = if first == last { Duration::MAX } else { span(grid.step) };
+        let first = WallTime::from_millis(first);
+        Looks { first, step, range: span(range), newest: false }
+    }
+
+    /// The series that match, with their samples after `from` up to `to`; those at which no step
+    /// looks may be missing.
     pub(super) fn load(
         &mut self,
         matchers: Vec<Matcher>,
         (from, to): (i64, i64),
+        looks: &Looks,
     ) -> Evaluated<Vec<Series>> {
         let (from, to) = (from.saturating_add(1), to);
         if from > to {
@@ -41,7 +54,7 @@ impl Evaluator<'_> {
         let selection = Selection { matchers, from, to, step: None, ends: true };
         let mut found = self
             .source
-            .select(&selection)
+            .select_looks(&selection, looks)
             .map_err(|error| Error::execution(format!("expanding series: {error}")))?;
         for series in &mut found {
             series.points.retain(|point| (from..=to).contains(&point.at));
@@ -71,7 +84,8 @@ impl Evaluator<'_> {
         let lookback = millis(self.options.lookback);
         let (first, last) = self.looked_at(&selector.when, grid);
         let range = (first.saturating_sub(lookback), last);
-        let found = self.load(selector.conditions(), range)?;
+        let looks = Looks { newest: true, ..self.looks(&selector.when, lookback, grid) };
+        let found = self.load(selector.conditions(), range, &looks)?;
         let loaded = found.iter().fold(0, |sum: usize, s| sum.saturating_add(s.points.len()));
         let fixed = self.fixed(&selector.when).is_some();
         let mut rows = Vec::with_capacity(found.len());

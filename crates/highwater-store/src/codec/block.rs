@@ -42,6 +42,18 @@ impl BlockReader {
         wanted: &[u16],
         out: &mut dyn FnMut(u16, &[f64]),
     ) -> Result<(), Damage> {
+        self.decode_within(heads, (block, bytes), wanted, &(0..heads.points), out)
+    }
+
+    /// The same, of those points only that are `within`: `out` gets a value for each of them.
+    pub fn decode_within(
+        &mut self,
+        heads: &Heads,
+        (block, bytes): (u32, &[u8]),
+        wanted: &[u16],
+        within: &Range<usize>,
+        out: &mut dyn FnMut(u16, &[f64]),
+    ) -> Result<(), Damage> {
         let number = usize::try_from(block).unwrap_or(usize::MAX);
         let place = heads.blocks.get(number).ok_or(Damage::Body)?;
         if bytes.len() != place.length || crc32fast::hash(bytes) != place.crc {
@@ -55,7 +67,7 @@ impl BlockReader {
             let course = courses.get(at).ok_or(Damage::Body)?;
             let range = self.places.get(at).cloned().ok_or(Damage::Body)?;
             let bytes = bytes.get(range).ok_or(Damage::Body)?;
-            self.series(heads, course, bytes)?;
+            self.series(heads, course, bytes, within)?;
             out(*place, &self.values);
         }
         Ok(())
@@ -83,17 +95,27 @@ impl BlockReader {
         Some(())
     }
 
-    fn series(&mut self, heads: &Heads, course: &Course, bytes: &[u8]) -> Result<(), Damage> {
+    fn series(
+        &mut self,
+        heads: &Heads,
+        course: &Course,
+        bytes: &[u8],
+        within: &Range<usize>,
+    ) -> Result<(), Damage> {
         let Course { scale, shape, pattern, frame } = *course;
+        let samples = heads.gaps.samples_within(pattern, within);
         self.present.clear();
         if shape == Shape::Constant {
-            self.present.resize(frame.count, constant(scale, frame));
+            self.present.resize(samples.len(), constant(scale, frame));
         } else {
-            course::take(bytes, shape, frame, &mut self.numbers)?;
+            let read = course::take_within(bytes, shape, frame, &samples, &mut self.numbers)?;
+            let from = samples.start.saturating_sub(read.start);
+            let wanted = self.numbers.get(from..from.saturating_add(samples.len()));
+            let wanted = wanted.ok_or(Damage::Body)?;
             match scale {
-                Scale::Counts(unit) => unit.values(&self.numbers, &mut self.present),
+                Scale::Counts(unit) => unit.values(wanted, &mut self.present),
                 Scale::Bits => {
-                    let bits = self.numbers.iter().map(|bits| bits.cast_unsigned());
+                    let bits = wanted.iter().map(|bits| bits.cast_unsigned());
                     self.present.extend(bits.map(f64::from_bits));
                 }
             }
@@ -102,20 +124,24 @@ impl BlockReader {
             std::mem::swap(&mut self.present, &mut self.values);
             return Ok(());
         }
-        self.spread(heads, pattern).ok_or(Damage::Body)
+        self.spread(heads, pattern, within).ok_or(Damage::Body)
     }
 
     /// Puts the samples in `present` where the pattern has them.
-    fn spread(&mut self, heads: &Heads, pattern: usize) -> Option<()> {
+    fn spread(&mut self, heads: &Heads, pattern: usize, within: &Range<usize>) -> Option<()> {
         self.values.clear();
         let mut rest = self.present.as_slice();
         for stretch in heads.gaps.stretches(pattern) {
-            self.values.resize(stretch.start, ABSENT);
-            let (here, behind) = rest.split_at_checked(stretch.len())?;
+            let (start, end) = (stretch.start.max(within.start), stretch.end.min(within.end));
+            if start >= end {
+                continue;
+            }
+            self.values.resize(start - within.start, ABSENT);
+            let (here, behind) = rest.split_at_checked(end - start)?;
             self.values.extend_from_slice(here);
             rest = behind;
         }
-        self.values.resize(heads.points, ABSENT);
+        self.values.resize(within.len(), ABSENT);
         Some(())
     }
 }

@@ -9,12 +9,14 @@
 //! Several expectations are tried and the one that leaves the fewest bytes is kept.
 
 use std::io;
+use std::ops::Range;
 
 use pco::wrapped::{FileCompressor, FileDecompressor};
 use pco::{ChunkConfig, DeltaSpec};
 
 use super::coin::{Coin, Minter, Odds, Reader};
 use super::number::{Bytes, length, put_varint, zigzag};
+use super::pages;
 use crate::tick::Damage;
 
 /// How the integers of a series are written.
@@ -36,6 +38,8 @@ pub(crate) enum Shape {
     Steps,
     /// By pco.
     Pco,
+    /// By pco, in pages that are read apart.
+    Pages,
 }
 
 /// The expectations, in the order of being tried.
@@ -45,11 +49,36 @@ const TRIED: [Shape; 5] = [Shape::Still, Shape::Onward, Shape::Even, Shape::Leve
 /// tenth as quick to read.
 const SHORT: usize = 2048;
 
+/// Up to here they are where speed counts more: what pco tells of itself takes longer to read.
+const SHORTEST: usize = 64;
+
 /// Steps are tried if no more than one value in so many changes.
 const RARELY: usize = 32;
 
 /// The other expectations are not tried if no more than one value in so many changes.
 const MOSTLY: usize = 4;
+
+/// What counts most when a series is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Aim {
+    /// That it is small: it is read once or twice.
+    Size,
+    /// That it is small, and quick to read where it is long.
+    Both,
+    /// That it is quick to read: many of them are read at once.
+    Speed,
+}
+
+impl Aim {
+    /// So many integers may be written by odds.
+    fn odds(self) -> usize {
+        match self {
+            Self::Size => usize::MAX,
+            Self::Both => SHORT,
+            Self::Speed => SHORTEST,
+        }
+    }
+}
 
 impl Shape {
     /// The number that is written.
@@ -63,12 +92,13 @@ impl Shape {
             Self::Pace => 5,
             Self::Steps => 6,
             Self::Pco => 7,
+            Self::Pages => 8,
         }
     }
 
     /// The shape of this number.
     pub(crate) fn of_code(code: u8) -> Option<Self> {
-        const ALL: [Shape; 8] = [
+        const ALL: [Shape; 9] = [
             Shape::Constant,
             Shape::Still,
             Shape::Onward,
@@ -77,6 +107,7 @@ impl Shape {
             Shape::Pace,
             Shape::Steps,
             Shape::Pco,
+            Shape::Pages,
         ];
         ALL.get(usize::from(code)).copied()
     }
@@ -115,17 +146,17 @@ pub(crate) struct CourseWriter {
 
 impl CourseWriter {
     /// Appends the course of `numbers`, which are not all the same, in as few bytes as any shape
-    /// takes; `quick` leaves out the shapes that are slow to read.
+    /// takes that suits the `aim`.
     pub(crate) fn put(
         &mut self,
         numbers: &[i64],
         frame: Frame,
-        quick: bool,
+        aim: Aim,
         out: &mut Vec<u8>,
     ) -> Shape {
         let start = out.len();
-        let mut best = None;
-        if !quick || numbers.len() <= SHORT {
+        let (mut best, quick) = (None, aim != Aim::Size);
+        if numbers.len() <= aim.odds() {
             let shape = likeliest(numbers, frame);
             self.trial.clear();
             put_expected(numbers, frame, shape, &mut self.trial);
@@ -137,7 +168,11 @@ impl CourseWriter {
             self.keep_shorter(&mut best, Shape::Steps, start, out);
         }
         self.trial.clear();
-        if quick && put_pco(numbers, &mut self.trial).is_ok() {
+        if quick && pages::suit(numbers.len()) {
+            if pages::put(numbers, &mut self.trial).is_ok() {
+                self.keep_shorter(&mut best, Shape::Pages, start, out);
+            }
+        } else if quick && put_pco(numbers, &mut self.trial).is_ok() {
             self.keep_shorter(&mut best, Shape::Pco, start, out);
         }
         best.unwrap_or_else(|| {
@@ -168,8 +203,21 @@ pub(crate) fn take(
     frame: Frame,
     numbers: &mut Vec<i64>,
 ) -> Result<(), Damage> {
+    take_within(bytes, shape, frame, &(0..frame.count), numbers).map(drop)
+}
+
+/// Reads of a course what has those numbers that are `within`, as little as its shape permits, and
+/// says which numbers these are. Total over any bytes.
+pub(crate) fn take_within(
+    bytes: &[u8],
+    shape: Shape,
+    frame: Frame,
+    within: &Range<usize>,
+    numbers: &mut Vec<i64>,
+) -> Result<Range<usize>, Damage> {
     numbers.clear();
     match shape {
+        Shape::Pages => return pages::take(bytes, frame.count, within, numbers),
         Shape::Constant => numbers.resize(frame.count, frame.least),
         Shape::Steps => take_steps(bytes, frame, numbers).ok_or(Damage::Body)?,
         Shape::Pco => {
@@ -178,7 +226,7 @@ pub(crate) fn take(
         }
         _ => walk(&mut Reader::new(bytes), shape, frame, numbers),
     }
-    Ok(())
+    Ok(0..numbers.len())
 }
 
 /// The expectation that leaves the fewest bits. To write all five and compare would save a few

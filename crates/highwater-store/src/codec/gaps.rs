@@ -112,6 +112,16 @@ impl Gaps {
         self.patterns.get(pattern).map(|(_, samples)| *samples)
     }
 
+    /// Which of the samples of a pattern stand at points that are `within`.
+    pub(crate) fn samples_within(&self, pattern: usize, within: &Range<usize>) -> Range<usize> {
+        let before = |point: usize| {
+            let stretches = self.stretches(pattern).iter();
+            let stretches = stretches.take_while(|stretch| stretch.start < point);
+            stretches.map(|stretch| stretch.end.min(point) - stretch.start).sum()
+        };
+        before(within.start)..before(within.end)
+    }
+
     /// The stretches with samples.
     pub(crate) fn stretches(&self, pattern: usize) -> &[Range<usize>] {
         let which = self.patterns.get(pattern).map(|(which, _)| which.clone());

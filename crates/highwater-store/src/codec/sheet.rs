@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 
-use super::course::{CourseWriter, Frame, Shape};
+use super::course::{Aim, CourseWriter, Frame, Shape};
 use super::gaps::GapWriter;
 use super::heads::{BlockRow, HeadsWriter, Row, Scale};
 use super::number::{Unit, length, put_varint, whole};
@@ -12,7 +12,7 @@ use super::{ABSENT, Form, Key, MAX_POINTS, MAX_SERIES, is_absent};
 /// The most series of a block of [`Form::Blocks`].
 pub const BLOCK_SERIES: usize = 64;
 
-/// The most series of a block of [`Form::Chunks`], nearly all of them constant.
+/// The most series of a block of [`Form::Chunks`] or [`Form::Swift`], nearly all of them constant.
 const CHUNK_SERIES: usize = 4096;
 
 /// About what a series takes in the heads, for [`SheetWriter::size`].
@@ -199,7 +199,7 @@ impl SheetWriter {
         let varies = row.shape != Shape::Constant;
         let full = match self.form {
             Form::Blocks => self.open.series >= BLOCK_SERIES,
-            Form::Chunks => {
+            Form::Chunks | Form::Swift => {
                 self.open.series >= CHUNK_SERIES || (varies && !self.open.lengths.is_empty())
             }
         };
@@ -209,8 +209,12 @@ impl SheetWriter {
         if varies {
             let frame = Frame { count: self.numbers.len(), least: row.least, span: row.span };
             let before = self.open.bytes.len();
-            let quick = self.form == Form::Chunks;
-            row.shape = self.courses.put(&self.numbers, frame, quick, &mut self.open.bytes);
+            let aim = match self.form {
+                Form::Blocks => Aim::Size,
+                Form::Chunks => Aim::Both,
+                Form::Swift => Aim::Speed,
+            };
+            row.shape = self.courses.put(&self.numbers, frame, aim, &mut self.open.bytes);
             self.open.lengths.push(self.open.bytes.len().saturating_sub(before));
         }
         self.open.series += 1;

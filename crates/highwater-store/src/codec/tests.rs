@@ -117,7 +117,7 @@ fn typical(points: usize) -> Vec<Vec<f64>> {
 #[test]
 fn typical_series_come_back_at_every_length() {
     for points in [1, 2, 3, 120, 1440, 2049, 17_280] {
-        for form in [Form::Blocks, Form::Chunks] {
+        for form in [Form::Blocks, Form::Chunks, Form::Swift] {
             comes_back(form, points, &typical(points));
         }
     }

@@ -237,7 +237,7 @@ fn lay(times: &[i64], values: &[f64], moments: &[i64], cells: &mut [f64]) {
 }
 
 fn begin(db: &Connection, tier: Tier, moments: &[i64]) -> rusqlite::Result<Chunks> {
-    Chunks::begin(db, tier, Group::Thing, ERA, moments, Layout::ByMetric)
+    Chunks::begin(db, tier, Group::Thing, ERA, moments, Layout::Swift)
 }
 
 /// Puts the batch as it will count, but not read yet; one without samples is none.

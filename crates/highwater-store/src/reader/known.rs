@@ -7,6 +7,11 @@ use std::sync::Arc;
 use super::{Eras, Reader};
 use crate::batch::Batch;
 use crate::entity::Group;
+use crate::select::wanted::{ENTITY_COLUMNS, Entity};
+
+/// So many entities of a group are kept: a MiB of labels, and all that a machine has at once or an
+/// import of some dozen machines.
+const MOST_ENTITIES: i64 = 4096;
 
 /// Small tables as they were read; worth nothing once anything is recorded.
 #[derive(Debug, Default)]
@@ -15,6 +20,8 @@ pub(super) struct Known {
     state: Option<i64>,
     eras: Option<Arc<Eras>>,
     batches: HashMap<Group, Arc<[Batch]>>,
+    /// Of groups that have few.
+    entities: HashMap<Group, Option<Arc<[Entity]>>>,
 }
 
 impl Reader {
@@ -38,6 +45,35 @@ impl Reader {
         let batches: Arc<[Batch]> = self.read_batches(group)?.into();
         self.known.borrow_mut().batches.insert(group, Arc::clone(&batches));
         Ok(batches)
+    }
+
+    /// The entities of a group, by rising id; `None` if there are too many to be kept.
+    pub(crate) fn all_entities(&self, group: Group) -> rusqlite::Result<Option<Arc<[Entity]>>> {
+        self.keep_up()?;
+        if let Some(entities) = self.known.borrow().entities.get(&group) {
+            return Ok(entities.clone());
+        }
+        let entities: Option<Arc<[Entity]>> = self.few_entities(group)?.map(Into::into);
+        self.known.borrow_mut().entities.insert(group, entities.clone());
+        Ok(entities)
+    }
+
+    fn few_entities(&self, group: Group) -> rusqlite::Result<Option<Vec<Entity>>> {
+        let count = "SELECT count(*) FROM (SELECT 1 FROM entity WHERE grp = ?1 LIMIT ?2)";
+        let mut select = self.db.prepare_cached(count)?;
+        let limit = MOST_ENTITIES.saturating_add(1);
+        let count = select.query_row(rusqlite::params![group.name(), limit], |row| row.get(0));
+        match count {
+            Ok(count) if (0..=MOST_ENTITIES).contains(&count) => {
+                let values: &[&dyn rusqlite::ToSql] = &[&group.name()];
+                let take = |row: &rusqlite::Row<'_>| self.entity_of(group, row);
+                let condition = ("grp = ?1 ORDER BY id", values);
+                self.rows("entities", ("entity", ENTITY_COLUMNS), condition, take).map(Some)
+            }
+            Err(cause) if !super::is_corrupt(&cause) => Err(cause),
+            // Where pages are damaged each question goes through the table, and says so.
+            _ => Ok(None),
+        }
     }
 
     /// Forgets what is out of date.

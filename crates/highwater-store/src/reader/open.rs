@@ -72,7 +72,7 @@ fn connect_with(path: &Path, options: &str) -> rusqlite::Result<Connection> {
 pub(super) fn check(db: &Connection, path: &Path) -> Result<(), StoreError> {
     schema::check(db, path)?;
     let found = schema::number(db, "user_version").map_err(StoreError::database(path, "read"))?;
-    if found < schema::SCHEMA_VERSION {
+    if found < schema::READABLE_VERSION {
         let (path, known) = (path.to_owned(), schema::SCHEMA_VERSION);
         return Err(StoreError::Older { path, found, known });
     }

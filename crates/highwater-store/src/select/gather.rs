@@ -8,7 +8,7 @@ use highwater_core::time::WallTime;
 
 use super::carry::{Carried, Carry};
 use super::finish::{Ends, in_order};
-use super::steps::Steps;
+use super::steps::{Glances, Steps};
 use super::wanted::Wanted;
 use crate::codec::{Aspect, is_absent};
 use crate::entity::Group;
@@ -18,9 +18,12 @@ use crate::entity::Group;
 pub(crate) struct Gathered<'a> {
     pub(crate) wanted: &'a Wanted,
     steps: Option<Steps>,
+    /// The looks of a query, where samples that nobody looks at are left out.
+    pub(super) glances: Option<Glances>,
     /// The stretch that is being visited, and which samples of its steps are wanted.
     stretch: Option<Stretch>,
     pub(super) keep: Keep,
+    pub(super) spared: Spared,
     /// Which of `filling` the series of a metric and labels is, metric after metric.
     places: Vec<Option<usize>>,
     filling: Vec<Filling>,
@@ -32,6 +35,21 @@ pub(crate) struct Gathered<'a> {
     pub(crate) asks_readings: bool,
     /// For so many points of each series room is made at once; 0 where there are many series.
     pub(crate) expected: usize,
+}
+
+/// What need not be read of whom.
+#[derive(Debug, Default)]
+pub(super) struct Spared {
+    /// Of each metric, and those that are spared of each slot.
+    pub(super) bits: Vec<u64>,
+    pub(super) of_slots: Vec<u64>,
+}
+
+impl Spared {
+    fn has(&self, metric: usize, slot: usize) -> bool {
+        let both = self.bits.get(metric).zip(self.of_slots.get(slot));
+        both.is_some_and(|(bit, spared)| spared & bit != 0)
+    }
 }
 
 /// One series being filled.
@@ -74,8 +92,10 @@ impl<'a> Gathered<'a> {
         Self {
             wanted,
             steps,
+            glances: None,
             stretch: None,
             keep: Keep::Last,
+            spared: Spared::default(),
             places: vec![None; places],
             filling: vec![],
             readings: vec![],
@@ -93,8 +113,11 @@ impl<'a> Gathered<'a> {
         }
     }
 
-    /// Whether a bucket's aspect is to be read, of a metric by its place.
-    pub(super) fn asks_for(&self, aspect: Aspect, metric: usize) -> bool {
+    /// Whether a bucket's aspect is to be read, of a metric and labels by their places.
+    pub(super) fn asks_for(&self, aspect: Aspect, metric: usize, slot: usize) -> bool {
+        if self.spared.has(metric, slot) {
+            return false;
+        }
         match aspect {
             Aspect::Raw | Aspect::Lost => true,
             Aspect::Min | Aspect::Max => self.is_for_extremes(metric),
@@ -117,12 +140,10 @@ impl<'a> Gathered<'a> {
     pub(super) fn bounds(&mut self, metric: usize, slot: usize, run: Run<'_>, aspect: Aspect) {
         let Some(stretch) = self.stretch_of(metric) else { return };
         let Some(Filling { extremes, .. }) = self.series(metric, slot) else { return };
-        for point in run.points() {
-            match aspect {
-                Aspect::Min => extremes.low(point, &stretch),
-                Aspect::Max => extremes.high(point, &stretch),
-                _ => extremes.take(point, &stretch),
-            }
+        match aspect {
+            Aspect::Min => extremes.all_low(run.points(), &stretch),
+            Aspect::Max => extremes.all_high(run.points(), &stretch),
+            _ => run.points().for_each(|point| extremes.take(point, &stretch)),
         }
     }
 
@@ -131,16 +152,26 @@ impl<'a> Gathered<'a> {
         if self.stretch_of(metric).is_some() {
             return self.bounds(metric, slot, run, Aspect::Raw);
         }
-        let steps = self.steps;
-        let expected = if steps.is_none() { self.expected } else { 0 };
+        let (steps, glances) = (self.steps, self.glances);
+        let all = steps.is_none() && glances.is_none();
+        let expected = if all { self.expected } else { 0 };
         let Some(filling) = self.series(metric, slot) else { return };
         filling.bucketed |= bucketed;
         if filling.points.is_empty() {
             filling.points.reserve(expected);
         }
         let before = filling.points.len();
-        for point in run.points() {
-            put(&mut filling.points, point, steps);
+        match (steps, glances) {
+            (None, None) => {
+                filling.points.reserve(run.values.len());
+                filling.points.extend(run.points());
+            }
+            (None, Some(glances)) => glances.extend(&mut filling.points, run.points()),
+            (Some(_), _) => {
+                for point in run.points() {
+                    put(&mut filling.points, point, steps);
+                }
+            }
         }
         let after = filling.points.len();
         self.points = self.points.saturating_add(after.saturating_sub(before));
@@ -194,8 +225,8 @@ impl<'a> Gathered<'a> {
         self.filling.get_mut(at)
     }
 
-    /// The series of the stretches that were visited, each with the place of its labels.
-    pub(super) fn visited(self) -> Vec<(usize, Series)> {
+    /// The series of the stretches that were visited, each with the places of its metric and labels.
+    pub(super) fn visited(self) -> Vec<(usize, usize, Series)> {
         let wanted = self.wanted;
         let series = |mut filling: Filling| {
             let labels = wanted.labels_of(filling.metric, filling.slot);
@@ -206,18 +237,18 @@ impl<'a> Gathered<'a> {
                     Carried::default().counter(&mut filling);
                 }
                 filling.points.retain(|point| !point.value.is_nan());
-                return (filling.slot, Series { labels, points: filling.points });
+                return (filling.metric, filling.slot, Series { labels, points: filling.points });
             }
-            (filling.slot, Series { labels, points: filling.extremes.points() })
+            (filling.metric, filling.slot, Series { labels, points: filling.extremes.points() })
         };
         let found = self.filling.into_iter().map(series);
-        found.filter(|(_, series)| !series.points.is_empty()).collect()
+        found.filter(|(_, _, series)| !series.points.is_empty()).collect()
     }
 
     /// The series, in order of labels. What they need to know of the stretch before, and leave for
     /// the next one, is in `carry`.
     pub(crate) fn series_of(self, ends: Ends, carry: &mut Carry) -> Vec<Series> {
-        let Self { wanted, steps, filling, mut readings, .. } = self;
+        let Self { wanted, steps, glances, filling, mut readings, .. } = self;
         readings.sort_unstable();
         let filling = in_order_of_labels(wanted, filling);
         let mut found = Vec::with_capacity(filling.len());
@@ -241,6 +272,13 @@ impl<'a> Gathered<'a> {
             }
             if let Some(steps) = steps {
                 steps.thin(&mut filling.points);
+            }
+            if let Some(glances) =
+                glances.filter(|glances| glances.is_newest() && ends == Ends::Marked)
+            {
+                // Where samples were left out, ends were marked that are none.
+                let all = std::mem::take(&mut filling.points);
+                glances.extend(&mut filling.points, all.into_iter());
             }
             carry.keep(wanted.group, &labels, before);
             found.push(Series { labels, points: filling.points });

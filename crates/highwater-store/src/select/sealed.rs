@@ -1,5 +1,6 @@
 //! Samples out of batches: of each sheet the heads, and of its body the blocks that are wanted.
 
+use std::collections::HashMap;
 use std::ops::Range;
 
 use highwater_core::series::Stretch;
@@ -12,7 +13,9 @@ use super::fresh::Most;
 use super::gather::{Gathered, Run};
 use super::wanted::Wanted;
 use crate::batch::{Tier, sheet_crc};
-use crate::codec::{Aspect, BlockReader, Entry, Heads, MAX_POINTS, times};
+use crate::codec::times::{self, Excerpt};
+use crate::codec::{Aspect, BlockReader, Entry, Heads, MAX_POINTS};
+use crate::entity::Group;
 use crate::error::StoreError;
 use crate::reader::{Reader, is_corrupt, walk};
 use crate::schema;
@@ -23,13 +26,17 @@ const FEW_METRICS: usize = 12;
 /// What may be wrong with a sheet, beside its own damage.
 const TOO_SHORT: &str = "the body ends before the block";
 
+/// The sheets of each batch that have some metrics.
+pub(crate) type Rows = HashMap<i64, Vec<i64>>;
+
 /// Reads sheets, one after the other, in the same buffers.
 pub(crate) struct Sheets<'a> {
     reader: &'a Reader,
     blocks: BlockReader,
     body: Option<Blob<'a>>,
     bytes: Vec<u8>,
-    times: Vec<i64>,
+    /// Moments of the present batch, as far as they are asked for.
+    times: Excerpt,
     /// What is wanted of a sheet: block, place, aspect, metric's place and labels'.
     finds: Vec<Find>,
     places: Vec<u16>,
@@ -62,41 +69,74 @@ pub(crate) struct SheetRow {
 
 impl<'a> Sheets<'a> {
     pub(crate) fn new(reader: &'a Reader) -> Self {
-        let (bytes, times, finds, places) = (vec![], vec![], vec![], vec![]);
+        let (bytes, times, finds, places) = Default::default();
         Self { reader, blocks: BlockReader::new(), body: None, bytes, times, finds, places }
     }
 
-    /// Reads what is wanted of one batch.
+    /// Reads what is wanted of one batch: of those sheets that are known to have any of it, or of
+    /// all that may have.
     pub(super) fn read(
         &mut self,
         take: &Take,
+        known: Option<&Rows>,
         gathered: &mut Gathered<'_>,
         most: Most,
     ) -> Result<(), StoreError> {
         // Of many batches few may have what is wanted, and their moments need not be unpacked.
         let mut part = None;
-        if gathered.asks_readings {
+        let asks_readings = gathered.asks_readings && gathered.wanted.group != Group::Thing;
+        if asks_readings {
             let Some(within) = self.part(take, None) else { return Ok(()) };
             part = Some(within);
         }
         let wanted = gathered.wanted;
         let reader = self.reader;
         let before = reader.damaged.borrow().met();
-        reader.each_sheet(take.batch.id, wanted, |sheet| {
+        let mut visit = |sheet: &SheetRow| {
             let nothing = Part { stretch: None, shift: 0, ranges: vec![] };
             let part = part.get_or_insert_with(|| self.part(take, None).unwrap_or(nothing));
             self.take_sheet(sheet, take.batch.tier, std::slice::from_ref(part), gathered);
             most.check(gathered)
-        })?;
+        };
+        match known {
+            None => reader.each_sheet(take.batch.id, wanted, visit)?,
+            Some(rows) => {
+                for row in rows.get(&take.batch.id).into_iter().flatten() {
+                    reader.meet(reader.sheet(*row, take.batch.id, wanted), &mut visit)?;
+                }
+            }
+        }
         // Where something could not be read, nothing can be said about what is missing.
         let whole = reader.damaged.borrow().met() == before;
-        if whole && gathered.asks_readings && take.batch.scope == wanted.group.scope() {
+        if whole && asks_readings && take.batch.scope == wanted.group.scope() {
             for range in part.iter().flat_map(|part| &part.ranges) {
-                let shown = self.times.get(range.clone()).unwrap_or_default().iter();
+                let shown = self.times.at(range).unwrap_or_default().iter();
                 gathered.reading(shown.map(|at| at.saturating_add(take.shift)));
             }
         }
         Ok(())
+    }
+
+    /// The newest moment of some batches, as shown: of things nothing else is asked about their
+    /// readings.
+    pub(super) fn newest(&mut self, takes: &[Take]) -> Option<i64> {
+        let latest = |take: &Take| {
+            let last = take.spans.iter().map(|span| span.1).max()?;
+            Some(last.min(take.batch.last_ms).saturating_add(take.shift))
+        };
+        let mut by_end: Vec<(i64, &Take)> =
+            takes.iter().filter_map(|take| latest(take).map(|at| (at, take))).collect();
+        by_end.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
+        let mut newest = None;
+        for (latest, take) in by_end {
+            if newest.is_some_and(|newest| newest >= latest) {
+                break;
+            }
+            let ends = self.moments(take).unwrap_or_default().into_iter();
+            let last = ends.filter_map(|range| self.times.at(&range)?.last()).max();
+            newest = newest.max(last.map(|at| at.saturating_add(take.shift)));
+        }
+        newest
     }
 
     /// Reads what is wanted of some sheets of one batch, in one pass for several stretches.
@@ -138,30 +178,33 @@ impl<'a> Sheets<'a> {
                 return None;
             }
         }
+        let Excerpt { before, times, .. } = &mut self.times;
         let within = take.spans.iter().map(|(first, last)| {
-            let from = self.times.partition_point(|at| at < first);
-            from..self.times.partition_point(|at| at <= last)
+            let from = times.partition_point(|at| at < first);
+            *before + from..*before + times.partition_point(|at| at <= last)
         });
         let within: Vec<_> = within.filter(|range| !range.is_empty()).collect();
         // A bucket that ends after its era is shown at its era's end.
-        let late = self.times.partition_point(|at| *at <= take.till);
-        self.times.iter_mut().skip(late).for_each(|at| *at = take.till);
+        let late = times.partition_point(|at| *at <= take.till);
+        times.iter_mut().skip(late).for_each(|at| *at = take.till);
         (!within.is_empty()).then_some(within)
     }
 
-    fn times_of(&self, take: &Take) -> Result<Vec<i64>, String> {
+    fn times_of(&self, take: &Take) -> Result<Excerpt, String> {
+        let first = take.spans.iter().map(|span| span.0).min().unwrap_or(0);
+        let span = (first, take.spans.iter().map(|span| span.1).max().unwrap_or(first));
         let decoded = if take.batch.times.is_empty() {
             let long = self.reader.long_times(take.batch.id).map_err(|cause| cause.to_string())?;
-            times::decode(&long, MAX_POINTS)
+            times::decode_within(&long, MAX_POINTS, span)
         } else {
-            times::decode(&take.batch.times, MAX_POINTS)
+            times::decode_within(&take.batch.times, MAX_POINTS, span)
         };
         decoded.map_err(|damage| damage.to_string())
     }
 
     /// How many moments the batch has whose moments were decoded last.
     pub(crate) fn points(&self) -> usize {
-        self.times.len()
+        self.times.count
     }
 
     fn take_sheet(
@@ -176,22 +219,25 @@ impl<'a> Sheets<'a> {
         finds.clear();
         find(&sheet.heads, wanted, &mut |entry, metric, slot| {
             let Entry { block, place, key, .. } = *entry;
-            if gathered.asks_for(key.aspect, metric) {
+            if gathered.asks_for(key.aspect, metric, slot) {
                 finds.push(Find { block, place, metric, slot, aspect: key.aspect });
             }
         });
         let times = std::mem::take(&mut self.times);
         let bucketed = tier != Tier::Raw;
+        // What is read of each series: from the first moment that is asked for to the last.
+        let ranges = || parts.iter().flat_map(|part| &part.ranges);
+        let from = ranges().map(|range| range.start).min().unwrap_or(0);
+        let within = from..ranges().map(|range| range.end).max().unwrap_or(from);
         for of_block in finds.chunk_by(|a, b| a.block == b.block) {
             let mut rest = of_block.iter();
-            self.read_block(sheet, of_block, &mut |values| {
+            self.read_block(sheet, of_block, &within, &mut |values| {
                 let Some(find) = rest.next() else { return };
                 let ranges =
                     parts.iter().flat_map(|part| part.ranges.iter().map(move |r| (part, r)));
                 for (part, range) in ranges {
-                    let (Some(times), Some(values)) =
-                        (times.get(range.clone()), values.get(range.clone()))
-                    else {
+                    let here = range.start - from..range.end - from;
+                    let (Some(times), Some(values)) = (times.at(range), values.get(here)) else {
                         continue;
                     };
                     let run = Run { times, values, shift: part.shift };
@@ -209,15 +255,17 @@ impl<'a> Sheets<'a> {
         (self.finds, self.times) = (finds, times);
     }
 
-    /// Reads some series of one block, in their order; what is damaged is noted and left out.
+    /// Reads some series of one block, in their order and at the points that are `within`; what is
+    /// damaged is noted and left out.
     pub(crate) fn read_block(
         &mut self,
         sheet: &SheetRow,
         of_block: &[Find],
+        within: &Range<usize>,
         out: &mut dyn FnMut(&[f64]),
     ) {
         let Some(block) = of_block.first().map(|find| find.block) else { return };
-        if let Err(what) = self.try_read_block(sheet, block, of_block, out) {
+        if let Err(what) = self.try_read_block(sheet, (block, of_block), within, out) {
             let part = usize::try_from(block).unwrap_or(0).saturating_add(1);
             let id = sheet.id;
             let what = || format!("block {block} of number {id}: {what}");
@@ -228,8 +276,8 @@ impl<'a> Sheets<'a> {
     fn try_read_block(
         &mut self,
         sheet: &SheetRow,
-        block: u32,
-        of_block: &[Find],
+        (block, of_block): (u32, &[Find]),
+        within: &Range<usize>,
         out: &mut dyn FnMut(&[f64]),
     ) -> Result<(), String> {
         let place = usize::try_from(block).ok().and_then(|at| sheet.heads.blocks.get(at));
@@ -240,11 +288,11 @@ impl<'a> Sheets<'a> {
         }
         self.places.clear();
         self.places.extend(of_block.iter().map(|find| find.place));
-        let read = self.blocks.decode(
+        let read = self.blocks.decode_within(
             &sheet.heads,
-            block,
-            &self.bytes,
+            (block, &self.bytes),
             &self.places,
+            within,
             &mut |_, values: &[f64]| out(values),
         );
         read.map_err(|damage| damage.to_string())
@@ -283,11 +331,43 @@ impl<'a> Sheets<'a> {
 
 impl std::fmt::Debug for Sheets<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Sheets").field("points", &self.times.len()).finish_non_exhaustive()
+        f.debug_struct("Sheets").field("points", &self.times.count).finish_non_exhaustive()
     }
 }
 
 impl Reader {
+    /// The sheets of some batches that have what is wanted, out of the index alone; `None` where
+    /// there are too many metrics, or where the index is damaged.
+    pub(super) fn rows_of(
+        &self,
+        takes: &[Take],
+        wanted: &Wanted,
+    ) -> Result<Option<Rows>, StoreError> {
+        let ids = || takes.iter().map(|take| take.batch.id);
+        let (Some(first), Some(last)) = (ids().min(), ids().max()) else { return Ok(None) };
+        if wanted.metrics.len() > FEW_METRICS {
+            return Ok(None);
+        }
+        let metrics = wanted.metrics.iter().map(|metric| i64::from(metric.id));
+        let read = || -> rusqlite::Result<Rows> {
+            let mut found = Rows::new();
+            let sql = "SELECT batch, id FROM sheet WHERE metric = ?1 AND batch BETWEEN ?2 AND ?3";
+            let mut select = self.db.prepare_cached(sql)?;
+            for metric in std::iter::once(0).chain(metrics) {
+                let mut rows = select.query([metric, first, last])?;
+                while let Some(row) = rows.next()? {
+                    found.entry(row.get(0)?).or_default().push(row.get(1)?);
+                }
+            }
+            Ok(found)
+        };
+        match read() {
+            Ok(rows) => Ok(Some(rows)),
+            Err(cause) if is_corrupt(&cause) => Ok(None),
+            Err(cause) => Err(self.failed()(cause)),
+        }
+    }
+
     /// Visits the sheets of a batch that may have what is wanted.
     pub(crate) fn each_sheet(
         &self,

@@ -6,7 +6,9 @@ use std::time::Duration;
 use highwater_core::frame::{Frame, ProcSample, Scope, SlowReadings};
 use highwater_core::id::{CgroupPath, Comm, Pid, ProcKey, StartTicks};
 use highwater_core::metric::MetricKind;
-use highwater_core::series::{Labels, Matcher, NAME, Selection, SeriesSource, Want, is_stale};
+use highwater_core::series::{
+    Labels, Matcher, NAME, Pattern, Selection, SeriesSource, Want, is_stale,
+};
 use highwater_core::time::{BootId, BootTime, Stamp, WallTime};
 use highwater_core::units::Bytes;
 use tempfile::{TempDir, tempdir};
@@ -134,6 +136,25 @@ fn within(truth: &Truth, range: (i64, i64)) -> Truth {
     }
     cut.retain(|_, points| !points.is_empty());
     cut
+}
+
+#[test]
+fn any_condition_that_nothing_without_labels_meets_is_enough() {
+    let (dir, _store, _) = record(2 * MINUTE, 5000);
+    let reader = Reader::open(dir.path()).unwrap();
+    let asked = |name: &str, want: Want| {
+        let matchers = vec![Matcher { name: name.to_owned(), want }];
+        reader.select(&Selection { matchers, ..ask(RSS, (0, 2 * MINUTE)) })
+    };
+    let pattern = |text: &str| Want::Matches(Pattern::new(text).unwrap());
+    let names = asked(NAME, pattern("process_(cpu|resident).*")).unwrap();
+    assert!(names.iter().any(|series| series.labels.get(NAME) == CPU));
+    assert!(names.iter().any(|series| series.labels.get(NAME) == RSS));
+    assert!(asked("comm", pattern("w.rker")).unwrap().len() > names.len());
+    assert!(asked(NAME, Want::IsNot(String::new())).unwrap().len() >= names.len());
+    for anything in [pattern(".*"), Want::Is(String::new()), Want::IsNot("up".to_owned())] {
+        assert!(asked("comm", anything).is_err());
+    }
 }
 
 #[test]

@@ -15,8 +15,8 @@ use highwater_core::series::{Keep, Labels, Matcher, Series, Stretch, Visit, Want
 
 use super::cover::{Order, Reach, Take};
 use super::fresh::Most;
-use super::gather::Gathered;
-use super::sealed::Sheets;
+use super::gather::{Gathered, Spared};
+use super::sealed::{Sheets, find};
 use super::wanted::{Metric, Wanted};
 use crate::entity::Group;
 use crate::error::StoreError;
@@ -38,6 +38,44 @@ struct Room {
     /// Where its labels begin among those of all rooms.
     first: usize,
     keep: Keep,
+    /// Of each metric, and of those that each slot has in sheets.
+    bits: Vec<Bits>,
+    has: Vec<Bits>,
+}
+
+/// Metrics by their places among those that are visited. One beyond has none, and is always read.
+type Bits = u64;
+
+/// Metrics that stand for each other.
+struct Choices(Vec<Vec<Bits>>);
+
+impl Choices {
+    fn of(visit: &Visit<'_>) -> Self {
+        let bits = |choice: &&[&str]| choice.iter().map(|name| bit(visit, name)).collect();
+        Self(visit.choices.iter().map(bits).collect())
+    }
+
+    /// What need not be read of somebody who has these.
+    fn spared(&self, has: Bits) -> Bits {
+        let behind = |choice: &Vec<Bits>| {
+            let rest = choice.iter().skip_while(|bit| has & **bit == 0).skip(1);
+            rest.fold(0, |all, bit| all | bit)
+        };
+        self.0.iter().map(behind).fold(0, |all, bits| all | bits)
+    }
+
+    /// Whether of each choice of which something was spared something was found.
+    fn are_met(&self, spared: Bits, found: Bits) -> bool {
+        let mut of = self.0.iter().map(|choice| choice.iter().fold(0, |all, bit| all | bit));
+        of.all(|choice| spared & choice == 0 || found & choice != 0)
+    }
+}
+
+/// The bit of a metric.
+fn bit(visit: &Visit<'_>, name: &str) -> Bits {
+    let place = visit.metrics.iter().position(|metric| *metric == name);
+    let place = place.and_then(|place| u32::try_from(place).ok());
+    place.and_then(|place| 1_u64.checked_shl(place)).unwrap_or(0)
 }
 
 /// A batch, what of it is in which stretch, and which of its sheets have anything wanted.
@@ -71,12 +109,13 @@ impl Reader {
                 rooms.extend(self.room(of, metrics, visit, &mut labels)?);
             }
         }
+        let choices = Choices::of(visit);
         let mut groups = group(&labels);
         let place = |group: &Vec<usize>| group.first().map(|place| first_entity(&rooms, *place));
         groups.sort_by_cached_key(place);
         let mut next = groups.as_slice();
         while let Some((some, rest)) = few(next) {
-            self.give_some(&rooms, (some, &labels), give)?;
+            self.give_some(&rooms, (some, &labels), &choices, give)?;
             next = rest;
         }
         drop(state);
@@ -116,7 +155,14 @@ impl Reader {
         if wanted.is_empty() {
             return Ok(None);
         }
-        let shelves = self.shelves(&wanted, takes)?;
+        let bits: Vec<Bits> =
+            wanted.metrics.iter().map(|metric| bit(visit, &metric.name)).collect();
+        let mut has = vec![0; wanted.labels.len()];
+        let shelves = self.shelves(&wanted, takes, &mut |metric, slot| {
+            if let (Some(has), Some(bit)) = (has.get_mut(slot), bits.get(metric)) {
+                *has |= bit;
+            }
+        })?;
         let mut entities: Vec<Vec<u64>> = vec![vec![]; wanted.labels.len()];
         for (id, slot) in &wanted.entities {
             if let Some(of_slot) = entities.get_mut(*slot) {
@@ -125,14 +171,16 @@ impl Reader {
         }
         let first = labels.len();
         labels.append(&mut wanted.labels);
-        Ok(Some(Room { wanted, entities, shelves, fresh, first, keep: visit.keep }))
+        Ok(Some(Room { wanted, entities, shelves, fresh, first, keep: visit.keep, bits, has }))
     }
 
-    /// Batches, each once, and which sheets of them have something that is wanted.
+    /// Batches, each once, and which sheets of them have something that is wanted; tells the places
+    /// of what they have, metric and slot.
     fn shelves(
         &self,
         wanted: &Wanted,
         takes: Vec<(Stretch, Take)>,
+        tell: &mut dyn FnMut(usize, usize),
     ) -> Result<Vec<Shelf>, StoreError> {
         let mut places: HashMap<(i64, i64), usize> = HashMap::new();
         let mut shelves: Vec<Shelf> = vec![];
@@ -142,7 +190,7 @@ impl Reader {
                 shelf.takes.push((stretch, take));
                 continue;
             }
-            let sheets = self.sheets_with(take.batch.id, wanted)?;
+            let sheets = self.sheets_with(take.batch.id, wanted, tell)?;
             if !sheets.is_empty() {
                 places.insert((take.batch.id, take.till), shelves.len());
                 shelves.push(Shelf { takes: vec![(stretch, take)], sheets });
@@ -152,9 +200,15 @@ impl Reader {
     }
 
     /// Those sheets of a batch that have something wanted.
-    fn sheets_with(&self, batch: i64, wanted: &Wanted) -> Result<Vec<Shelved>, StoreError> {
+    fn sheets_with(
+        &self,
+        batch: i64,
+        wanted: &Wanted,
+        tell: &mut dyn FnMut(usize, usize),
+    ) -> Result<Vec<Shelved>, StoreError> {
         let mut sheets: Vec<Shelved> = vec![];
         self.each_sheet(batch, wanted, |sheet| {
+            find(&sheet.heads, wanted, &mut |_, metric, slot| tell(metric, slot));
             let entities = sheet.heads.entries.iter().map(|entry| entry.key.entity);
             if let (Some(first), Some(last)) = (entities.clone().min(), entities.max())
                 && !sheets.iter().any(|one| one.row == sheet.id)
@@ -170,34 +224,63 @@ impl Reader {
     fn give_some(
         &self,
         rooms: &[Room],
-        (some, labels): (&[Vec<usize>], &[Labels]),
+        (some, labels): (&[Together], &[Labels]),
+        choices: &Choices,
         give: &mut dyn FnMut(Vec<Series>),
     ) -> Result<(), StoreError> {
-        let mut given: Vec<Vec<Series>> = some.iter().map(|_| vec![]).collect();
+        let has = |group: &Together| group.iter().fold(0, |all, place| all | has(rooms, *place));
+        let spared: Vec<Bits> = some.iter().map(|group| choices.spared(has(group))).collect();
+        let read = self.read_some(rooms, (some, labels), &spared)?;
+        for ((mut given, found), (group, spared)) in read.into_iter().zip(some.iter().zip(spared)) {
+            // What is in a sheet may be later than what is visited, or no numbers.
+            if !choices.are_met(spared, found) {
+                let again = self.read_some(rooms, (std::slice::from_ref(group), labels), &[0])?;
+                given = again.into_iter().next().unwrap_or_default().0;
+            }
+            if !given.is_empty() {
+                give(given);
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads some groups without what each is spared; which metrics are found of each, too.
+    fn read_some(
+        &self,
+        rooms: &[Room],
+        (some, labels): (&[Together], &[Labels]),
+        spared: &[Bits],
+    ) -> Result<Vec<(Vec<Series>, Bits)>, StoreError> {
+        let mut given: Vec<(Vec<Series>, Bits)> = some.iter().map(|_| (vec![], 0)).collect();
         for room in rooms {
             let (wanted, groups) = room.wanted_of(some, labels);
             if wanted.is_empty() {
                 continue;
             }
-            for (slot, series) in self.gather_stretches(room, &wanted)? {
-                if let Some(of) = groups.get(slot).and_then(|group| given.get_mut(*group)) {
+            let spared = groups.iter().map(|group| spared.get(*group).copied().unwrap_or(0));
+            let spared = Spared { bits: room.bits.clone(), of_slots: spared.collect() };
+            for (metric, slot, series) in self.gather_stretches(room, &wanted, spared)? {
+                if let Some((of, found)) = groups.get(slot).and_then(|group| given.get_mut(*group))
+                {
                     of.push(series);
+                    *found |= room.bits.get(metric).copied().unwrap_or(0);
                 }
             }
         }
-        given.into_iter().filter(|series| !series.is_empty()).for_each(give);
-        Ok(())
+        Ok(given)
     }
 
     fn gather_stretches(
         &self,
         room: &Room,
         wanted: &Wanted,
-    ) -> Result<Vec<(usize, Series)>, StoreError> {
+        spared: Spared,
+    ) -> Result<Vec<(usize, usize, Series)>, StoreError> {
         let most = Most(usize::MAX);
         let mut gathered = Gathered::new(wanted, None);
         gathered.asks_readings = false;
         gathered.keep = room.keep;
+        gathered.spared = spared;
         let mut sheets = Sheets::new(self);
         for shelf in &room.shelves {
             let with = |one: &&Shelved| !wanted.between(one.first, one.last).is_empty();
@@ -235,6 +318,12 @@ impl Room {
 fn first_entity(rooms: &[Room], place: usize) -> Option<u64> {
     let room = rooms.iter().rfind(|room| room.first <= place)?;
     room.entities.get(place - room.first)?.first().copied()
+}
+
+/// What the labels at a place have in sheets.
+fn has(rooms: &[Room], place: usize) -> Bits {
+    let room = rooms.iter().rfind(|room| room.first <= place);
+    room.and_then(|room| room.has.get(place - room.first)).copied().unwrap_or(0)
 }
 
 /// Entities that are asked for together.
@@ -323,8 +412,13 @@ mod tests {
 
     fn visited(source: &dyn SeriesSource, keep: Keep, most: usize) -> Got {
         let stretches = stretches();
-        let visit =
-            Visit { metrics: &["rss", "cache"], matchers: &[], stretches: &stretches, keep };
+        let visit = Visit {
+            metrics: &["rss", "cache"],
+            choices: &[],
+            matchers: &[],
+            stretches: &stretches,
+            keep,
+        };
         let mut group = |labels: &[Labels]| {
             let mut names: BTreeMap<String, Vec<usize>> = BTreeMap::new();
             for (place, labels) in labels.iter().enumerate() {
@@ -373,6 +467,54 @@ mod tests {
         assert!(!names.iter().any(|name| name.contains("owner-003")), "{names:?}");
     }
 
+    /// Which metrics of each owner are given, where the first of `rss` and `cache` is enough.
+    fn chosen(dir: &Path, until: i64) -> Vec<String> {
+        let reader = Reader::open(dir).unwrap();
+        let [first, _] = stretches();
+        let one = [Stretch { to: moment(until), ..first }];
+        let metrics = ["cache", "rss", "other"];
+        let choices: &[&[&str]] = &[&["rss", "cache"]];
+        let visit = Visit {
+            metrics: &metrics,
+            choices,
+            matchers: &[],
+            stretches: &one,
+            keep: Keep::Extremes,
+        };
+        let mut got = vec![];
+        let mut each = |labels: &[Labels]| (0..labels.len()).map(|place| vec![place]).collect();
+        let mut give = |found: Vec<Series>| {
+            let mut names: Vec<&str> = found.iter().map(|one| one.labels.get(NAME)).collect();
+            names.sort_unstable();
+            got.push(names.join(" "));
+        };
+        reader.visit(&visit, &mut each, &mut give).unwrap();
+        got
+    }
+
+    #[test]
+    fn of_what_stands_for_each_other_the_first_is_enough() {
+        let dir = tempfile::tempdir().unwrap();
+        recorded(dir.path(), 3);
+        assert_eq!(chosen(dir.path(), BEGIN + 42 * HOUR), ["other rss"; 3]);
+    }
+
+    #[test]
+    fn what_comes_later_stands_for_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut import = Import::open(dir.path()).unwrap();
+        for (metric, from) in [("cache", 0), ("rss", 30)] {
+            let labels = Labels::new([(NAME, metric), ("name", "shop")]);
+            let series = import.series(&labels, MetricKind::Gauge, "").unwrap();
+            for hour in from..40 {
+                import.push(series, moment(BEGIN + hour * HOUR + 1), 1.0).unwrap();
+            }
+        }
+        import.finish(&mut |_| {}).unwrap();
+        assert_eq!(chosen(dir.path(), BEGIN + 20 * HOUR), ["cache"]);
+        assert_eq!(chosen(dir.path(), BEGIN + 42 * HOUR), ["rss"]);
+    }
+
     #[test]
     fn the_last_of_each_step_is_what_a_selection_gives() {
         let dir = tempfile::tempdir().unwrap();
@@ -381,7 +523,13 @@ mod tests {
         let [first, _] = stretches();
         let metrics = ["rss"];
         let one = [first];
-        let visit = Visit { metrics: &metrics, matchers: &[], stretches: &one, keep: Keep::Last };
+        let visit = Visit {
+            metrics: &metrics,
+            choices: &[],
+            matchers: &[],
+            stretches: &one,
+            keep: Keep::Last,
+        };
         let mut got = vec![];
         let mut each = |labels: &[Labels]| (0..labels.len()).map(|place| vec![place]).collect();
         reader.visit(&visit, &mut each, &mut |found| got.extend(found)).unwrap();

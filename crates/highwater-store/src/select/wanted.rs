@@ -37,7 +37,33 @@ pub(crate) struct Metric {
     pub(crate) help: String,
 }
 
+/// Something that was seen.
+#[derive(Clone, Debug)]
+pub(crate) struct Entity {
+    pub(crate) id: u64,
+    since: i64,
+    until: i64,
+    labels: Labels,
+}
+
+/// The columns of an entity in the order of [`Reader::entity_of`].
+pub(crate) const ENTITY_COLUMNS: &str = "id, boot, facts, crc, first_ms, last_ms, grp";
+
 impl Wanted {
+    /// Puts entities in, by rising id.
+    fn put(&mut self, found: Vec<Entity>) {
+        let mut slots = HashMap::with_capacity(found.len());
+        for Entity { id, labels, .. } in found {
+            let next = slots.len();
+            let slot = *slots.entry(labels).or_insert(next);
+            self.entities.push((id, slot));
+        }
+        let mut in_order: Vec<(usize, Labels)> =
+            slots.into_iter().map(|(labels, slot)| (slot, labels)).collect();
+        in_order.sort_unstable_by_key(|(slot, _)| *slot);
+        self.labels = in_order.into_iter().map(|(_, labels)| labels).collect();
+    }
+
     /// Nothing can match.
     pub(crate) fn is_empty(&self) -> bool {
         self.metrics.is_empty() || self.entities.is_empty()
@@ -106,43 +132,49 @@ impl Reader {
             return Ok(wanted);
         }
         let of_labels: Vec<&Matcher> = matchers.iter().filter(|m| m.name != NAME).collect();
-        let condition =
-            "grp = ?1 AND (?2 IS NULL OR instr(facts, ?2) > 0) AND id >= ?3 ORDER BY id";
-        let (earliest, needle) = (from.saturating_sub(LAST_SEEN_SLACK_MS), needle(&of_labels));
-        let values: &[&dyn ToSql] = &[&group.name(), &needle, &schema::signed(first)];
+        let earliest = from.saturating_sub(LAST_SEEN_SLACK_MS);
         let mut left = most;
-        let take = |row: &Row<'_>| {
-            if left == 0 || row.get_ref(6)?.as_str()? != group.name() {
-                return Ok(None);
-            }
-            // Its times are looked at once the checksum vouches for them.
-            if !is_intact(group, row)? {
-                self.note_row("entities", row.get(0)?, &CHECKSUM);
-                return Ok(None);
-            }
-            let (id, since, until): (i64, i64, i64) = (row.get(0)?, row.get(4)?, row.get(5)?);
-            let id = schema::unsigned(id);
-            if since > to || until < earliest || id < first {
-                return Ok(None);
-            }
-            let labels = Facts::from_text(row.get_ref(2)?.as_str()?).labels();
-            let passes = of_labels.iter().all(|matcher| matcher.accepts(&labels));
+        let mut is_asked = |entity: &Entity| {
+            let passes = left > 0
+                && entity.since <= to
+                && entity.until >= earliest
+                && entity.id >= first
+                && of_labels.iter().all(|matcher| matcher.accepts(&entity.labels));
             left = left.saturating_sub(usize::from(passes));
-            Ok(passes.then_some((id, labels)))
+            passes
         };
-        let columns = "id, boot, facts, crc, first_ms, last_ms, grp";
-        let found = self.rows("entities", ("entity", columns), (condition, values), take)?;
-        let mut slots = HashMap::with_capacity(found.len());
-        for (id, labels) in found {
-            let next = slots.len();
-            let slot = *slots.entry(labels).or_insert(next);
-            wanted.entities.push((id, slot));
-        }
-        let mut in_order: Vec<(usize, Labels)> =
-            slots.into_iter().map(|(labels, slot)| (slot, labels)).collect();
-        in_order.sort_unstable_by_key(|(slot, _)| *slot);
-        wanted.labels = in_order.into_iter().map(|(_, labels)| labels).collect();
+        let found = if let Some(all) = self.all_entities(group)? {
+            all.iter().filter(|entity| is_asked(entity)).cloned().collect()
+        } else {
+            let condition =
+                "grp = ?1 AND (?2 IS NULL OR instr(facts, ?2) > 0) AND id >= ?3 ORDER BY id";
+            let needle = needle(&of_labels);
+            let values: &[&dyn ToSql] = &[&group.name(), &needle, &schema::signed(first)];
+            let take =
+                |row: &Row<'_>| Ok(self.entity_of(group, row)?.filter(|entity| is_asked(entity)));
+            self.rows("entities", ("entity", ENTITY_COLUMNS), (condition, values), take)?
+        };
+        wanted.put(found);
         Ok(wanted)
+    }
+
+    /// An entity out of its row; `None` if it is of another group or damaged, which is noted. Its
+    /// times are looked at once the checksum vouches for them.
+    pub(crate) fn entity_of(
+        &self,
+        group: Group,
+        row: &Row<'_>,
+    ) -> rusqlite::Result<Option<Entity>> {
+        if row.get_ref(6)?.as_str()? != group.name() {
+            return Ok(None);
+        }
+        if !is_intact(group, row)? {
+            self.note_row("entities", row.get(0)?, &CHECKSUM);
+            return Ok(None);
+        }
+        let labels = Facts::from_text(row.get_ref(2)?.as_str()?).labels();
+        let (id, since, until) = (schema::unsigned(row.get(0)?), row.get(4)?, row.get(5)?);
+        Ok(Some(Entity { id, since, until, labels }))
     }
 }
 

@@ -84,7 +84,8 @@ impl Reader {
     fn whole(&self, wanted: &Wanted, reaches: &[Reach]) -> Result<Vec<Series>, StoreError> {
         let state = self.db.unchecked_transaction().map_err(self.failed())?;
         let (order, ends, most) = (Order::FINEST, Ends::Stored, Most(usize::MAX));
-        let gathered = self.gather(wanted, reaches, Way { order, steps: None, ends, most })?;
+        let gathered =
+            self.gather(wanted, reaches, Way { order, steps: None, glances: None, ends, most })?;
         drop(state);
         Ok(gathered.series_of(ends, &mut Carry::nothing()))
     }

@@ -119,6 +119,14 @@ fn store_entities(dir: &Path) -> u64 {
 }
 
 #[test]
+fn the_version_before_is_read_as_it_stands() {
+    let kept = copy(2);
+    assert_eq!(told(kept.path()), fs::read_to_string(golden(2).join("told.txt")).unwrap());
+    let old = Reader::open(copy(1).path()).map(|_| ()).unwrap_err();
+    assert!(old.to_string().contains("start the recorder once"), "{old}");
+}
+
+#[test]
 fn this_version_has_its_golden_file() {
     assert!(
         golden(SCHEMA_VERSION).join(FILE_NAME).exists(),
