@@ -34,7 +34,10 @@ const TABLE: &[(&str, &[&str])] = &[
             "highwater-store",
         ],
     ),
-    ("highwater-web", &["highwater-core", "highwater-diagnose", "highwater-store"]),
+    (
+        "highwater-web",
+        &["highwater-core", "highwater-diagnose", "highwater-promql", "highwater-store"],
+    ),
     (
         "highwater",
         &[

@@ -202,7 +202,19 @@ fn commands(source: &str) -> Vec<String> {
     let variants = lines.filter(|line| line.starts_with(|first: char| first.is_ascii_uppercase()));
     let names =
         variants.filter_map(|line| line.split(|letter: char| !letter.is_alphanumeric()).next());
-    names.map(str::to_lowercase).collect()
+    names.map(typed).collect()
+}
+
+/// A variant as its command is typed: `WebSecret` is `web-secret`.
+fn typed(variant: &str) -> String {
+    let mut name = String::new();
+    for letter in variant.chars() {
+        if letter.is_uppercase() && !name.is_empty() {
+            name.push('-');
+        }
+        name.extend(letter.to_lowercase());
+    }
+    name
 }
 
 #[cfg(test)]

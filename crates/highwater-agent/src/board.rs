@@ -113,6 +113,8 @@ pub struct Counts {
     pub refused: AtomicU64,
     /// Processor time of the agent, in microseconds.
     pub cpu_us: AtomicU64,
+    /// Of that, what went into questions of others; it is no part of the recorder's budget.
+    pub asked_us: AtomicU64,
     /// Its share of one processor over the last minute, in thousandths.
     pub cpu_permille: AtomicU64,
     /// Memory of the agent in RAM.

@@ -29,7 +29,7 @@ pub(crate) fn cpu() -> Duration {
 }
 
 /// Processor time of the thread that asks.
-pub(crate) fn thread_cpu() -> Duration {
+pub fn thread_cpu() -> Duration {
     span(clock_gettime(ClockId::ThreadCPUTime))
 }
 

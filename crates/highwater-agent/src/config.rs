@@ -35,7 +35,7 @@ pub struct Config {
     pub store: Store,
     /// What changes slowly.
     pub survey: Survey,
-    /// Metrics and health over HTTP.
+    /// Metrics, health and history over HTTP.
     pub web: Web,
     /// The agent's own process.
     pub agent: Own,
@@ -153,8 +153,9 @@ impl Default for Survey {
     }
 }
 
-/// `[web]`: metrics and health over HTTP.
+/// `[web]`: metrics, health and history over HTTP.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own in the file")]
 pub struct Web {
     /// Whether they are served.
     pub enabled: bool,
@@ -162,12 +163,37 @@ pub struct Web {
     pub listen: SocketAddr,
     /// Whether every process is shown, not only sums by owner.
     pub per_process: bool,
+    /// The certificate for TLS; empty: no TLS.
+    pub tls_certificate_file: String,
+    /// Its key.
+    pub tls_key_file: String,
+    /// Hashes of the tokens that let in.
+    pub tokens: Vec<String>,
+    /// Users that are let in, with hashes of their passwords.
+    pub users: Vec<String>,
+    /// Names by which it is asked, other than the loopback's.
+    pub hosts: Vec<String>,
+    /// Whether it may be asked from elsewhere without TLS.
+    pub allow_plain_http: bool,
+    /// Whether it may be asked from elsewhere by anyone.
+    pub allow_anyone: bool,
 }
 
 impl Default for Web {
     fn default() -> Self {
         let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 9477));
-        Self { enabled: true, listen, per_process: false }
+        Self {
+            enabled: true,
+            listen,
+            per_process: false,
+            tls_certificate_file: String::new(),
+            tls_key_file: String::new(),
+            tokens: Vec::new(),
+            users: Vec::new(),
+            hosts: Vec::new(),
+            allow_plain_http: false,
+            allow_anyone: false,
+        }
     }
 }
 

@@ -315,7 +315,10 @@ impl Recorder {
         let counts = self.board.counts();
         let us = u64::try_from(cpu.as_micros()).unwrap_or(u64::MAX);
         counts.cpu_us.store(us, Ordering::Relaxed);
-        let (before, step) = (self.board.step(), self.thrift.judge(now.boot, cpu, self.terms.cpu));
+        // Whoever asks much must not make the recording poorer.
+        let asked = Duration::from_micros(counts.asked_us.load(Ordering::Relaxed));
+        let own = cpu.saturating_sub(asked);
+        let (before, step) = (self.board.step(), self.thrift.judge(now.boot, own, self.terms.cpu));
         if let Some(used) = self.thrift.used() {
             counts.cpu_permille.store(u64::from(used.get()), Ordering::Relaxed);
         }

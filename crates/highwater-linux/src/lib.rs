@@ -6,6 +6,7 @@
 
 pub mod facts;
 pub mod kmsg;
+pub mod mappings;
 pub mod parse;
 pub mod psi;
 pub mod root;

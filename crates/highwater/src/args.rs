@@ -2,12 +2,14 @@
 
 mod query;
 mod series;
+mod serve;
+mod store;
+mod websecret;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::NonEmptyStringValueParser;
-use clap::builder::{PathBufValueParser, TypedValueParser as _};
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 use highwater_agent::config::{Config, ConfigError, Wrong};
@@ -15,6 +17,9 @@ use highwater_core::time::WallTime;
 use highwater_core::units::Bytes;
 pub(crate) use query::QueryArgs;
 pub(crate) use series::{ExportSeriesArgs, ImportArgs};
+pub(crate) use serve::ServeArgs;
+pub(crate) use store::{CompactArgs, ExportArgs, InfoArgs, StoreArgs, StoreCommand};
+pub(crate) use websecret::WebSecretArgs;
 
 /// highwater tells you why a process died, and how this machine's memory fares.
 ///
@@ -65,12 +70,13 @@ impl Args {
             Command::Export(args) => dir(&mut args.data_dir),
             Command::Agent(args) => dir(&mut args.data_dir),
             Command::Look(args) => dir(&mut args.data_dir),
+            Command::Serve(args) => dir(&mut args.data_dir),
             Command::Store(args) => {
                 args.json |= json;
                 dir(&mut args.data_dir);
                 stray = [None, stray[1], None];
             }
-            Command::Completions(_) | Command::Man(_) => {
+            Command::Completions(_) | Command::Man(_) | Command::WebSecret(_) => {
                 stray[2] = data_dir.map(|_| "--data-dir");
             }
         }
@@ -99,6 +105,8 @@ pub(crate) enum Command {
     Checkup(CheckupArgs),
     /// Record this machine
     Agent(AgentArgs),
+    /// Serve a history to Grafana, promtool and curl, without recording anything
+    Serve(ServeArgs),
     /// Judge what grows once, for the agent
     #[command(hide = true)]
     Look(LookArgs),
@@ -108,6 +116,8 @@ pub(crate) enum Command {
     Export(ExportSeriesArgs),
     /// Look after the recording: what there is, whether it is whole, room, copies
     Store(StoreArgs),
+    /// Make what the configuration keeps of a token or a password
+    WebSecret(WebSecretArgs),
     /// Print a completion script for a shell
     Completions(CompletionsArgs),
     /// Print a manual page, or write all of them into a directory
@@ -208,6 +218,9 @@ pub(crate) struct LeaksArgs {
     /// Look no further back than this; else 30 days: 2h, 7d, 2026-11-20
     #[arg(long, value_name = "TIME", value_parser = since)]
     pub(crate) since: Option<Since>,
+    /// Also read what the processes of OWNER that grew have mapped, twice, so far apart: 10s
+    #[arg(long, value_name = "SPAN", value_parser = span, requires = "owner", conflicts_with = "at")]
+    pub(crate) watch: Option<Duration>,
     /// Also what is steady
     #[arg(long)]
     pub(crate) all: bool,
@@ -261,110 +274,6 @@ pub(crate) struct AgentArgs {
     /// Print the configuration with every key explained, and end
     #[arg(long)]
     pub(crate) print_config: bool,
-}
-
-/// Look after the recording on disk.
-#[derive(Debug, clap::Args)]
-pub(crate) struct StoreArgs {
-    #[command(subcommand)]
-    pub(crate) command: StoreCommand,
-    /// Answer in JSON
-    #[arg(long, global = true)]
-    pub(crate) json: bool,
-    /// Where the agent keeps its data
-    #[arg(long, value_name = "DIR", global = true)]
-    pub(crate) data_dir: Option<PathBuf>,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum StoreCommand {
-    /// Tell what is on record: how far back, how large, in how many series
-    Info(InfoArgs),
-    /// Verify every row, and say what is lost if one is damaged
-    Check(CheckArgs),
-    /// Seal, compact, forget what is past its time, and give the room back now
-    Compact(CompactArgs),
-    /// Copy the recording into a file, also while the agent records
-    ExportDb(ExportArgs),
-}
-
-/// Tell what is on record: how far back, how large, in how many series.
-///
-/// Nothing is changed, and the agent may go on recording. Times are UTC.
-///
-/// Exit status: 0 told; 1 there is no recording, or it cannot be read; 64 usage.
-#[derive(Debug, Default, clap::Args)]
-pub(crate) struct InfoArgs {
-    /// Take the limits from this configuration
-    #[arg(long, value_name = "FILE")]
-    pub(crate) config: Option<PathBuf>,
-}
-
-/// Verify every row, and say what is lost if one is damaged.
-///
-/// Reads the whole file and changes nothing; the agent may go on recording. What is damaged is left
-/// out of every answer by itself: this says how much that is.
-///
-/// Exit status: 0 whole; 1 damaged, or it cannot be read; 64 usage.
-#[derive(Debug, Default, clap::Args)]
-pub(crate) struct CheckArgs {}
-
-/// Seal, compact, forget what is past its time, and give the room back now.
-///
-/// The agent does all this by itself, a little at a time; this is for a recording that no agent
-/// looks after, or to make room at once with narrower limits. Limits are those of --config, else
-/// those of the agent that recorded last, unless they are given here; they are printed. Deaths
-/// stay, up to a quarter of the budget.
-///
-/// Exit status: 0 done; 1 an agent is recording into it, or it cannot be written; 64 usage.
-#[derive(Debug, Default, clap::Args)]
-pub(crate) struct CompactArgs {
-    /// Take the limits from this configuration
-    #[arg(long, value_name = "FILE")]
-    pub(crate) config: Option<PathBuf>,
-    /// Keep every reading for so long: 7d
-    #[arg(long, value_name = "SPAN", value_parser = keep)]
-    pub(crate) keep: Option<Duration>,
-    /// Keep the values of every minute for so long: 30d
-    #[arg(long, value_name = "SPAN", value_parser = keep_minutes)]
-    pub(crate) keep_minutes: Option<Duration>,
-    /// Keep the values of every ten minutes for so long: 400d
-    #[arg(long, value_name = "SPAN", value_parser = keep_ten_minutes)]
-    pub(crate) keep_ten_minutes: Option<Duration>,
-    /// Forget the oldest until all of it takes no more than this: 512MiB
-    #[arg(long, value_name = "SIZE", value_parser = budget)]
-    pub(crate) budget: Option<Bytes>,
-}
-
-/// Copy the recording into a file, also while the agent records.
-///
-/// The copy is of one moment, whole, and a SQLite database like the recording. With --plain it has
-/// ordinary rows in place of compressed ones, to be asked with sqlite3; that takes twenty times the
-/// room or more, so give a range.
-///
-/// Exit status: 0 written; 1 it cannot be read or written, or FILE exists; 64 usage.
-#[derive(Debug, clap::Args)]
-pub(crate) struct ExportArgs {
-    /// Write this file; none is overwritten
-    #[arg(value_parser = PathBufValueParser::new().try_map(new_file))]
-    pub(crate) file: PathBuf,
-    /// Unroll samples into ordinary SQL rows
-    #[arg(long)]
-    pub(crate) plain: bool,
-    /// Only samples and events since then: 2h, 7d, 2026-11-20T08:00:00Z
-    #[arg(long, value_name = "TIME", value_parser = since, requires = "plain")]
-    pub(crate) since: Option<Since>,
-    /// Only samples and events until then
-    #[arg(long, value_name = "TIME", value_parser = since, requires = "plain")]
-    pub(crate) until: Option<Since>,
-}
-
-/// A database is written here and there, so it cannot go to standard output.
-fn new_file(path: PathBuf) -> Result<PathBuf, &'static str> {
-    match path.as_os_str().as_encoded_bytes() {
-        b"-" => Err("a database cannot be written to standard output: name a file"),
-        _ => Ok(path),
-    }
 }
 
 /// Print a completion script for a shell.

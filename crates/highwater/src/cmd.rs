@@ -3,6 +3,7 @@
 pub(crate) mod agent;
 pub(crate) mod checkup;
 pub(crate) mod export;
+mod guard;
 mod history;
 pub(crate) mod import;
 mod inputs;
@@ -17,6 +18,8 @@ mod progress;
 pub(crate) mod query;
 pub(crate) mod refusal;
 pub(crate) mod restarts;
+pub(crate) mod serve;
 pub(crate) mod store;
 pub(crate) mod target;
+pub(crate) mod websecret;
 pub(crate) mod why;

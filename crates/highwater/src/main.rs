@@ -35,10 +35,12 @@ fn run(command: &Command) -> ExitCode {
         Command::Leaks(args) => cmd::leaks::run(args),
         Command::Query(args) => cmd::query::run(args),
         Command::Agent(args) => cmd::agent::run(args),
+        Command::Serve(args) => cmd::serve::run(args),
         Command::Look(args) => cmd::look::run(args),
         Command::Import(args) => cmd::import::run(args),
         Command::Export(args) => cmd::export::run(args),
         Command::Store(args) => cmd::store::run(args),
+        Command::WebSecret(args) => cmd::websecret::run(args),
         Command::Completions(args) => cmd::manual::completions(args),
         Command::Man(args) => cmd::manual::man(args),
     };

@@ -18,6 +18,9 @@ use questions::{Question, When};
 use server::Server;
 
 mod answer;
+mod api;
+mod ours;
+mod promtool;
 mod push;
 mod questions;
 mod server;
@@ -63,6 +66,9 @@ fn compare(folder: &std::path::Path) -> anyhow::Result<()> {
         count.judge(&question, &theirs, &ours);
     }
     println!("asked in {:.1} s, answered here in {:.1} s", they.as_secs_f64(), we.as_secs_f64());
+    let ours = ours::Ours::start(&data)?;
+    api::compare(server.address(), ours.address(), &mut count)?;
+    promtool::compare(server.address(), ours.address(), &mut count)?;
     count.close()
 }
 
@@ -91,7 +97,12 @@ struct Count {
 impl Count {
     fn judge(&mut self, question: &Question, theirs: &Given, ours: &Given) {
         let differs = ours.differs_from(theirs, question.is_ordered());
-        match (differs, question.reason) {
+        self.note(&question.to_string(), differs, question.reason);
+    }
+
+    /// Counts a question by how the answers differ, and whether they should.
+    fn note(&mut self, question: &str, differs: Option<String>, reason: Option<&str>) {
+        match (differs, reason) {
             (None, None) => self.equal += 1,
             (Some(difference), Some(reason)) => {
                 self.known += 1;

@@ -72,8 +72,9 @@ fn fixtures_name_their_source() {
 #[test]
 fn a_command_has_a_page() {
     let source = "#[derive(Subcommand)]\npub(crate) enum Command {\n    /// Says why.\n    \
-                  Why(Why),\n    Agent {\n        data: u8,\n    },\n    Man(Man),\n}\n";
-    assert_eq!(commands(source), ["why", "agent", "man"]);
-    let files = [file(COMMANDS, source), file("docs/manual/why.md", "# why\n")];
+                  Why(Why),\n    Agent {\n        data: u8,\n    },\n    WebSecret(Web),\n    Man(Man),\n}\n";
+    assert_eq!(commands(source), ["why", "agent", "web-secret", "man"]);
+    let page = |name: &str| file(&format!("docs/manual/{name}.md"), "# A page\n");
+    let files = [file(COMMANDS, source), page("why"), page("web-secret")];
     assert_eq!(faults(&files), ["docs/manual/agent.md: the command has no page"]);
 }

@@ -18,6 +18,9 @@ use super::table::KEYS;
 /// Each is walked once in a round; a machine has its logs in a few places.
 const MOST_FOLDERS: usize = 16;
 
+/// A machine has a few names, and a few who ask it.
+const MOST_TEXTS: usize = 64;
+
 /// As long as a path may be.
 const MOST_TEXT_BYTES: usize = 4096;
 
@@ -49,6 +52,10 @@ pub(super) enum Kind {
     Address(fn(&mut Config) -> &mut SocketAddr),
     /// A text that may be empty; what it is, and an example.
     Text(&'static str, fn(&mut Config) -> &mut String),
+    /// Texts, none of them empty; what they are, and an example.
+    Texts(&'static str, fn(&mut Config) -> &mut Vec<String>),
+    /// The same, where what is there by mistake could be a secret: it is never repeated.
+    Hashes(&'static str, fn(&mut Config) -> &mut Vec<String>),
 }
 
 impl Key {
@@ -79,6 +86,9 @@ impl Key {
                 "an address and a port, as in \"127.0.0.1:9477\" or \"[::1]:9477\"".to_owned()
             }
             Kind::Text(what, _) => format!("{what}, or nothing: \"\""),
+            Kind::Texts(what, _) | Kind::Hashes(what, _) => {
+                format!("a list of at most {MOST_TEXTS} {what}")
+            }
         }
     }
 
@@ -96,6 +106,7 @@ impl Key {
             Kind::Switch(slot) => slot(one) != slot(other),
             Kind::Address(slot) => slot(one) != slot(other),
             Kind::Text(_, slot) => slot(one) != slot(other),
+            Kind::Texts(_, slot) | Kind::Hashes(_, slot) => slot(one) != slot(other),
         }
     }
 
@@ -124,6 +135,7 @@ impl Key {
                 *slot(config) = address.map_err(|_| "it is no such address".to_owned())?;
             }
             Kind::Text(_, slot) => *slot(config) = text(value)?,
+            Kind::Texts(_, slot) | Kind::Hashes(_, slot) => *slot(config) = texts(value)?,
         }
         Ok(())
     }
@@ -147,6 +159,18 @@ fn text(value: &DeValue<'_>) -> Result<String, String> {
         return Err(format!("it is longer than {MOST_TEXT_BYTES} bytes, or not printable"));
     }
     Ok(text.to_owned())
+}
+
+fn texts(value: &DeValue<'_>) -> Result<Vec<String>, String> {
+    let list = value.as_array().ok_or_else(|| not("a list", value))?;
+    if list.len() > MOST_TEXTS {
+        return Err("it is too long".to_owned());
+    }
+    let entry = |entry: &Spanned<DeValue<'_>>| match text(entry.get_ref())? {
+        text if text.is_empty() => Err("an entry in it is empty".to_owned()),
+        text => Ok(text),
+    };
+    list.iter().map(entry).collect()
 }
 
 fn number<T: TryFrom<i64>>(value: &DeValue<'_>) -> Result<T, String> {
@@ -238,7 +262,10 @@ impl Reading<'_> {
     fn value(&mut self, key: &Key, value: &Spanned<DeValue<'_>>) {
         let Err(why) = key.set(&mut self.config, value.get_ref()) else { return };
         let source = self.text.get(value.span()).unwrap_or_default();
-        let value_text = shown(source);
+        let value_text = match key.kind {
+            Kind::Hashes(..) => "…".to_owned(),
+            _ => shown(source),
+        };
         let wrong =
             Wrong::BadValue { path: key.path, value: value_text, why, allowed: key.allowed() };
         self.fault(value.span().start, wrong);

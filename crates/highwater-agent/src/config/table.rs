@@ -220,14 +220,14 @@ pub const KEYS: &[Key] = &[
     Key {
         path: "web.enabled",
         default: "true",
-        doc: "Whether /metrics and /healthz are served.",
+        doc: "Whether /metrics, /healthz and the recording (/api/v1) are served.",
         kind: Kind::Switch(|config| &mut config.web.enabled),
     },
     Key {
         path: "web.listen",
         default: "\"127.0.0.1:9477\"",
-        doc: "Where they are served. There is no password: an address other than the loopback \
-              shows this machine's units and processes to the network.",
+        doc: "Where they are served. An address other than the loopback needs TLS and credentials: \
+              the keys below.",
         kind: Kind::Address(|config| &mut config.web.listen),
     },
     Key {
@@ -236,6 +236,56 @@ pub const KEYS: &[Key] = &[
         doc: "Whether /metrics shows every process and not only sums by owner: many series, and \
               new ones with every restart.",
         kind: Kind::Switch(|config| &mut config.web.per_process),
+    },
+    Key {
+        path: "web.tls_certificate_file",
+        default: "\"\"",
+        doc: "The certificate for TLS, and after it whoever vouches for it, as PEM; \"\" is no TLS. \
+              It is read again when it changes.",
+        kind: Kind::Text("a path", |config| &mut config.web.tls_certificate_file),
+    },
+    Key {
+        path: "web.tls_key_file",
+        default: "\"\"",
+        doc: "Its private key, as PEM without a password.",
+        kind: Kind::Text("a path", |config| &mut config.web.tls_key_file),
+    },
+    Key {
+        path: "web.tokens",
+        default: "[]",
+        doc: "Tokens that let in (Authorization: Bearer), each as its SHA-256: highwater web-secret \
+              makes them.",
+        kind: Kind::Hashes("hashes, as in [\"sha256:…\"]", |config| &mut config.web.tokens),
+    },
+    Key {
+        path: "web.users",
+        default: "[]",
+        doc: "Users that are let in (basic authentication), each with the bcrypt hash of a password: \
+              highwater web-secret --user NAME makes them.",
+        kind: Kind::Hashes("names with hashes, as in [\"ann:$2y$10$…\"]", |config| {
+            &mut config.web.users
+        }),
+    },
+    Key {
+        path: "web.hosts",
+        default: "[]",
+        doc: "Names by which the server is asked, other than localhost and the loopback's addresses, \
+              such as that of a proxy before it; a browser that comes by another name is refused. At \
+              an address that is not the loopback, none is any.",
+        kind: Kind::Texts("names, as in [\"mon.example\"]", |config| &mut config.web.hosts),
+    },
+    Key {
+        path: "web.allow_plain_http",
+        default: "false",
+        doc: "Whether an address other than the loopback may do without TLS: others can read along.",
+        kind: Kind::Switch(|config| &mut config.web.allow_plain_http),
+    },
+    Key {
+        path: "web.allow_anyone",
+        default: "false",
+        doc: "Whether an address other than the loopback may do without tokens and users: it shows \
+              this machine's units and processes to the network.",
+        kind: Kind::Switch(|config| &mut config.web.allow_anyone),
     },
     Key {
         path: "agent.lock_memory",

@@ -59,6 +59,13 @@ fn every_key_reaches_its_own_place() {
         enabled = false
         listen = "[::1]:1"
         per_process = true
+        tls_certificate_file = "/c"
+        tls_key_file = "/k"
+        tokens = ["sha256:1", "sha256:2"]
+        users = ["ann:$2y$10$x"]
+        hosts = ["mon.example"]
+        allow_plain_http = true
+        allow_anyone = true
         [agent]
         lock_memory = false
         oom_score_adj = 0x10
@@ -114,7 +121,18 @@ fn everything_else() -> Config {
             mappings_an_hour: Duration::from_secs(1),
             docker: false,
         },
-        web: Web { enabled: false, listen: "[::1]:1".parse().unwrap(), per_process: true },
+        web: Web {
+            enabled: false,
+            listen: "[::1]:1".parse().unwrap(),
+            per_process: true,
+            tls_certificate_file: "/c".to_owned(),
+            tls_key_file: "/k".to_owned(),
+            tokens: vec!["sha256:1".to_owned(), "sha256:2".to_owned()],
+            users: vec!["ann:$2y$10$x".to_owned()],
+            hosts: vec!["mon.example".to_owned()],
+            allow_plain_http: true,
+            allow_anyone: true,
+        },
         agent: Own {
             lock_memory: false,
             oom_score_adj: 16,
@@ -149,7 +167,7 @@ fn what_changed_is_told_key_by_key() {
     assert_eq!(other.changes(&other).count(), 0);
     let late: Vec<_> =
         usual.changes(&other).filter(|key| key.needs_restart()).map(|key| key.path).collect();
-    assert_eq!(late.len(), 18, "{late:?}");
+    assert_eq!(late.len(), 25, "{late:?}");
 }
 
 #[test]
@@ -220,6 +238,16 @@ fn folders_are_whole_paths_and_not_too_many() {
     insta::assert_snapshot!(faults(&many), @r#"bad value ["/a","/a","/a","/a","/a","/a","/a","/a","/a","/a","/a","/a"… of "survey.log_folders" in agent.toml line 1: it is too long; allowed is a list of at most 16 folders, as in ["/var/log"]"#);
     let none = Config::parse("survey.log_folders = []", "f").unwrap();
     assert!(none.survey.log_folders.is_empty());
+}
+
+#[test]
+fn what_could_be_a_secret_is_not_repeated() {
+    let text = "[web]\nhosts = [\"\"]\ntokens = \"a secret\"\nusers = [\"ann:secret\", 1]\n";
+    insta::assert_snapshot!(faults(text), @r#"
+    bad value [""] of "web.hosts" in agent.toml line 2: an entry in it is empty; allowed is a list of at most 64 names, as in ["mon.example"]
+    bad value … of "web.tokens" in agent.toml line 3: it is not a list but of type string; allowed is a list of at most 64 hashes, as in ["sha256:…"]
+    bad value … of "web.users" in agent.toml line 4: it is not a text in quotes but of type integer; allowed is a list of at most 64 names with hashes, as in ["ann:$2y$10$…"]
+    "#);
 }
 
 #[test]

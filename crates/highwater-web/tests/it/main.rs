@@ -9,7 +9,11 @@
     reason = "tests"
 )]
 
+mod api;
 mod catalogue;
+mod guard;
+mod hostile;
 mod machine;
 mod page;
+mod served;
 mod server;

@@ -1,14 +1,12 @@
 //! `highwater agent`: records until it is told to stop.
 
 mod page;
+mod server;
 
 use std::fmt::Write as _;
 use std::io::Write as _;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::thread::{Builder, JoinHandle};
 
 use anyhow::Context as _;
 use highwater_agent::board::Board;
@@ -16,17 +14,13 @@ use highwater_agent::config::{Config, Key};
 use highwater_agent::notice::waiting;
 use highwater_agent::{Agent, Findings, place};
 use highwater_linux::root::Root;
-use highwater_web::{Detail, Stopper, serve, stopper};
 use sd_notify::NotifyState;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use crate::args::{AgentArgs, Listen};
 use crate::view::wrap::wrap;
-use page::Page;
-
-/// A server thread needs little: one request at a time, rendered into the heap.
-const STACK_BYTES: usize = 512 * 1024;
+use server::{Place, Server};
 
 /// Records until SIGTERM or SIGINT.
 pub(crate) fn run(args: &AgentArgs) -> anyhow::Result<ExitCode> {
@@ -41,9 +35,12 @@ pub(crate) fn run(args: &AgentArgs) -> anyhow::Result<ExitCode> {
     };
     // Before any thread starts, so that no signal finds the process unready.
     let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP]).context("cannot wait for signals")?;
+    // What keeps the page from being served as it was asked for keeps nothing from being recorded
+    // unsaid: it is told before the recording begins.
+    let place = Place::take(&config, matches!(args.listen, Some(Listen::At(_))))?;
     let agent = Agent::start(&Root::live(), &dir, &config)?;
     let mut current = config.clone();
-    let page = open_page(&agent, &config);
+    let page = place.map(|place| place.open(&agent, &config)).transpose()?;
     // A closed terminal must not end the recording.
     let _unheard = anstream::stdout().write_all(greeting(&agent, page.as_ref()).as_bytes());
     let _no_systemd = sd_notify::notify(&[NotifyState::Ready]);
@@ -54,7 +51,7 @@ pub(crate) fn run(args: &AgentArgs) -> anyhow::Result<ExitCode> {
         reload(&agent, args, &config, &mut current);
     }
     let _no_systemd = sd_notify::notify(&[NotifyState::Stopping]);
-    if let Ok(page) = page {
+    if let Some(page) = page {
         page.close();
     }
     let board = agent.board();
@@ -157,49 +154,11 @@ fn say(line: &str) {
     let _unheard = writeln!(anstream::stderr(), "highwater: {line}");
 }
 
-/// The page's server, and where it is.
-struct Server {
-    address: std::net::SocketAddr,
-    stopper: Stopper,
-    thread: JoinHandle<()>,
-}
-
-impl Server {
-    fn close(self) {
-        self.stopper.stop();
-        let _panicked = self.thread.join();
-    }
-}
-
-/// Serves the page; why not, where it cannot: recording goes on without it.
-fn open_page(agent: &Agent, config: &Config) -> Result<Server, String> {
-    let web = &config.web;
-    if !web.enabled {
-        return Err("switched off".to_owned());
-    }
-    let refused = |error: std::io::Error| {
-        format!("cannot listen on {}: {error}; choose another address with --listen", web.listen)
-    };
-    let listener = TcpListener::bind(web.listen).map_err(refused)?;
-    let address = listener.local_addr().map_err(refused)?;
-    let readings = Arc::new(Page::new(agent.board(), config));
-    let detail = if web.per_process { Detail::Processes } else { Detail::Owners };
-    let (stopper, stopping) = stopper();
-    let server = move || {
-        if let Err(error) = serve(listener, readings, detail, stopping) {
-            say(&format!("/metrics is no longer served: {error}"));
-        }
-    };
-    let builder = Builder::new().name("web".to_owned()).stack_size(STACK_BYTES);
-    let thread = builder.spawn(server).map_err(refused)?;
-    Ok(Server { address, stopper, thread })
-}
-
 /// How wide a sentence of the greeting may be beside its head, on a terminal of 80 columns.
 const SENTENCE_COLUMNS: usize = 66;
 
 /// What is recorded, where, what is not, and what to type or open next.
-fn greeting(agent: &Agent, page: Result<&Server, &String>) -> String {
+fn greeting(agent: &Agent, page: Option<&Server>) -> String {
     let Findings { records, blind } = agent.findings();
     let mut text = format!("highwater {} records this machine\n", env!("CARGO_PKG_VERSION"));
     let mut line = |head: &str, what: &str| {
@@ -213,9 +172,14 @@ fn greeting(agent: &Agent, page: Result<&Server, &String>) -> String {
         }
     }
     line("into", &agent.dir().join(highwater_store::FILE_NAME).display().to_string());
-    match page {
-        Ok(server) => line("open", &format!("http://{}/metrics", server.address)),
-        Err(why) => line("no page", why),
+    match page.map(|server| &server.place) {
+        Some(Ok(url)) => line("open", url),
+        Some(Err(why)) => {
+            for (at, what) in wrap(why, SENTENCE_COLUMNS).into_iter().enumerate() {
+                line(if at == 0 { "no page" } else { "" }, &what);
+            }
+        }
+        None => line("no page", "switched off"),
     }
     let option = place::option_for(&agent.dir());
     line("type", &format!("highwater checkup{option}   this machine on one screen"));

@@ -1,16 +1,22 @@
 //! `highwater leaks`: what grows, out of the recording or an import.
 
+pub(crate) mod mapped;
+
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::bail;
+use highwater_agent::clock;
 use highwater_core::owner::Owner;
 use highwater_core::text::escape;
 use highwater_core::time::{Span, WallTime};
 use highwater_diagnose::document::GrowthDocument;
 use highwater_diagnose::growth::{Growth, Inside, Item, Options, Whose, inside, survey};
+use highwater_linux::facts::HostFacts;
+use highwater_linux::root::Root;
 use highwater_store::Reader;
+use serde::Serialize;
 
 use super::why::testified;
 use super::{history, out, refusal};
@@ -56,7 +62,7 @@ pub(crate) fn run(args: &LeaksArgs) -> anyhow::Result<ExitCode> {
 
 /// What is on record, judged as of the moment that was asked for, or else of the newest reading.
 fn judged(reader: &Reader, args: &LeaksArgs) -> anyhow::Result<Growth> {
-    let now = highwater_agent::clock::now().wall;
+    let now = clock::now().wall;
     let newest = reader.info()?.newest;
     let at = match (args.at, newest) {
         (Some(asked), _) => asked.moment(now),
@@ -134,18 +140,56 @@ fn within(growth: &Growth, reader: &Reader) -> anyhow::Result<Vec<(Whose, Vec<In
     Ok(all)
 }
 
+/// The answer in JSON, with what was seen in between if that was asked for.
+#[derive(Serialize)]
+struct Document {
+    #[serde(flatten)]
+    growth: GrowthDocument,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    mappings: Vec<mapped::Watched>,
+}
+
 fn show(args: &LeaksArgs, growth: Growth, reader: &Reader) -> anyhow::Result<()> {
+    let within = match args.owner {
+        Some(_) => within(&growth, reader)?,
+        None => Vec::new(),
+    };
+    let watched = match args.watch {
+        Some(apart) => watched(reader, &within, apart)?,
+        None => Vec::new(),
+    };
     if args.json {
         return out::writing(|out| {
-            let document = GrowthDocument::from(growth);
+            let document = Document { growth: GrowthDocument::from(growth), mappings: watched };
             serde_json::to_writer_pretty(&mut *out, &document)?;
             out.write_all(b"\n")
         });
     }
     let page = Page::of_terminal();
     let text = match args.owner {
-        Some(_) => view::leaks::owner(page, &growth, &within(&growth, reader)?),
+        Some(_) => {
+            view::leaks::owner(page, &growth, &within) + &view::leaks::mappings(page, &watched)
+        }
         None => view::leaks::list(page, &growth, args.all),
     };
     out::page(&text)
+}
+
+/// Looks into the processes that grew, if the recording is of this machine.
+fn watched(
+    reader: &Reader,
+    within: &[(Whose, Vec<Inside>)],
+    apart: Duration,
+) -> anyhow::Result<Vec<mapped::Watched>> {
+    let own = HostFacts::read(&Root::live()).boot_id;
+    let last = reader.boots()?.last().map(|boot| boot.id);
+    if reader.is_imported() || own.is_none() || own != last {
+        bail!(
+            "--watch looks into processes that run here, and the recording is not of this machine as it runs now"
+        );
+    }
+    let inside: Vec<Inside> = within.iter().flat_map(|(_, all)| all.iter().cloned()).collect();
+    let span = Span(apart);
+    crate::complain(&anyhow::anyhow!("reading mappings twice, {span} apart"));
+    mapped::watch(&inside, apart)
 }

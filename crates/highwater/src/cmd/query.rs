@@ -1,6 +1,7 @@
 //! `highwater query`: PromQL over the recording, an import, or a server.
 
 mod remote;
+mod strange;
 mod table;
 
 use std::process::ExitCode;
@@ -65,6 +66,9 @@ pub(crate) fn run(args: &QueryArgs) -> anyhow::Result<ExitCode> {
     let answer = ask(&query, reader, when, args.timeout)?;
     for caveat in history::left_out(reader, &history.remarks) {
         remark_on(&caveat);
+    }
+    for remark in strange::remarks(&query, &answer, reader)? {
+        remark_on(&remark);
     }
     show(args, &answer, when)?;
     Ok(ExitCode::SUCCESS)

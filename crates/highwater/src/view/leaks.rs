@@ -1,6 +1,7 @@
 //! What grows: a ranked table of all, or one owner in depth.
 
 mod depth;
+mod mappings;
 
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use super::wrap;
 use super::{draw, minute};
 
 pub(crate) use depth::owner;
+pub(crate) use mappings::mappings;
 
 /// So many are listed.
 const LISTED: usize = 40;

@@ -109,7 +109,7 @@ pub(crate) struct Imported {
 }
 
 /// What a shell makes of what is typed: words, and what stands between single quotes.
-fn words(typed: &str) -> Vec<&str> {
+pub(crate) fn words(typed: &str) -> Vec<&str> {
     let parts = typed.split('\'').enumerate();
     parts
         .flat_map(|(at, part)| match at % 2 {
@@ -131,6 +131,11 @@ impl Imported {
             .unwrap();
         assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
         Self { dir }
+    }
+
+    /// The directory.
+    pub(crate) fn data(&self) -> std::path::PathBuf {
+        self.dir.path().join("data")
     }
 
     fn say(&self, args: &[&str]) -> String {

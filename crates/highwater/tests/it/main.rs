@@ -12,12 +12,14 @@ mod checkup;
 mod deaths;
 mod exits;
 mod growth;
+mod guarded;
 mod import;
 mod leaks;
 mod lives;
 mod logs;
 mod pauses;
 mod query;
+mod serve;
 mod share;
 mod store;
 

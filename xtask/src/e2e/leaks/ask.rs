@@ -56,6 +56,26 @@ pub(super) fn owner(program: &Path, data: &Path, name: &str) -> anyhow::Result<S
     run(program, data, &[name])
 }
 
+/// How many bytes more a process of `name` holds in the mapping that grew most, after five seconds, and
+/// what that mapping is.
+pub(super) fn mapped(
+    program: &Path,
+    data: &Path,
+    name: &str,
+    pid: u32,
+) -> anyhow::Result<(String, u64)> {
+    let said = run(program, data, &[name, "--watch", "5s", "--json"])?;
+    let document: Value = serde_json::from_str(&said).context("leaks --watch is not JSON")?;
+    let watched = document.get("mappings").and_then(Value::as_array).context("no mappings")?;
+    let is_it = |one: &&Value| one.get("pid").and_then(Value::as_u64) == Some(pid.into());
+    let it = watched.iter().find(is_it).context("it was not looked into")?;
+    let most = it.pointer("/moved/0").context("nothing in it moved")?;
+    let bytes = |pointer: &str| most.pointer(pointer).and_then(Value::as_u64).context("no bytes");
+    let rise = bytes("/held_bytes/1")?.saturating_sub(bytes("/held_bytes/0")?);
+    let name = most.get("name").and_then(Value::as_str).context("no name")?;
+    Ok((name.to_owned(), rise))
+}
+
 fn run(program: &Path, data: &Path, arguments: &[&str]) -> anyhow::Result<String> {
     let mut leaks = Command::new(program);
     leaks.arg("leaks").args(arguments).arg("--data-dir").arg(data);

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
+use highwater_core::units::Bytes;
 
 use super::ask::{self, Look, Told};
 use super::stage::{Player, Stage};
@@ -36,6 +37,9 @@ pub(super) fn judge(stage: &Stage, looks: &[Look], alone: bool, board: &mut Scor
             board.check(&format!("{name} is explained"), explained(stage, player, kind));
         } else {
             println!("not asked: whether the {kind} of {name} are named (--alone asks)");
+        }
+        if kind == "anon" && player.part.is_urgent() {
+            board.check(&format!("{name}: where it grows"), mapped(stage, player));
         }
         let guilty: Vec<&str> = player.part.beside.iter().copied().chain([kind]).collect();
         let own = player.own();
@@ -103,6 +107,18 @@ fn explained(stage: &Stage, player: &Player, kind: &str) -> anyhow::Result<Strin
     );
     let inside = inside.first().map_or("nothing inside", |line| line.trim());
     Ok(format!("{} lines; {inside}", said.lines().count()))
+}
+
+/// `leaks OWNER --watch` shows the mapping that grows: in five seconds by what it leaks in as many.
+fn mapped(stage: &Stage, player: &Player) -> anyhow::Result<String> {
+    const SECONDS: f64 = 5.0;
+    let (_, name) = player.owner();
+    let (mapping, rise) = ask::mapped(stage.program(), &stage.data(), &name, player.pid)?;
+    let truth =
+        player.part.habit.leaks_an_hour().context("it leaks at no rate")? / 3600.0 * SECONDS;
+    let share = Bytes::new(rise).as_f64() / truth;
+    ensure!((0.3..3.0).contains(&share), "{mapping} holds {rise} more, {truth:.0} leaked");
+    Ok(format!("{mapping}: {rise} bytes in {SECONDS} s, {share:.2} of what leaked"))
 }
 
 /// Nothing of `owner` is accused in any look, but what is of one of the `guilty` kinds.

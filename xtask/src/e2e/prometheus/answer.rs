@@ -128,7 +128,7 @@ fn points_differ(ours: &Series, theirs: &Series) -> Option<String> {
 }
 
 /// Whether two values are the same to within [`APART`].
-fn is_near(a: f64, b: f64) -> bool {
+pub(super) fn is_near(a: f64, b: f64) -> bool {
     let is_same = a.is_nan() && b.is_nan() || a.total_cmp(&b).is_eq();
     is_same || (a - b).abs() <= APART * a.abs().max(b.abs()) && (a - b).is_finite()
 }

@@ -101,7 +101,11 @@ impl Server {
         Given::of_json(&json).with_context(said)
     }
 
-    /// A request in HTTP/1.0, so that the answer ends where the connection does.
+    /// Where it listens.
+    pub(super) fn address(&self) -> &str {
+        &self.address
+    }
+
     fn send(
         &self,
         method: &str,
@@ -109,27 +113,37 @@ impl Server {
         headers: &str,
         body: &[u8],
     ) -> anyhow::Result<(u16, Vec<u8>)> {
-        let mut stream = TcpStream::connect(&self.address)?;
-        stream.set_read_timeout(Some(ANSWERS_WITHIN))?;
-        let length = body.len();
-        let head = format!(
-            "{method} {path} HTTP/1.0\r\nHost: {}\r\n{headers}Content-Length: {length}\r\n\r\n",
-            self.address
-        );
-        stream.write_all(head.as_bytes())?;
-        stream.write_all(body)?;
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer)?;
-        let end = answer.windows(4).position(|four| four == b"\r\n\r\n").context("no head")?;
-        let (head, body) = answer.split_at_checked(end + 4).context("no body")?;
-        let head = String::from_utf8_lossy(head).into_owned();
-        let status = head.split_whitespace().nth(1).and_then(|status| status.parse().ok());
-        Ok((status.context("no status")?, body.to_owned()))
+        send(&self.address, method, path, headers, body)
     }
 }
 
+/// A request in HTTP/1.0, so that the answer ends where the connection does.
+pub(super) fn send(
+    address: &str,
+    method: &str,
+    path: &str,
+    headers: &str,
+    body: &[u8],
+) -> anyhow::Result<(u16, Vec<u8>)> {
+    let mut stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(ANSWERS_WITHIN))?;
+    let length = body.len();
+    let head = format!(
+        "{method} {path} HTTP/1.0\r\nHost: {address}\r\n{headers}Content-Length: {length}\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes())?;
+    stream.write_all(body)?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer)?;
+    let end = answer.windows(4).position(|four| four == b"\r\n\r\n").context("no head")?;
+    let (head, body) = answer.split_at_checked(end + 4).context("no body")?;
+    let head = String::from_utf8_lossy(head).into_owned();
+    let status = head.split_whitespace().nth(1).and_then(|status| status.parse().ok());
+    Ok((status.context("no status")?, body.to_owned()))
+}
+
 /// A text as the value of a form.
-fn percent(text: &str) -> String {
+pub(super) fn percent(text: &str) -> String {
     let bytes = text.bytes().map(|byte| match byte {
         b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' => char::from(byte).to_string(),
         _ => format!("%{byte:02X}"),

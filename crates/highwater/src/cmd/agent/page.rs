@@ -1,5 +1,6 @@
 //! What the page asks of the agent.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -8,8 +9,51 @@ use highwater_agent::board::Board;
 use highwater_agent::clock;
 use highwater_agent::config::Config;
 use highwater_core::frame::Frame;
+use highwater_core::series::SourceError;
 use highwater_core::thing::Thing;
-use highwater_web::{Condition, Health, Readings};
+use highwater_core::time::WallTime;
+use highwater_web::{Api, Condition, Health, History, Limits, Reading, Readings};
+
+use crate::cmd::serve::recorded::Recorded;
+
+/// A reader of the recording that stays open: an agent is asked now and then, by one dashboard.
+const KEPT: usize = 1;
+
+/// Samples that a question may hold, of 16 bytes each: half of what the agent may have in memory. A
+/// day of fifty containers, as they are sampled, is less. Whoever wants more asks a copy of the
+/// recording, with `highwater serve`.
+const MAX_SAMPLES: usize = 2_000_000;
+
+/// The API over the agent's own recording: one question at a time, so that the recorder beside it
+/// has memory and a processor.
+pub(super) fn api(dir: &Path, board: Arc<Board>) -> Arc<Api> {
+    let limits = Limits { at_once: 1, max_samples: MAX_SAMPLES, ..Limits::default() };
+    Arc::new(Api::new(Arc::new(Own { recorded: Recorded::new(dir, KEPT), board }), limits))
+}
+
+/// The agent's own recording, and where it is noted what questions cost.
+struct Own {
+    recorded: Recorded,
+    board: Arc<Board>,
+}
+
+impl History for Own {
+    fn now(&self) -> WallTime {
+        self.recorded.now()
+    }
+
+    fn attend(&self, work: &mut dyn FnMut()) {
+        let before = clock::thread_cpu();
+        work();
+        let used = clock::thread_cpu().saturating_sub(before);
+        let us = u64::try_from(used.as_micros()).unwrap_or(u64::MAX);
+        self.board.counts().asked_us.fetch_add(us, Ordering::Relaxed);
+    }
+
+    fn read(&self, ask: &mut dyn FnMut(&dyn Reading)) -> Result<(), SourceError> {
+        self.recorded.read(ask)
+    }
+}
 
 /// The agent's board as the page's source.
 pub(super) struct Page {

@@ -9,14 +9,11 @@ const DIFFERENT: &[(&str, &str, &str)] = &[
          demo_temperature_celsius{sensor=\"outlet\"}",
         ATAN2,
     ),
-    ("instant", "{job=~\"w.de\"}", NO_EXACT),
     ("range", "max_over_time(max_over_time(demo_temperature_celsius[5m:1m])[20m:3m])", EDGE),
     ("", "demo_up offset 5", SECONDS),
     ("", "1_000", UNDERSCORE),
 ];
 
-// It is asked of the history itself; over time it is asked of what was read back, and equal.
-const NO_EXACT: &str = "our history reads nothing of which no label is given exactly";
 const EDGE: &str =
     "the inner subquery is asked at whole minutes, where 2.42 takes the left edge in";
 const SECONDS: &str = "3.x takes a number for seconds, 2.42 wants a unit";
