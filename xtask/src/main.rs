@@ -10,6 +10,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod asked;
 mod bench;
 mod capture;
 mod clock;

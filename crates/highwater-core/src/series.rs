@@ -154,6 +154,17 @@ pub struct Looks {
     pub range: Duration,
     /// Only the newest sample of each look counts.
     pub newest: bool,
+    /// So many samples may be held for it; if there are more, [`TooManySamples`] is the cause of
+    /// the failure.
+    pub most: usize,
+}
+
+/// More samples match than may be held at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("more than {most} samples match")]
+pub struct TooManySamples {
+    /// The bound.
+    pub most: usize,
 }
 
 /// Why a source gave no answer.

@@ -19,7 +19,7 @@ pub(crate) mod wanted;
 pub(crate) mod whole;
 
 use highwater_core::series::{
-    Labels, Looks, Matcher, Selection, Series, SeriesSource, SourceError, Visit,
+    Labels, Looks, Matcher, Selection, Series, SeriesSource, SourceError, TooManySamples, Visit,
 };
 
 use crate::entity::Group;
@@ -40,7 +40,7 @@ pub(crate) const MOST_POINTS: usize = 4 << 20;
 
 impl SeriesSource for Reader {
     fn select(&self, selection: &Selection) -> Result<Vec<Series>, SourceError> {
-        self.try_select(selection, None).map_err(refused)
+        self.try_select(selection, (None, MOST_POINTS)).map_err(refused)
     }
 
     fn select_looks(
@@ -48,7 +48,7 @@ impl SeriesSource for Reader {
         selection: &Selection,
         looks: &Looks,
     ) -> Result<Vec<Series>, SourceError> {
-        self.try_select(selection, Glances::new(looks)).map_err(refused)
+        self.try_select(selection, (Glances::new(looks), looks.most)).map_err(refused)
     }
 
     fn visit(
@@ -66,7 +66,13 @@ impl SeriesSource for Reader {
 }
 
 fn refused(cause: StoreError) -> SourceError {
-    SourceError { what: cause.to_string(), cause: Some(Box::new(cause)) }
+    let what = cause.to_string();
+    match cause {
+        StoreError::TooMany { most } => {
+            SourceError { what, cause: Some(Box::new(TooManySamples { most })) }
+        }
+        cause => SourceError { what, cause: Some(Box::new(cause)) },
+    }
 }
 
 /// How a selection is read.
@@ -97,16 +103,16 @@ impl Reader {
     fn try_select(
         &self,
         selection: &Selection,
-        glances: Option<Glances>,
+        (glances, most): (Option<Glances>, usize),
     ) -> Result<Vec<Series>, StoreError> {
         bounded(&selection.matchers)?;
         // Everything is read out of one state of the database.
         let state = self.db.unchecked_transaction().map_err(self.failed())?;
         let (from, to) = (selection.from.millis(), selection.to.millis());
         let reaches = self.reaches(from, to).map_err(self.failed())?;
-        let way = Way { glances, ..Way::of(selection, MOST_POINTS) };
+        let way = Way { glances, ..Way::of(selection, most) };
         let mut found = vec![];
-        let mut left = MOST_POINTS;
+        let mut left = most;
         for (group, metrics) in self.by_group(&selection.matchers)? {
             let wanted = self.wanted_within(group, metrics, &selection.matchers, &reaches)?;
             let way = Way { most: Most(left), ..way };

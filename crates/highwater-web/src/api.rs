@@ -47,8 +47,6 @@ const WAITING: usize = 64;
 /// Samples in memory at once, 16 bytes each: 160 MB. Prometheus's default, five times as many, is
 /// meant for a machine of its own.
 const MAX_SAMPLES: usize = 10_000_000;
-/// The most bytes of a form: the longest queries of dashboards have some ten thousand.
-const MAX_FORM_BYTES: usize = 1 << 20;
 
 /// How much the questions may cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -145,8 +143,8 @@ impl std::fmt::Debug for Api {
     }
 }
 
-/// All paths under `/api/v1`. It reads bodies of forms itself, up to a limit of its own; who may ask
-/// at all, and how patiently, is the server's matter.
+/// All paths under `/api/v1`. It reads bodies of forms; how long they may be, who may ask at all, and
+/// how patiently, is the server's matter.
 pub(crate) fn router(api: Arc<Api>) -> Router {
     Router::new().route("/api/v1/{*path}", any(handle)).with_state(api)
 }
@@ -252,6 +250,12 @@ async fn answer(api: &Arc<Api>, endpoint: Endpoint, form: Form, coding: Coding) 
     let own = Arc::clone(api);
     let work = move |watch: Watch| own.attend(&endpoint, &form, &watch, coding);
     let reply = api.turns.take(timeout, work).await;
+    let reply =
+        reply.and_then(
+            |reply| {
+                if reply.is_long() { Ok(reply.at(api.turns.long()?)) } else { Ok(reply) }
+            },
+        );
     reply.unwrap_or_else(|failure| Reply::new(Err(failure), coding))
 }
 
@@ -263,10 +267,9 @@ async fn read_form(head: &Parts, body: Body, is_post: bool) -> Result<Form, Fail
     });
     let mut bytes = hyper::body::Bytes::new();
     if is_post && is_form {
-        bytes = to_bytes(body, MAX_FORM_BYTES).await.map_err(|_| {
-            let text = format!("the form is longer than {MAX_FORM_BYTES} bytes, or broke off");
-            Failure::new(Kind::TooLong, text)
-        })?;
+        // How long it may be is the server's matter.
+        let whole = to_bytes(body, usize::MAX).await;
+        bytes = whole.map_err(|_| Failure::bad("the form broke off"))?;
     }
     Form::read(head.uri.query().unwrap_or_default(), &bytes)
 }

@@ -128,12 +128,13 @@ impl Guard {
             return Err(GuardError::Open(address));
         }
         let tls = protection.tls.as_ref().map(|files| Tls::load(files, clock)).transpose()?;
-        Ok(Self { expected: Expected::new(loopback, &protection.hosts), credentials, tls })
+        let expected = Expected::new(loopback, &protection.hosts, !credentials.is_empty());
+        Ok(Self { expected, credentials, tls })
     }
 
     /// The guard of a server on the loopback that asks nobody who he is.
     pub fn of_loopback() -> Self {
-        let expected = Expected::new(true, &[]);
+        let expected = Expected::new(true, &[], false);
         Self { expected, credentials: Credentials::default(), tls: None }
     }
 

@@ -35,13 +35,14 @@ use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{Semaphore, oneshot, watch};
 use tokio::time::{sleep, timeout};
 
 use crate::api::{self, Api};
 use crate::guard::Guard;
 use crate::metrics::Detail;
 use crate::readings::Readings;
+use body::LONG_BODIES;
 use door::{Door, Seat};
 use pages::Pages;
 use wire::{Phase, Sent, Wire};
@@ -218,6 +219,7 @@ struct Served {
     door: Arc<Door>,
     router: Router,
     patience: Patience,
+    long_bodies: Arc<Semaphore>,
     say: Say,
 }
 
@@ -229,7 +231,9 @@ impl Served {
             Some(api) => pages.router().merge(api::router(api)),
             None => pages.router(),
         };
-        Self { guard, door: Arc::new(Door::new(patience.connections)), router, patience, say }
+        let door = Arc::new(Door::new(patience.connections));
+        let long_bodies = Arc::new(Semaphore::new(LONG_BODIES));
+        Self { guard, door, router, patience, long_bodies, say }
     }
 
     /// The answer to one request, whatever it is.
@@ -240,8 +244,9 @@ impl Served {
             Ok(caller) => caller,
             Err(refusal) => return refusal.into_response(),
         };
-        let body = match body::read(&head, body, seat, self.patience.body).await {
-            Ok(body) => body,
+        let limits = (self.patience.body, &self.long_bodies);
+        let (body, _place) = match body::read(&head, body, seat, limits).await {
+            Ok(read) => read,
             Err(refusal) => return refusal.into_response(),
         };
         let mut request = Request::from_parts(head, body);

@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
-use highwater_core::series::{Looks, Matcher, Point, Selection, Series, is_stale};
+use highwater_core::series::{
+    Looks, Matcher, Point, Selection, Series, SourceError, TooManySamples, is_stale,
+};
 use highwater_core::time::WallTime;
 
 use super::row::Row;
-use super::{Evaluated, Evaluator, Grid};
+use super::{Evaluated, Evaluator, Grid, too_many};
 use crate::error::Error;
 use crate::plan::{At, Selector, When};
 
@@ -35,7 +37,8 @@ impl Evaluator<'_> {
         let span = |ms: i64| Duration::from_millis(u64::try_from(ms).unwrap_or(0));
         let step = if first == last { Duration::MAX } else { span(grid.step) };
         let first = WallTime::from_millis(first);
-        Looks { first, step, range: span(range), newest: false }
+        let most = self.options.max_samples.saturating_sub(self.held);
+        Looks { first, step, range: span(range), newest: false, most }
     }
 
     /// The series that match, with their samples after `from` up to `to`; those at which no step
@@ -52,10 +55,8 @@ impl Evaluator<'_> {
         }
         let (from, to) = (WallTime::from_millis(from), WallTime::from_millis(to));
         let selection = Selection { matchers, from, to, step: None, ends: true };
-        let mut found = self
-            .source
-            .select_looks(&selection, looks)
-            .map_err(|error| Error::execution(format!("expanding series: {error}")))?;
+        let mut found =
+            self.source.select_looks(&selection, looks).map_err(|error| failed(&error))?;
         for series in &mut found {
             series.points.retain(|point| (from..=to).contains(&point.at));
         }
@@ -140,4 +141,12 @@ fn latest(series: Series, grid: Grid, make: fn(&Point) -> f64) -> Row {
 /// A duration in milliseconds.
 pub(super) fn millis(span: std::time::Duration) -> i64 {
     i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// Why there are no series: Prometheus's own words where they are too many.
+fn failed(error: &SourceError) -> Error {
+    match error.cause.as_ref().filter(|cause| cause.is::<TooManySamples>()) {
+        Some(_) => too_many(),
+        None => Error::execution(format!("expanding series: {error}")),
+    }
 }

@@ -16,8 +16,6 @@ pub(super) struct Failure {
 pub(super) enum Kind {
     /// The question is wrong.
     BadData,
-    /// It is longer than anybody's.
-    TooLong,
     /// There is no such path.
     NotFound,
     /// The path takes no such method.
@@ -38,7 +36,7 @@ impl Kind {
     /// The word of the API, `errorType`.
     pub(super) const fn word(self) -> &'static str {
         match self {
-            Self::BadData | Self::TooLong | Self::Method => "bad_data",
+            Self::BadData | Self::Method => "bad_data",
             Self::NotFound => "not_found",
             Self::Execution => "execution",
             Self::Timeout => "timeout",
@@ -51,7 +49,6 @@ impl Kind {
     pub(super) const fn status(self) -> StatusCode {
         match self {
             Self::BadData => StatusCode::BAD_REQUEST,
-            Self::TooLong => StatusCode::PAYLOAD_TOO_LARGE,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::Execution => StatusCode::UNPROCESSABLE_ENTITY,

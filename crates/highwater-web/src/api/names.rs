@@ -231,6 +231,11 @@ fn all_unescaped(mut rest: &str) -> Option<String> {
             continue;
         }
         let (digits, tail) = after.split_once('_')?;
+        let is_code = (1..=6).contains(&digits.len())
+            && digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+        if !is_code {
+            return None;
+        }
         out.push(u32::from_str_radix(digits, 16).ok().and_then(char::from_u32)?);
         rest = tail;
     }

@@ -13,6 +13,7 @@ use axum::response::Response;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use hyper::body::{Bytes, Frame};
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::answered::{Answered, Pieces};
 use super::failure::Failure;
@@ -52,6 +53,8 @@ pub(super) struct Reply {
     coding: Coding,
     first: Vec<u8>,
     rest: Option<Stream>,
+    /// Its place among the long ones.
+    place: Option<OwnedSemaphorePermit>,
 }
 
 impl Reply {
@@ -66,14 +69,14 @@ impl Reply {
             if first.len() >= WHOLE_BYTES {
                 let mut stream = Stream { pieces: Some(pieces), packer: packer(coding) };
                 let first = stream.packed(first);
-                return Self { status, coding, first, rest: Some(stream) };
+                return Self { status, coding, first, rest: Some(stream), place: None };
             }
         }
         if first.len() < PACKED_FROM_BYTES || coding == Coding::Plain {
-            return Self { status, coding: Coding::Plain, first, rest: None };
+            return Self { status, coding: Coding::Plain, first, rest: None, place: None };
         }
         let first = Stream { pieces: None, packer: packer(coding) }.packed(first);
-        Self { status, coding, first, rest: None }
+        Self { status, coding, first, rest: None, place: None }
     }
 
     /// Its status and all of its bytes.
@@ -85,11 +88,21 @@ impl Reply {
         (status, first)
     }
 
+    /// Whether more of it is written while it is sent.
+    pub(super) fn is_long(&self) -> bool {
+        self.rest.is_some()
+    }
+
+    /// The same, which keeps its place until it has been taken.
+    pub(super) fn at(self, place: OwnedSemaphorePermit) -> Self {
+        Self { place: Some(place), ..self }
+    }
+
     pub(super) fn response(self) -> Response {
-        let Self { status, coding, first, rest } = self;
+        let Self { status, coding, first, rest, place } = self;
         let body = match rest {
             None => Body::from(first),
-            Some(stream) => Body::new(Streamed { first: Some(first), stream }),
+            Some(stream) => Body::new(Streamed { first: Some(first), stream, _place: place }),
         };
         let mut response = Response::new(body);
         *response.status_mut() = status;
@@ -150,6 +163,7 @@ impl Stream {
 struct Streamed {
     first: Option<Vec<u8>>,
     stream: Stream,
+    _place: Option<OwnedSemaphorePermit>,
 }
 
 impl hyper::body::Body for Streamed {

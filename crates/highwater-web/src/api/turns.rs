@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use highwater_promql::{Stop, Watch};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
@@ -23,8 +23,13 @@ pub(super) struct Turns {
     seats: Arc<Semaphore>,
     /// Those that are answered.
     answered: Arc<Semaphore>,
+    /// Long answers that are still being taken: what waits for a slow reader is held in memory.
+    long: Arc<Semaphore>,
     waiting: usize,
 }
+
+/// So many long answers are held for each question that is answered at once.
+const LONG: usize = 2;
 
 /// Tells the evaluation to stop when whoever asked has gone.
 struct Asker(Arc<AtomicU8>);
@@ -41,7 +46,16 @@ impl Turns {
     pub(super) fn new(limits: &Limits) -> Self {
         let (at_once, waiting) = (limits.at_once.max(1), limits.waiting);
         let seats = Arc::new(Semaphore::new(at_once.saturating_add(waiting)));
-        Self { seats, answered: Arc::new(Semaphore::new(at_once)), waiting }
+        let long = Arc::new(Semaphore::new(at_once.saturating_mul(LONG)));
+        Self { seats, answered: Arc::new(Semaphore::new(at_once)), long, waiting }
+    }
+
+    /// A place for a long answer until it has been taken.
+    pub(super) fn long(&self) -> Result<OwnedSemaphorePermit, Failure> {
+        Arc::clone(&self.long).try_acquire_owned().map_err(|_| {
+            let text = "too many long answers are still being taken: ask again later";
+            Failure::new(Kind::Unavailable, text)
+        })
     }
 
     /// Does `work` on a thread of its own when it is its turn; it may take `timeout` together with

@@ -20,12 +20,16 @@ static SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 pub(super) struct Expected {
     /// Only by the loopback's and those below.
     loopback: bool,
+    /// Without ports.
     hosts: Vec<String>,
+    /// Whoever asks has to say who he is.
+    secret: bool,
 }
 
 impl Expected {
-    pub(super) fn new(loopback: bool, hosts: &[String]) -> Self {
-        Self { loopback, hosts: hosts.to_vec() }
+    pub(super) fn new(loopback: bool, hosts: &[String], secret: bool) -> Self {
+        let hosts = hosts.iter().map(|host| name_of(host).to_owned()).collect();
+        Self { loopback, hosts, secret }
     }
 
     /// Whether the request was meant for this server, and no page from elsewhere asks.
@@ -52,15 +56,18 @@ impl Expected {
     /// Whether this server goes by `host`, with or without a port.
     fn is_own(&self, host: &[u8]) -> bool {
         match std::str::from_utf8(host).map(name_of) {
-            Ok(name) => is_loopback(name) && self.loopback || self.is_named(name) || self.is_any(),
+            Ok(name) => {
+                is_loopback(name) && self.loopback || self.is_named(name) || self.is_any(name)
+            }
             Err(_) => false,
         }
     }
 
-    /// An open address whose names nobody told: whoever reaches it has to show credentials, which a
-    /// page that comes by another name does not have.
-    fn is_any(&self) -> bool {
-        !self.loopback && self.hosts.is_empty()
+    /// An open address whose names nobody told: any name where whoever asks has to show credentials,
+    /// which a page that comes by another name does not have; else the bare addresses, which no page
+    /// can make its own.
+    fn is_any(&self, name: &str) -> bool {
+        !self.loopback && self.hosts.is_empty() && (self.secret || address(name).is_some())
     }
 
     fn is_named(&self, name: &str) -> bool {
@@ -88,9 +95,14 @@ fn name_of(host: &str) -> &str {
 }
 
 fn is_loopback(name: &str) -> bool {
-    let bare = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
     name.eq_ignore_ascii_case("localhost")
-        || bare.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+        || address(name).is_some_and(|address| address.to_canonical().is_loopback())
+}
+
+/// A host that is an address.
+fn address(name: &str) -> Option<IpAddr> {
+    let bare = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
+    bare.parse().ok()
 }
 
 #[cfg(test)]
@@ -108,7 +120,7 @@ mod tests {
     }
 
     fn loopback() -> Expected {
-        Expected::new(true, &["mon.example".to_owned()])
+        Expected::new(true, &["mon.example:9477".to_owned()], false)
     }
 
     #[test]
@@ -145,9 +157,13 @@ mod tests {
 
     #[test]
     fn an_open_address_goes_by_any_name_until_its_own_are_told() {
-        let open = Expected::new(false, &[]);
+        let open = Expected::new(false, &[], true);
         assert!(open.is_own(b"10.0.0.1:9477") && open.is_own(b"x.example"));
-        let named = Expected::new(false, &["mon.example".to_owned()]);
+        // A name that a page gave this address reads nothing where nobody is asked who he is.
+        let anyone = Expected::new(false, &[], false);
+        assert!(anyone.is_own(b"10.0.0.1:9477") && anyone.is_own(b"[fe80::1]:9477"));
+        assert!(!anyone.is_own(b"x.example") && !anyone.is_own(b"localhost:1"));
+        let named = Expected::new(false, &["mon.example".to_owned()], false);
         assert!(named.is_own(b"mon.example:1"));
         assert!(!named.is_own(b"x.example") && !named.is_own(b"127.0.0.1"));
     }

@@ -94,6 +94,8 @@ impl Door {
             seats.next = number.wrapping_add(1);
             let seat = Arc::new(Seat::new(Arc::downgrade(self), number, peer));
             seats.taken.insert(number, Arc::downgrade(&seat));
+            // Those looked at may be the last of a seat, which locks the door when it is dropped.
+            drop(seats);
             return Some(seat);
         }
         drop(seats);

@@ -1,6 +1,6 @@
 //! Whoever is slow, loud or wrong gets the answer that is due to him, and keeps nobody out.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::thread;
 use std::time::Duration;
@@ -9,11 +9,11 @@ use highwater_web::Patience;
 
 use crate::served::{Served, rest, status, text};
 
-/// Ends of patience come soon, so that the tests wait for them and not the other way round.
-fn hasty() -> Patience {
-    let soon = Duration::from_millis(200);
-    Patience { head: soon, body: soon, idle: soon, sending: soon, connections: 16 }
-}
+/// One end of patience comes soon, so that a test waits for it; no other comes in a test's time.
+const SOON: Duration = Duration::from_millis(200);
+
+/// Soon, but late enough for a request that comes at once, on a machine that does much else.
+const IN_A_WHILE: Duration = Duration::from_secs(2);
 
 /// Everything is waited for longer than any test lasts.
 fn patient(connections: usize) -> Patience {
@@ -31,7 +31,7 @@ fn form(length: &str) -> String {
 
 #[test]
 fn a_head_that_does_not_come_in_time_ends_its_connection() {
-    let web = Served::patiently(hasty());
+    let web = Served::patiently(Patience { head: IN_A_WHILE, ..patient(16) });
     for part in [&b""[..], b"G", b"GET /metrics HTTP/1.1\r\nHost: lo"] {
         let answer = web.send(part);
         assert!(!answer.contains(" 200 "), "{answer}");
@@ -51,7 +51,7 @@ fn a_head_that_does_not_come_in_time_ends_its_connection() {
 
 #[test]
 fn a_body_that_does_not_come_in_time_is_refused() {
-    let web = Served::patiently(hasty());
+    let web = Served::patiently(Patience { body: SOON, ..patient(16) });
     let answer = web.send(format!("{}q", form("Content-Length: 100\r\n")).as_bytes());
     assert_eq!(status(&answer), "408", "{answer}");
     let chunked = form("Transfer-Encoding: chunked\r\n");
@@ -62,7 +62,7 @@ fn a_body_that_does_not_come_in_time_is_refused() {
 
 #[test]
 fn a_connection_is_kept_and_ends_when_it_is_idle() {
-    let web = Served::patiently(hasty());
+    let web = Served::patiently(Patience { idle: SOON, ..patient(16) });
     let mut stream = web.connect();
     let request = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n";
     stream.write_all(request).unwrap();
@@ -106,7 +106,7 @@ fn requests_that_come_at_once_are_answered_in_order() {
 
 #[test]
 fn who_does_not_read_his_answers_is_left() {
-    let web = Served::patiently(hasty());
+    let web = Served::patiently(Patience { sending: SOON, ..patient(16) });
     let mut stream = web.connect();
     let many = "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(1_000);
     // Writes until the server does not read on, waits no more, and hangs up.
@@ -140,7 +140,11 @@ fn many_silent_connections_give_way_to_who_asks() {
     web.lives();
     let ended = crowd.iter_mut().filter_map(|stream| {
         stream.set_read_timeout(Some(Duration::from_millis(1))).unwrap();
-        stream.read(&mut [0; 64]).ok()
+        // Reset or ended: both are an end.
+        let waits = |error: &std::io::Error| {
+            matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
+        };
+        (!stream.read(&mut [0; 64]).is_err_and(|error| waits(&error))).then_some(())
     });
     assert!(ended.count() >= crowd.len() - 16 - 1);
     web.end();

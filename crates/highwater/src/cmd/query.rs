@@ -67,7 +67,7 @@ pub(crate) fn run(args: &QueryArgs) -> anyhow::Result<ExitCode> {
     for caveat in history::left_out(reader, &history.remarks) {
         remark_on(&caveat);
     }
-    for remark in strange::remarks(&query, &answer, reader)? {
+    for remark in strange::remarks(&query, &answer, reader) {
         remark_on(&remark);
     }
     show(args, &answer, when)?;

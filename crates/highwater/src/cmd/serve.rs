@@ -57,7 +57,13 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<ExitCode> {
     let site = Site::new(guard).api(Arc::new(api)).log(say);
     let (stopper, stopping) = stopper();
     let server = Builder::new().name("web".to_owned()).stack_size(STACK_BYTES);
-    let server = server.spawn(move || serve(listener, site, stopping));
+    let handle = signals.handle();
+    let server = server.spawn(move || {
+        let ended = serve(listener, site, stopping);
+        // However it ended, nobody waits for a signal any more.
+        handle.close();
+        ended
+    });
     let server = server.context("cannot start a thread")?;
     // A closed terminal must not end the serving.
     let _unheard = anstream::stdout().write_all(greeting(&dir, &info, &url).as_bytes());

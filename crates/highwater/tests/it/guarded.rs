@@ -126,15 +126,16 @@ fn two_thousand_connections_keep_no_scraper_out() {
     assert_eq!(status(&agent.get("/metrics", "")), "200");
     let (peak, open) = (agent.peak_kib(), agent.descriptors());
     let mut crowd = Vec::new();
+    let mut large = b"POST /api/v1/query HTTP/1.1\r\nHost: localhost\r\n".to_vec();
+    large.extend(b"Content-Length: 900000\r\n\r\n");
+    large.resize(large.len() + 300_000, b'q');
     for n in 0..2_000 {
         let mut stream = TcpStream::connect(agent.at).unwrap();
         // A third says nothing, a third breaks off in the head, a third in a large body.
         let part: &[u8] = match n % 3 {
             0 => b"",
             1 => b"GET /metrics HTTP/1.1\r\nHost: local",
-            _ => {
-                b"POST /api/v1/query HTTP/1.1\r\nHost: localhost\r\nContent-Length: 900000\r\n\r\nq"
-            }
+            _ => &large,
         };
         let _cut_short = stream.write_all(part);
         crowd.push(stream);
@@ -143,7 +144,8 @@ fn two_thousand_connections_keep_no_scraper_out() {
         }
     }
     let grown_kib = agent.peak_kib() - peak;
-    assert!(grown_kib < 16 * 1024, "{grown_kib} KiB for silence");
+    // A few long bodies, and the beginnings of others.
+    assert!(grown_kib < 32 * 1024, "{grown_kib} KiB for nothing");
     // The agent keeps some of each process that runs meanwhile, too.
     let more = agent.descriptors().saturating_sub(open);
     assert!(more < 1_000, "{more} more descriptors");

@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::{Context, ensure};
 use serde_json::Value;
 
-/// How far two values may be apart, as a share of their size.
-const APART: f64 = 1e-9;
+use crate::asked::is_near;
 
 /// An answer: the samples of each series, moments as they are written.
 pub(super) type Answer = BTreeMap<String, Vec<(String, f64)>>;
@@ -53,8 +52,8 @@ pub(super) fn compare(ours: &Answer, theirs: &Answer) -> anyhow::Result<()> {
         ensure!(counts.0 == counts.1, "{name}: {} samples, theirs {}", counts.0, counts.1);
         for (one, other) in ours.iter().zip(theirs) {
             ensure!(one.0 == other.0, "{name}: at {}, theirs at {}", one.0, other.0);
-            let far = (one.1 - other.1).abs() > APART * one.1.abs().max(other.1.abs());
-            ensure!(!far, "{name} at {}: {}, theirs {}", one.0, one.1, other.1);
+            let near = is_near(one.1, other.1);
+            ensure!(near, "{name} at {}: {}, theirs {}", one.0, one.1, other.1);
         }
     }
     Ok(())

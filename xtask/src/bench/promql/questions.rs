@@ -1,6 +1,7 @@
 //! What is asked: the panels of a fleet's dashboards.
 
 use super::fleet::END_MS;
+use crate::asked::percent;
 
 /// A query.
 #[derive(Clone, Debug)]
@@ -89,13 +90,4 @@ impl Question {
             When::From { from, to, .. } => format!("{} d", (to - from) / DAY),
         }
     }
-}
-
-/// A text as the value of a parameter.
-fn percent(text: &str) -> String {
-    let bytes = text.bytes().map(|byte| match byte {
-        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' => char::from(byte).to_string(),
-        _ => format!("%{byte:02X}"),
-    });
-    bytes.collect::<Vec<_>>().concat()
 }

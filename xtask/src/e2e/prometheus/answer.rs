@@ -6,8 +6,7 @@ use highwater_core::time::WallTime;
 use highwater_promql::Value;
 use serde_json::Value as Json;
 
-/// How far two values may be apart, as a share of their size.
-const APART: f64 = 1e-9;
+use crate::asked::is_near;
 
 /// An answer.
 #[derive(Clone, Debug)]
@@ -125,12 +124,6 @@ fn points_differ(ours: &Series, theirs: &Series) -> Option<String> {
     }
     let (our, their) = (ours.points.len(), theirs.points.len());
     (our != their).then(|| format!("{labels}: theirs {their} points, ours {our}"))
-}
-
-/// Whether two values are the same to within [`APART`].
-pub(super) fn is_near(a: f64, b: f64) -> bool {
-    let is_same = a.is_nan() && b.is_nan() || a.total_cmp(&b).is_eq();
-    is_same || (a - b).abs() <= APART * a.abs().max(b.abs()) && (a - b).is_finite()
 }
 
 fn all(

@@ -4,7 +4,8 @@ use anyhow::Context;
 use serde_json::Value;
 
 use super::Count;
-use super::server::{percent, send};
+use super::server::send;
+use crate::asked::percent;
 
 /// A question over HTTP, without `/api/v1/`. Values of parameters are written as they are meant.
 struct Asked {

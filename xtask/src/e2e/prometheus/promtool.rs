@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use anyhow::Context;
 
 use super::Count;
-use super::answer::is_near;
+use crate::asked::is_near;
 
 /// What is typed; `URL` is the server. Two hours after the beginning, and seven seconds.
 const COMMANDS: [&[&str]; 12] = [

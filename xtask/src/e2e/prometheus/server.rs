@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use super::answer::Given;
 use super::questions::{Question, When};
+use crate::asked::percent;
 use crate::clock;
 
 /// It starts in half a second; a machine that is busy takes longer.
@@ -140,13 +141,4 @@ pub(super) fn send(
     let head = String::from_utf8_lossy(head).into_owned();
     let status = head.split_whitespace().nth(1).and_then(|status| status.parse().ok());
     Ok((status.context("no status")?, body.to_owned()))
-}
-
-/// A text as the value of a form.
-pub(super) fn percent(text: &str) -> String {
-    let bytes = text.bytes().map(|byte| match byte {
-        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' => char::from(byte).to_string(),
-        _ => format!("%{byte:02X}"),
-    });
-    bytes.collect::<Vec<_>>().concat()
 }

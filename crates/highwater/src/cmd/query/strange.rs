@@ -1,28 +1,27 @@
 //! Names of metrics that nobody recorded: mostly slips of the keyboard.
 
+use std::collections::BTreeSet;
+
 use highwater_promql::{Answer, Query, Value};
-use highwater_store::{Reader, StoreError};
+use highwater_store::Reader;
 
 /// What there is to say where an answer is empty: of each metric that is not on record, which one may
 /// have been meant.
-pub(super) fn remarks(
-    query: &Query,
-    answer: &Answer,
-    reader: &Reader,
-) -> Result<Vec<String>, StoreError> {
+pub(super) fn remarks(query: &Query, answer: &Answer, reader: &Reader) -> Vec<String> {
     let is_empty = match &answer.value {
         Value::Vector(all) => all.is_empty(),
         Value::Matrix(all) => all.is_empty(),
         Value::Scalar(_) | Value::Text { .. } => false,
     };
     if !is_empty {
-        return Ok(Vec::new());
+        return Vec::new();
     }
-    let known: Vec<String> = reader.known_metrics()?.into_iter().map(|one| one.name).collect();
-    let mut strange = query.metrics();
-    strange.retain(|name| !known.iter().any(|one| one == name));
-    strange.dedup();
-    Ok(strange.into_iter().map(|name| remark(name, &known)).collect())
+    // Where the names cannot be read the answer stands by itself.
+    let Ok(known) = reader.known_metrics() else { return Vec::new() };
+    let known: Vec<String> = known.into_iter().map(|one| one.name).collect();
+    let strange: BTreeSet<&str> = query.metrics().into_iter().collect();
+    let strange = strange.into_iter().filter(|name| !known.iter().any(|one| one == name));
+    strange.map(|name| remark(name, &known)).collect()
 }
 
 fn remark(name: &str, known: &[String]) -> String {

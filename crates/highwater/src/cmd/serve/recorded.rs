@@ -34,6 +34,10 @@ impl Recorded {
     }
 
     fn keep(&self, reader: Reader) {
+        // What it found damaged is told of this answer, and of none that never came near it.
+        if !reader.caveats().is_empty() {
+            return;
+        }
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         if idle.len() < self.kept {
             idle.push(reader);
