@@ -2,7 +2,7 @@
 //! Prometheus and `VictoriaMetrics`.
 //!
 //! ```text
-//! made fleet ─ text ─┬─ highwater import ─ highwater serve ──┐
+//! made fleet ────────┬─ our importer     ─ highwater serve ──┐
 //!                    ├─ promtool         ─ prometheus        ├─ the same queries in turn ─ table
 //!                    └─ /api/v1/import   ─ victoria-metrics ─┘
 //! ```

@@ -73,6 +73,12 @@ pub struct Level {
     pub newest: WallTime,
 }
 
+/// The newest sample: a bucket is kept under the moment at which it ends, which may be later.
+fn newest(levels: &[Level]) -> Option<WallTime> {
+    let sampled = levels.iter().filter(|level| level.tier == 0).map(|level| level.newest).max();
+    sampled.or_else(|| levels.iter().map(|level| level.newest).max())
+}
+
 impl Reader {
     /// How much there is, of what can be reached. Of blobs only the lengths are read.
     pub fn info(&self) -> Result<Info, StoreError> {
@@ -101,7 +107,7 @@ impl Reader {
             eras: self.count("eras", "era")?,
             events: self.count("events", "event")?,
             oldest: levels.iter().map(|level| level.oldest).min(),
-            newest: levels.iter().map(|level| level.newest).max(),
+            newest: newest(&levels),
             levels,
         })
     }

@@ -21,7 +21,7 @@ use tokio::time::Instant;
 use super::Patience;
 use super::door::Seat;
 
-/// How fast an answer is taken at the least: a modem of 1998 does it in half that time.
+/// How fast an answer is taken at the least: ISDN of 1990 with both its channels does it.
 const LEAST_BYTES_PER_SECOND: u64 = 16 * 1024;
 
 /// A body that is late is refused in words before its connection ends.

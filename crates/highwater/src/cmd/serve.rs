@@ -90,7 +90,7 @@ fn greeting(dir: &Path, info: &Info, url: &str) -> String {
         writeln!(text, "  {head:<8} {what}").unwrap_or_default();
     };
     line("of", &shown);
-    if let (Some(oldest), Some(newest)) = (info.oldest, recorded::newest(info)) {
+    if let (Some(oldest), Some(newest)) = (info.oldest, info.newest) {
         line("from", &format!("{oldest} to {newest}"));
     }
     line("ask", &format!("{url}/api/v1/labels"));

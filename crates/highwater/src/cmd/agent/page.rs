@@ -19,7 +19,7 @@ use crate::cmd::serve::recorded::Recorded;
 /// A reader of the recording that stays open: an agent is asked now and then, by one dashboard.
 const KEPT: usize = 1;
 
-/// Samples that a question may hold, of 16 bytes each: half of what the agent may have in memory. A
+/// Samples that a question may hold, of 16 bytes each: 32 MB beside what the agent has. A
 /// day of fifty containers, as they are sampled, is less. Whoever wants more asks a copy of the
 /// recording, with `highwater serve`.
 const MAX_SAMPLES: usize = 2_000_000;

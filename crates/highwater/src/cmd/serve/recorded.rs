@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use highwater_agent::clock;
 use highwater_core::series::{Labels, Matcher, SeriesSource, SourceError};
 use highwater_core::time::WallTime;
-use highwater_store::{Info, Reader, StoreError};
+use highwater_store::{Reader, StoreError};
 use highwater_web::{Figures, History, Known, Reading};
 
 /// A recording, and readers of it that wait for the next question.
@@ -43,12 +43,6 @@ impl Recorded {
             idle.push(reader);
         }
     }
-}
-
-/// The newest sample: buckets are kept under the moment at which they end, which may be later.
-pub(super) fn newest(info: &Info) -> Option<WallTime> {
-    let sampled = info.levels.iter().filter(|level| level.tier == 0).map(|level| level.newest);
-    sampled.max().or(info.newest)
 }
 
 fn failed(error: StoreError) -> SourceError {
@@ -93,7 +87,7 @@ impl Reading for Opened<'_> {
     fn figures(&self) -> Result<Figures, SourceError> {
         let info = self.0.info().map_err(failed)?;
         let chunks = info.levels.iter().fold(0_u64, |sum, level| sum.saturating_add(level.sheets));
-        Ok(Figures { oldest: info.oldest, newest: newest(&info), chunks })
+        Ok(Figures { oldest: info.oldest, newest: info.newest, chunks })
     }
 
     fn caveats(&self) -> Vec<String> {

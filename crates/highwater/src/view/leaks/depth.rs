@@ -8,7 +8,7 @@ use highwater_core::time::{Span, WallTime};
 use highwater_diagnose::growth::{Ceiling, Growth, Inside, Item, Weighed, Whose};
 
 use super::super::death::evidence;
-use super::super::paint::{BOLD, DIM, GREEN, Page, RED, put};
+use super::super::paint::{BOLD, DIM, GREEN, Page, RED, YELLOW, put};
 use super::super::{minute, plot};
 use super::{line, row, sentence};
 
@@ -39,7 +39,9 @@ pub(crate) fn owner(page: Page, growth: &Growth, within: &[(Whose, Vec<Inside>)]
 fn one(page: Page, items: &[&Item], at: WallTime, within: &[Inside]) -> String {
     let Some(first) = items.first() else { return String::new() };
     let leaks = items.iter().filter(|item| item.verdict == Verdict::Leak).count();
+    let grows = items.iter().any(|item| item.verdict == Verdict::Growing);
     let (said, style) = match leaks {
+        0 if grows => ("grows, and is not accused of a leak", YELLOW),
         0 => ("does not leak", GREEN),
         _ => ("leaks", RED),
     };
