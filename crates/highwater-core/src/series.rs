@@ -203,11 +203,6 @@ pub trait SeriesSource {
         visit::by_selecting(self, visit, group, give)
     }
 
-    /// The same source once more, for another thread, where it has so much that two read it sooner.
-    fn another(&self) -> Option<Box<dyn SeriesSource + Send>> {
-        None
-    }
-
     /// What this source is called where it is cited: `recorded series`, a server's address.
     fn name(&self) -> &str;
 }

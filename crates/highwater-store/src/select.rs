@@ -38,9 +38,6 @@ use wanted::{Metric, Wanted};
 /// full resolution for a day are 1.3 million. Whoever wants more takes a stream.
 pub(crate) const MOST_POINTS: usize = 4 << 20;
 
-/// From so many entities on two threads read sooner than one.
-const MANY: i64 = 512;
-
 impl SeriesSource for Reader {
     fn select(&self, selection: &Selection) -> Result<Vec<Series>, SourceError> {
         self.try_select(selection, (None, MOST_POINTS)).map_err(refused)
@@ -61,14 +58,6 @@ impl SeriesSource for Reader {
         give: &mut dyn FnMut(Vec<Series>),
     ) -> Result<(), SourceError> {
         self.try_visit(visit, group, give).map_err(refused)
-    }
-
-    fn another(&self) -> Option<Box<dyn SeriesSource + Send>> {
-        let count = "SELECT count(*) FROM (SELECT 1 FROM entity LIMIT ?1)";
-        let count = self.db.query_row(count, [MANY], |row| row.get::<_, i64>(0)).ok()?;
-        let dir = self.path().parent().filter(|_| count == MANY)?;
-        let other: Box<dyn SeriesSource + Send> = Box::new(Self::open(dir).ok()?);
-        Some(other)
     }
 
     fn name(&self) -> &'static str {

@@ -51,13 +51,6 @@ pub(super) struct History<'a> {
     pub(super) known: &'a Known,
 }
 
-/// Where an owner stands among all, in the order in which they are kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Half {
-    Former,
-    Later,
-}
-
 /// Series of some metrics, which are few, read in one pass.
 #[derive(Debug, Default)]
 pub(super) struct Known(BTreeMap<String, Vec<Series>>);
@@ -108,26 +101,20 @@ impl History<'_> {
         wanted: &dyn Fn(&Key) -> bool,
         give: &mut dyn FnMut(Vec<Series>),
     ) -> Result<(), SourceError> {
-        self.each_choosing((metrics, &[]), how, &|key, _| wanted(key), give)
+        self.each_choosing((metrics, &[]), how, wanted, give)
     }
 
-    /// The same; of what stands for each other by the `choices`, at least the first that it has. An owner
-    /// is told by its key and the half that it is in.
+    /// The same; of what stands for each other by the `choices`, at least the first that it has.
     pub(super) fn each_choosing(
         &self,
         (metrics, choices): (&[&str], &[&[&str]]),
         (keep, hosts): (Keep, &Hosts),
-        wanted: &dyn Fn(&Key, Half) -> bool,
+        wanted: &dyn Fn(&Key) -> bool,
         give: &mut dyn FnMut(Vec<Series>),
     ) -> Result<(), SourceError> {
         let mut group = |all: &[Labels]| {
-            let half = |places: &[usize]| {
-                let is_late = places.first().is_some_and(|first| *first >= all.len() / 2);
-                if is_late { Half::Later } else { Half::Former }
-            };
             let owners = owners(all, hosts).into_iter();
-            let chosen = owners.filter(|(key, places)| wanted(key, half(places)));
-            chosen.map(|(_, places)| places).collect()
+            owners.filter(|(key, _)| wanted(key)).map(|(_, places)| places).collect()
         };
         self.visit((metrics, choices), keep, &mut group, give)
     }

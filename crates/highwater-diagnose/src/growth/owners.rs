@@ -10,8 +10,8 @@ use highwater_core::units::Bytes;
 use super::Caveat;
 use super::bounds::{Bound, Bounds};
 use super::draft::{Bench, Draft, RECENT, Subject};
-use super::hands::by_halves;
-use super::history::{Half, History, rises, together};
+use super::hands::shared;
+use super::history::{History, rises, together};
 use super::strand::{Hosts, Strand, of_metric};
 use super::whose::Whose;
 
@@ -90,15 +90,11 @@ pub(super) fn drafts(
     let of_one_kind = |(_, names): &(Resource, Names)| names.iter().map(|(metric, _)| *metric);
     let choices: Vec<Vec<&str>> = COLUMNS.iter().map(|kind| of_one_kind(kind).collect()).collect();
     let choices: Vec<&[&str]> = choices.iter().map(Vec::as_slice).collect();
-    let judged = |history: History<'_>, half: Option<Half>| {
-        let mut drafts = Vec::new();
+    let judged = |found: Vec<Series>| of_one(found, bench, bounds);
+    let mut drafts = shared(&judged, |give| {
         let (what, how) = ((&*metrics, &*choices), (Keep::Extremes, &bounds.hosts));
-        let wanted = |_: &Key, of: Half| half.is_none_or(|half| half == of);
-        let mut give = |found| drafts.extend(of_one(found, bench, bounds));
-        history.each_choosing(what, how, &wanted, &mut give)?;
-        Ok(drafts)
-    };
-    let mut drafts = by_halves(history, &judged)?;
+        history.each_choosing(what, how, &|_| true, &mut |found| give(found))
+    })?;
     let place = |resource: Resource| COLUMNS.iter().position(|(other, _)| *other == resource);
     drafts.sort_by_cached_key(|draft: &Draft| {
         (place(draft.resource).unwrap_or(COLUMNS.len()), key(&draft.whose))

@@ -145,7 +145,7 @@ mod tests {
         let one = series(&[1.5]);
         let text = instant(&Value::Vector(vec![(one.labels, one.points[0])]));
         let plain = anstream::adapter::strip_str(&text).to_string();
-        assert_eq!(plain, "up{job=\"\\u{1b}[31m\"} 1.5 @ 1970-01-01T00:00:00.000Z\n");
+        assert_eq!(plain, "up{job=\"\\x1b[31m\"} 1.5 @ 1970-01-01T00:00:00.000Z\n");
     }
 
     #[test]
