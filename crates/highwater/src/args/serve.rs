@@ -18,7 +18,7 @@ pub(crate) struct ServeArgs {
     /// Serve here
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9478", value_parser = address)]
     pub(crate) listen: SocketAddr,
-    /// Take [web] from this configuration: TLS, tokens, users
+    /// Take who may ask (the table web) from this configuration: TLS, tokens, users
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
     /// End a query that takes longer

@@ -2,8 +2,8 @@
 
 /// Make what the configuration keeps of a token or a password.
 ///
-/// Reads the secret from standard input, up to the end of the line, and prints the line that goes below
-/// [web]: the SHA-256 of a token, or with --user the bcrypt hash of a password. With --new it makes the
+/// Reads the secret from standard input, up to the end of the line, and prints the line that goes into
+/// the table web: the SHA-256 of a token, or with --user the bcrypt hash of a password. With --new it makes the
 /// secret itself, and prints it in a comment above the line. Nothing is stored.
 ///
 /// Exit status: 0 printed; 1 the secret cannot be used, and why; 64 usage.
