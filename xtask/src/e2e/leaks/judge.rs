@@ -92,10 +92,10 @@ fn named(looks: &[Look], player: &Player, kind: &str) -> anyhow::Result<String> 
     Ok(figures)
 }
 
-/// `leaks OWNER` tells the owner, the kind, and the process inside. What is read once a minute has few
-/// readings by then, and growth of it may be told by one look and not by the next: one of three counts.
+/// `leaks OWNER` tells the owner, the kind, and the process inside. What is read once a minute is told
+/// for certain after nine readings, and by chance before: it is waited for as long.
 fn explained(stage: &Stage, player: &Player, kind: &str) -> anyhow::Result<String> {
-    const TRIES: usize = 3;
+    const TRIES: usize = 13;
     let mut last = told_in_depth(stage, player, kind);
     for _ in 1..TRIES {
         if last.is_ok() {
