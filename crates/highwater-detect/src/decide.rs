@@ -167,7 +167,7 @@ pub(crate) fn doubt(evidence: &Evidence, setting: &Setting<'_>) -> Option<Doubt>
 
 /// Whether a day's rhythm cannot be told from growth: within hours, and in lives of hours unless
 /// there are several, which begin at different hours.
-fn is_fast(evidence: &Evidence) -> bool {
+pub(crate) fn is_fast(evidence: &Evidence) -> bool {
     let across = evidence.lives > 2 && evidence.span * 1.05 >= hours_of(DAYS_OF_LIVES);
     !across && evidence.reached() * 1.1 < hours_of(DAYS)
 }

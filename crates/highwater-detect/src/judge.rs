@@ -8,7 +8,7 @@ use highwater_core::series::Point;
 use highwater_core::time::WallTime;
 
 use crate::cells::{hours, millis_between};
-use crate::decide::{Doubt, Setting, choose, confidence, doubt, without_growth};
+use crate::decide::{Doubt, Setting, choose, confidence, doubt, is_fast, without_growth};
 use crate::evidence::{Evidence, HOUR, View, blocks_of, weigh, weighed};
 use crate::lives::{Lives, begins, cadence, grain, lives};
 use crate::{Course, Judgement, Rate, words};
@@ -17,6 +17,9 @@ use crate::{Course, Judgement, Rate, words};
 const LONGEST: i64 = 92 * 24 * HOUR;
 /// No count of anything is as great as this; what is, is no measurement, and its square has no end.
 const MOST: f64 = 1e60;
+/// Before a day's rhythm can be seen, growth that is less certain than this is told as growth, and
+/// accused once it is.
+const ACCUSED: f64 = 0.4;
 /// The shortest window that is judged.
 const SHORTEST: i64 = 3 * HOUR / 2;
 /// Of a course that has only just begun shorter ones are told of, too, though never as a leak.
@@ -95,7 +98,7 @@ impl Told<'_> {
     fn judgement(&self) -> Judgement {
         match choose(self.windows, self.setting) {
             Some((evidence, _)) if self.has_fallen(evidence) => self.calm(),
-            Some((evidence, None)) if self.is_confirmed(evidence) => self.leak(evidence),
+            Some((evidence, None)) if self.is_accused(evidence) => self.leak(evidence),
             Some((evidence, None)) => self.growth(evidence, Doubt::Early),
             Some((evidence, Some(doubt))) => self.growth(evidence, doubt),
             None => self.calm(),
@@ -107,6 +110,12 @@ impl Told<'_> {
         let growth = evidence.growth();
         growth > 0.0
             && self.current < evidence.last - FALLEN * growth.max(evidence.last - evidence.first)
+    }
+
+    /// Whether somebody should act on it: on a day's evidence, or on less if that is strong.
+    fn is_accused(&self, evidence: &Evidence) -> bool {
+        let is_sure = !is_fast(evidence) || confidence(evidence, self.setting) >= ACCUSED;
+        is_sure && self.is_confirmed(evidence)
     }
 
     /// Whether the same could be said a while ago: what is so for a moment only is chance.
