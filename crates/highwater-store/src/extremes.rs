@@ -182,7 +182,7 @@ impl Scan<'_> {
                 let mut read: Vec<(Find, f64, f64)> = vec![];
                 let whole = 0..self.sheets.points();
                 let mut rest = of_block.iter();
-                self.sheets.read_block(sheet, of_block, &whole, &mut |values| {
+                self.sheets.read_block(&sheet, of_block, &whole, &mut |values| {
                     let Some(find) = rest.next() else { return };
                     let within = ranges.iter().filter_map(|range| values.get(range.clone()));
                     let within = within.flatten().copied().filter(|value| !is_absent(*value));

@@ -1,5 +1,6 @@
 //! The reader: opens the history without changing it, beside a running agent or after its end.
 
+mod ahead;
 mod damage;
 mod eras;
 mod events;
@@ -20,6 +21,7 @@ use crate::event::{self, Cursor};
 use crate::import::{self, NO_BOOT};
 use crate::schema;
 
+pub(crate) use ahead::Ahead;
 pub(crate) use damage::{Damaged, is_corrupt};
 pub(crate) use eras::{Eras, TICK_COLUMNS};
 pub use info::{Info, Level};
@@ -27,6 +29,9 @@ use known::Known;
 use open::FileId;
 pub use tally::{ClockStep, EventTally, GroupTally};
 pub(crate) use walk::{Hole, walk};
+
+/// So many pages of sheets' heads are read when a reader is made ready: 32 MiB, those of some 20,000 sheets.
+const MOST_LEAVES: usize = 8192;
 
 /// The history, open for reading.
 #[derive(Debug)]
@@ -40,6 +45,8 @@ pub struct Reader {
     pub(crate) damaged: RefCell<Damaged>,
     strange_events: Cell<usize>,
     known: RefCell<Known>,
+    /// Where it was asked for.
+    pub(crate) ahead: RefCell<Option<Ahead>>,
 }
 
 /// The newest tick.
@@ -73,8 +80,21 @@ impl Reader {
         let file = open::readable(&path)?;
         let (db, opened) = open::connect(&path)?;
         open::check(&db, &path)?;
-        let (damaged, strange_events, known) = Default::default();
-        Ok(Self { db, path, file: Some(file), opened, damaged, strange_events, known })
+        let (damaged, strange_events, known, ahead) = Default::default();
+        Ok(Self { db, path, file: Some(file), opened, damaged, strange_events, known, ahead })
+    }
+
+    /// Makes ready for the first question, for a process that will answer many: reads the small tables, has
+    /// the kernel read the heads of the newest sheets, and from here on reads ahead what a question will need.
+    ///
+    /// Not in a process that records: the file is opened beside SQLite, and closing it would
+    /// release the locks of all its connections.
+    pub fn prepare(&self) -> Result<(), StoreError> {
+        if let Some(ahead) = Ahead::open(&self.path, &self.db) {
+            ahead.newest(MOST_LEAVES);
+            self.ahead.replace(Some(ahead));
+        }
+        self.read_small_tables().map_err(self.failed())
     }
 
     /// The file.

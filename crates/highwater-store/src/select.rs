@@ -175,8 +175,15 @@ impl Reader {
         }
         let rows = self.rows_of(&cover.takes, wanted)?;
         let before = self.damaged.borrow().met();
-        for take in &cover.takes {
-            sheets.read(take, rows.as_ref(), &mut gathered, way.most)?;
+        let mut takes = cover.takes.as_slice();
+        while !takes.is_empty() {
+            // Where the bodies are of some batches is known before the first of them is read.
+            let held = sheets.hold(takes, rows.as_ref(), wanted)?;
+            let (now, later) = takes.split_at_checked(held.len()).unwrap_or((takes, &[]));
+            for (take, held) in now.iter().zip(&held) {
+                sheets.read(take, held, &mut gathered, way.most)?;
+            }
+            takes = later;
         }
         if gathered.asks_readings && wanted.group == Group::Thing {
             let newest = sheets.newest(&cover.takes);

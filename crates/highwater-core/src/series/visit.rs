@@ -159,27 +159,31 @@ fn put_all(
     stretch: &Stretch,
     beyond: impl Fn(f64, f64) -> bool + Copy,
 ) {
-    let (length, mut step) = (stretch.step_ms(), None);
+    let length = stretch.step_ms();
+    // The step that the last one of those that are kept is in.
+    let mut step = None;
     let points = points.into_iter();
     if kept.is_empty() {
         kept.reserve(points.size_hint().1.unwrap_or(0).min(stretch.steps()));
     }
     for point in points.filter(|point| !point.value.is_nan()) {
         let at = point.at.millis();
-        step = match step {
-            Some((begin, end)) if at > begin && at <= end => step,
-            Some((_, end)) if at > end && at.saturating_sub(end) <= length => {
-                Some((end, end.saturating_add(length)))
+        let within = |(begin, end): (i64, i64), at: i64| at > begin && at <= end;
+        if step.is_none_or(|step| !within(step, at)) {
+            step = match step {
+                Some((_, end)) if at > end && at.saturating_sub(end) <= length => {
+                    Some((end, end.saturating_add(length)))
+                }
+                _ => stretch.around(point.at),
+            };
+            let last = kept.last().map(|last| last.at.millis());
+            if !step.zip(last).is_some_and(|(step, last)| within(step, last)) {
+                kept.push(point);
+                continue;
             }
-            _ => stretch.around(point.at),
-        };
-        let is_in = |last: &WallTime| {
-            step.is_some_and(|(begin, end)| last.millis() > begin && last.millis() <= end)
-        };
-        match kept.last_mut().filter(|last| is_in(&last.at)) {
-            Some(last) if beyond(point.value, last.value) => *last = point,
-            Some(_) => {}
-            None => kept.push(point),
+        }
+        if let Some(last) = kept.last_mut().filter(|last| beyond(point.value, last.value)) {
+            *last = point;
         }
     }
 }

@@ -7,11 +7,15 @@ use std::sync::Arc;
 use super::{Eras, Reader};
 use crate::batch::Batch;
 use crate::entity::Group;
-use crate::select::wanted::{ENTITY_COLUMNS, Entity};
+use crate::select::wanted::{self, ENTITY_COLUMNS, Entity};
 
 /// So many entities of a group are kept: a MiB of labels, and all that a machine has at once or an
 /// import of some dozen machines.
 const MOST_ENTITIES: i64 = 4096;
+
+/// Goes through the index alone; its newest 16,384 sheets at most.
+const INDEX_OF_SHEETS: &str = "SELECT count(*) FROM
+    (SELECT batch FROM sheet INDEXED BY sheet_of WHERE metric >= 0 LIMIT 16384)";
 
 /// Small tables as they were read; worth nothing once anything is recorded.
 #[derive(Debug, Default)]
@@ -25,6 +29,17 @@ pub(super) struct Known {
 }
 
 impl Reader {
+    /// Reads what each question needs, and the index by which sheets are found.
+    pub(super) fn read_small_tables(&self) -> rusqlite::Result<()> {
+        self.eras()?;
+        for group in Group::ALL {
+            self.all_batches(group)?;
+            self.all_entities(group)?;
+        }
+        self.metrics(&[])?;
+        self.db.query_row(INDEX_OF_SHEETS, [], |_| Ok(()))
+    }
+
     /// The eras, and what of each is not sealed yet.
     pub(crate) fn eras(&self) -> rusqlite::Result<Arc<Eras>> {
         self.keep_up()?;
@@ -68,7 +83,9 @@ impl Reader {
                 let values: &[&dyn rusqlite::ToSql] = &[&group.name()];
                 let take = |row: &rusqlite::Row<'_>| self.entity_of(group, row);
                 let condition = ("grp = ?1 ORDER BY id", values);
-                self.rows("entities", ("entity", ENTITY_COLUMNS), condition, take).map(Some)
+                let mut few = self.rows("entities", ("entity", ENTITY_COLUMNS), condition, take)?;
+                wanted::number(&mut few);
+                Ok(Some(few))
             }
             Err(cause) if !super::is_corrupt(&cause) => Err(cause),
             // Where pages are damaged each question goes through the table, and says so.
@@ -83,6 +100,9 @@ impl Reader {
         let mut known = self.known.borrow_mut();
         if known.state != state {
             *known = Known { state, ..Known::default() };
+            if let Some(ahead) = self.ahead.borrow_mut().as_mut() {
+                ahead.forget();
+            }
         }
         Ok(())
     }

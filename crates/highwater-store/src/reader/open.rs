@@ -1,12 +1,13 @@
 //! Opening the file: by whoever may read it, whatever stands beside it.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rustix::fs::{Access, access};
 
 use crate::error::StoreError;
 use crate::schema;
@@ -29,10 +30,14 @@ impl FileId {
     }
 }
 
-/// Whether the file is there and may be read: SQLite would say only that it cannot open it.
+/// Whether the file is there and may be read: SQLite would say only that it cannot open it. It is not
+/// opened for that: to close it would release the locks of all connections of this process.
 pub(super) fn readable(path: &Path) -> Result<FileId, StoreError> {
-    let opened = File::open(path).and_then(|file| file.metadata());
-    match opened {
+    let found = fs::metadata(path).and_then(|data| {
+        access(path, Access::READ_OK)?;
+        Ok(data)
+    });
+    match found {
         Ok(data) => Ok(FileId { device: data.dev(), inode: data.ino() }),
         Err(cause) if cause.kind() == io::ErrorKind::NotFound => {
             Err(StoreError::Missing { path: path.to_owned() })

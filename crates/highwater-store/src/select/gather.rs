@@ -3,6 +3,8 @@
 //! Each source gives runs of samples in order of time. Where runs interleave (close-ups between
 //! whole readings), they are put in order at the end, once for each series.
 
+use std::collections::HashMap;
+
 use highwater_core::series::{Extremes, Keep, Point, Series, Stretch, is_stale};
 use highwater_core::time::WallTime;
 
@@ -292,17 +294,15 @@ impl<'a> Gathered<'a> {
 /// Series nearly in order of labels: by name and then by the others, which are compared once for
 /// all metrics. It leaves little to do for the sorting by labels, which is slow.
 fn in_order_of_labels(wanted: &Wanted, mut filling: Vec<Filling>) -> Vec<Filling> {
-    let mut slots: Vec<usize> = (0..wanted.labels.len()).collect();
+    let mut slots: Vec<usize> = filling.iter().map(|filling| filling.slot).collect();
+    slots.sort_unstable();
+    slots.dedup();
     slots.sort_by_key(|slot| wanted.labels.get(*slot));
-    let mut ranks = vec![0; slots.len()];
-    for (rank, slot) in slots.into_iter().enumerate() {
-        if let Some(of_slot) = ranks.get_mut(slot) {
-            *of_slot = rank;
-        }
-    }
-    filling.sort_by_key(|filling| {
+    let ranks = slots.into_iter().enumerate().map(|(rank, slot)| (slot, rank));
+    let ranks: HashMap<usize, usize> = ranks.collect();
+    filling.sort_by_cached_key(|filling| {
         let name = wanted.metrics.get(filling.metric).map(|metric| metric.name.as_str());
-        (name, ranks.get(filling.slot).copied())
+        (name, ranks.get(&filling.slot).copied())
     });
     filling
 }

@@ -23,6 +23,11 @@ use crate::schema;
 /// More metrics than this are not looked up one by one: all sheets of a batch are looked at.
 const FEW_METRICS: usize = 12;
 
+/// Of so many batches the heads are held before any of their bodies is read, or fewer if they have so many
+/// series: some two MiB of them.
+const MOST_HELD: usize = 64;
+const MOST_ENTRIES: usize = 16_384;
+
 /// What may be wrong with a sheet, beside its own damage.
 const TOO_SHORT: &str = "the body ends before the block";
 
@@ -60,6 +65,13 @@ struct Part {
     ranges: Vec<Range<usize>>,
 }
 
+/// The sheets of a batch, and whether all that it has could be read.
+#[derive(Debug)]
+pub(super) struct Held {
+    sheets: Vec<SheetRow>,
+    whole: bool,
+}
+
 /// One sheet's row, with its heads parsed.
 #[derive(Debug)]
 pub(crate) struct SheetRow {
@@ -73,43 +85,68 @@ impl<'a> Sheets<'a> {
         Self { reader, blocks: BlockReader::new(), body: None, bytes, times, finds, places }
     }
 
-    /// Reads what is wanted of one batch: of those sheets that are known to have any of it, or of
-    /// all that may have.
+    /// The sheets of the first of these batches that may have what is wanted: of those that are known to have
+    /// any of it, or of all. What of them will be read is asked for.
+    pub(super) fn hold(
+        &self,
+        takes: &[Take],
+        known: Option<&Rows>,
+        wanted: &Wanted,
+    ) -> Result<Vec<Held>, StoreError> {
+        let (reader, mut all, mut entries) = (self.reader, vec![], 0);
+        if let (Some(ahead), Some(rows)) = (reader.ahead.borrow_mut().as_mut(), known) {
+            let of_takes = takes.iter().take(MOST_HELD).filter_map(|take| rows.get(&take.batch.id));
+            ahead.rows(of_takes.flatten().copied());
+        }
+        for take in takes.iter().take(MOST_HELD) {
+            let before = reader.damaged.borrow().met();
+            let mut held = Held { sheets: vec![], whole: true };
+            let mut visit = |sheet: SheetRow| {
+                entries += sheet.heads.entries.len();
+                reader.read_ahead(&sheet, wanted);
+                held.sheets.push(sheet);
+                Ok(())
+            };
+            match known {
+                None => reader.each_sheet(take.batch.id, wanted, visit)?,
+                Some(rows) => {
+                    for row in rows.get(&take.batch.id).into_iter().flatten() {
+                        reader.meet(reader.sheet(*row, take.batch.id, wanted), &mut visit)?;
+                    }
+                }
+            }
+            held.whole = reader.damaged.borrow().met() == before;
+            all.push(held);
+            if entries > MOST_ENTRIES {
+                break;
+            }
+        }
+        Ok(all)
+    }
+
+    /// Reads what is wanted of one batch.
     pub(super) fn read(
         &mut self,
         take: &Take,
-        known: Option<&Rows>,
+        held: &Held,
         gathered: &mut Gathered<'_>,
         most: Most,
     ) -> Result<(), StoreError> {
         // Of many batches few may have what is wanted, and their moments need not be unpacked.
-        let mut part = None;
         let asks_readings = gathered.asks_readings && gathered.wanted.group != Group::Thing;
-        if asks_readings {
-            let Some(within) = self.part(take, None) else { return Ok(()) };
-            part = Some(within);
+        if held.sheets.is_empty() && !asks_readings {
+            return Ok(());
         }
-        let wanted = gathered.wanted;
-        let reader = self.reader;
-        let before = reader.damaged.borrow().met();
-        let mut visit = |sheet: &SheetRow| {
-            let nothing = Part { stretch: None, shift: 0, ranges: vec![] };
-            let part = part.get_or_insert_with(|| self.part(take, None).unwrap_or(nothing));
-            self.take_sheet(sheet, take.batch.tier, std::slice::from_ref(part), gathered);
-            most.check(gathered)
-        };
-        match known {
-            None => reader.each_sheet(take.batch.id, wanted, visit)?,
-            Some(rows) => {
-                for row in rows.get(&take.batch.id).into_iter().flatten() {
-                    reader.meet(reader.sheet(*row, take.batch.id, wanted), &mut visit)?;
-                }
-            }
+        let Some(part) = self.part(take, None) else { return Ok(()) };
+        let before = self.reader.damaged.borrow().met();
+        for sheet in &held.sheets {
+            self.take_sheet(sheet, take.batch.tier, std::slice::from_ref(&part), gathered);
+            most.check(gathered)?;
         }
         // Where something could not be read, nothing can be said about what is missing.
-        let whole = reader.damaged.borrow().met() == before;
-        if whole && asks_readings && take.batch.scope == wanted.group.scope() {
-            for range in part.iter().flat_map(|part| &part.ranges) {
+        let whole = held.whole && self.reader.damaged.borrow().met() == before;
+        if whole && asks_readings && take.batch.scope == gathered.wanted.group.scope() {
+            for range in &part.ranges {
                 let shown = self.times.at(range).unwrap_or_default().iter();
                 gathered.reading(shown.map(|at| at.saturating_add(take.shift)));
             }
@@ -156,7 +193,7 @@ impl<'a> Sheets<'a> {
         for row in rows {
             let met = reader.sheet(*row, batch.id, wanted);
             reader.meet(met, &mut |sheet| {
-                self.take_sheet(sheet, batch.tier, &parts, gathered);
+                self.take_sheet(&sheet, batch.tier, &parts, gathered);
                 Ok(())
             })?;
         }
@@ -373,7 +410,7 @@ impl Reader {
         &self,
         batch: i64,
         wanted: &Wanted,
-        mut visit: impl FnMut(&SheetRow) -> Result<(), StoreError>,
+        mut visit: impl FnMut(SheetRow) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
         if wanted.metrics.len() > FEW_METRICS {
             let all = "SELECT id, metric, first_entity, last_entity, crc, heads FROM sheet
@@ -395,7 +432,7 @@ impl Reader {
         batch: i64,
         metric: Option<i64>,
         wanted: &Wanted,
-        visit: &mut dyn FnMut(&SheetRow) -> Result<(), StoreError>,
+        visit: &mut dyn FnMut(SheetRow) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
         let mut read = || -> rusqlite::Result<Result<(), StoreError>> {
             let mut select = self.db.prepare_cached(sql)?;
@@ -427,7 +464,7 @@ impl Reader {
         batch: i64,
         metric: Option<i64>,
         wanted: &Wanted,
-        visit: &mut dyn FnMut(&SheetRow) -> Result<(), StoreError>,
+        visit: &mut dyn FnMut(SheetRow) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
         let mut ids = vec![];
         let of_batch = |row: &Row<'_>| {
@@ -459,14 +496,34 @@ impl Reader {
     fn meet(
         &self,
         met: Met,
-        visit: &mut dyn FnMut(&SheetRow) -> Result<(), StoreError>,
+        visit: &mut dyn FnMut(SheetRow) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
         match met {
             Met::Elsewhere => {}
-            Met::Sheet(sheet) => visit(&sheet)?,
+            Met::Sheet(sheet) => visit(sheet)?,
             Met::Damaged(id, damage) => self.note_row("sheets", id, &damage),
         }
         Ok(())
+    }
+
+    /// Has the kernel read what of a sheet's body will be read.
+    fn read_ahead(&self, sheet: &SheetRow, wanted: &Wanted) {
+        let mut ahead = self.ahead.borrow_mut();
+        let Some(ahead) = ahead.as_mut().filter(|ahead| !ahead.has_told(sheet.id)) else { return };
+        let mut last = None;
+        let mut ranges: Vec<Range<usize>> = vec![];
+        find(&sheet.heads, wanted, &mut |entry, _, _| {
+            let block = usize::try_from(entry.block).ok();
+            let place = block.and_then(|block| sheet.heads.blocks.get(block));
+            if block != last {
+                let place = place.filter(|place| place.length > 0);
+                ranges.extend(place.map(|of| of.offset..of.offset.saturating_add(of.length)));
+            }
+            last = block;
+        });
+        let bytes = sheet.heads.blocks.last();
+        let bytes = bytes.map_or(0, |last| last.offset.saturating_add(last.length));
+        ahead.body(sheet.id, bytes, &ranges);
     }
 
     pub(crate) fn note_batch(&self, take: &Take, damage: impl std::fmt::Display) {

@@ -10,6 +10,7 @@
 //! what is being read.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use highwater_core::series::{Keep, Labels, Matcher, Series, Stretch, Visit, Want};
 
@@ -170,7 +171,7 @@ impl Reader {
             }
         }
         let first = labels.len();
-        labels.append(&mut wanted.labels);
+        labels.extend(std::mem::take(&mut wanted.labels).into_iter().map(Arc::unwrap_or_clone));
         Ok(Some(Room { wanted, entities, shelves, fresh, first, keep: visit.keep, bits, has }))
     }
 
@@ -304,7 +305,7 @@ impl Room {
                 let slot = place.checked_sub(self.first);
                 let Some(ids) = slot.and_then(|slot| self.entities.get(slot)) else { continue };
                 entities.extend(ids.iter().map(|id| (*id, own.len())));
-                own.push(labels.get(*place).cloned().unwrap_or_default());
+                own.push(Arc::new(labels.get(*place).cloned().unwrap_or_default()));
                 groups.push(at);
             }
         }

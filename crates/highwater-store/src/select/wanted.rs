@@ -1,6 +1,7 @@
 //! Which metrics and entities a selection asks for.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use highwater_core::series::{Labels, Matcher, NAME, Want};
 use rusqlite::{Row, ToSql};
@@ -23,8 +24,8 @@ pub(crate) struct Wanted {
     /// Ids, rising, and which labels are theirs: two entities with equal labels, such as a kernel
     /// thread before and after a reboot, share them.
     pub(crate) entities: Vec<(u64, usize)>,
-    /// Labels without a metric's name.
-    pub(crate) labels: Vec<Labels>,
+    /// Labels without a metric's name; most are those that the reader keeps.
+    pub(crate) labels: Vec<Arc<Labels>>,
 }
 
 /// A metric of the history.
@@ -43,25 +44,35 @@ pub(crate) struct Entity {
     pub(crate) id: u64,
     since: i64,
     until: i64,
-    labels: Labels,
+    labels: Arc<Labels>,
+    /// The same number for those with equal labels.
+    alike: usize,
+}
+
+/// Gives equal numbers to those with equal labels.
+pub(crate) fn number(entities: &mut [Entity]) {
+    let mut known: HashMap<Arc<Labels>, usize> = HashMap::with_capacity(entities.len());
+    for entity in entities {
+        let next = known.len();
+        entity.alike = *known.entry(Arc::clone(&entity.labels)).or_insert(next);
+    }
 }
 
 /// The columns of an entity in the order of [`Reader::entity_of`].
 pub(crate) const ENTITY_COLUMNS: &str = "id, boot, facts, crc, first_ms, last_ms, grp";
 
 impl Wanted {
-    /// Puts entities in, by rising id.
-    fn put(&mut self, found: Vec<Entity>) {
-        let mut slots = HashMap::with_capacity(found.len());
-        for Entity { id, labels, .. } in found {
-            let next = slots.len();
-            let slot = *slots.entry(labels).or_insert(next);
-            self.entities.push((id, slot));
+    /// Puts entities in, by rising id; they are numbered.
+    fn put<'e>(&mut self, found: impl Iterator<Item = &'e Entity>) {
+        let mut slots: HashMap<usize, usize> = HashMap::new();
+        for Entity { id, labels, alike, .. } in found {
+            let next = self.labels.len();
+            let slot = *slots.entry(*alike).or_insert(next);
+            if slot == next {
+                self.labels.push(Arc::clone(labels));
+            }
+            self.entities.push((*id, slot));
         }
-        let mut in_order: Vec<(usize, Labels)> =
-            slots.into_iter().map(|(labels, slot)| (slot, labels)).collect();
-        in_order.sort_unstable_by_key(|(slot, _)| *slot);
-        self.labels = in_order.into_iter().map(|(_, labels)| labels).collect();
     }
 
     /// Nothing can match.
@@ -89,7 +100,7 @@ impl Wanted {
 
     /// The labels of a series.
     pub(crate) fn labels_of(&self, metric: usize, slot: usize) -> Labels {
-        let mut labels = self.labels.get(slot).cloned().unwrap_or_default();
+        let mut labels = self.labels.get(slot).map(|of| of.as_ref().clone()).unwrap_or_default();
         labels.set(NAME, self.metrics.get(metric).map_or("", |metric| metric.name.as_str()));
         labels
     }
@@ -143,8 +154,8 @@ impl Reader {
             left = left.saturating_sub(usize::from(passes));
             passes
         };
-        let found = if let Some(all) = self.all_entities(group)? {
-            all.iter().filter(|entity| is_asked(entity)).cloned().collect()
+        if let Some(all) = self.all_entities(group)? {
+            wanted.put(all.iter().filter(|entity| is_asked(entity)));
         } else {
             let condition =
                 "grp = ?1 AND (?2 IS NULL OR instr(facts, ?2) > 0) AND id >= ?3 ORDER BY id";
@@ -152,9 +163,12 @@ impl Reader {
             let values: &[&dyn ToSql] = &[&group.name(), &needle, &schema::signed(first)];
             let take =
                 |row: &Row<'_>| Ok(self.entity_of(group, row)?.filter(|entity| is_asked(entity)));
-            self.rows("entities", ("entity", ENTITY_COLUMNS), (condition, values), take)?
-        };
-        wanted.put(found);
+            let found =
+                self.rows("entities", ("entity", ENTITY_COLUMNS), (condition, values), take);
+            let mut found = found?;
+            number(&mut found);
+            wanted.put(found.iter());
+        }
         Ok(wanted)
     }
 
@@ -174,7 +188,7 @@ impl Reader {
         }
         let labels = Facts::from_text(row.get_ref(2)?.as_str()?).labels();
         let (id, since, until) = (schema::unsigned(row.get(0)?), row.get(4)?, row.get(5)?);
-        Ok(Some(Entity { id, since, until, labels }))
+        Ok(Some(Entity { id, since, until, labels: Arc::new(labels), alike: 0 }))
     }
 }
 

@@ -3,6 +3,7 @@
 //! Some series at a time are put together, as many as fit the budget.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use highwater_core::metric::MetricKind;
 use highwater_core::series::{Labels, Matcher, NAME, Series};
@@ -102,14 +103,15 @@ impl Reader {
                 of_slot.push(id);
             }
         }
-        let mut sorted: Vec<(Labels, Vec<u64>)> = all.labels.into_iter().zip(entities).collect();
+        let mut sorted: Vec<(Arc<Labels>, Vec<u64>)> =
+            all.labels.into_iter().zip(entities).collect();
         sorted.sort();
         Ok(OfGroup(sorted))
     }
 }
 
 /// Labels in order, and whose they are.
-struct OfGroup(Vec<(Labels, Vec<u64>)>);
+struct OfGroup(Vec<(Arc<Labels>, Vec<u64>)>);
 
 impl OfGroup {
     /// The places of those that are chosen together with a metric.
@@ -128,7 +130,7 @@ impl OfGroup {
         let (mut labels, mut entities) = (vec![], vec![]);
         for (of, ids) in places.iter().filter_map(|place| self.0.get(*place)) {
             entities.extend(ids.iter().map(|id| (*id, labels.len())));
-            labels.push(of.clone());
+            labels.push(Arc::clone(of));
         }
         entities.sort_unstable();
         Wanted { group, metrics: vec![metric.clone()], entities, labels }

@@ -12,7 +12,7 @@ use std::thread::Builder;
 
 use anyhow::{Context as _, bail};
 use highwater_core::text::escape;
-use highwater_store::Info;
+use highwater_store::{Info, KnownMetric};
 use highwater_web::{Api, Limits, Site, serve, stopper};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -23,6 +23,9 @@ use recorded::Recorded;
 
 /// Readers that stay open: as many questions are answered at once.
 const KEPT: usize = 2;
+
+/// The first question, which nobody asked, ends at so many samples: an hour of a thousand series.
+const REHEARSED: usize = 100_000;
 
 /// The server's own thread reads requests and sends answers; questions have threads of their own.
 const STACK_BYTES: usize = 2 << 20;
@@ -40,7 +43,7 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<ExitCode> {
         crate::complain(&anyhow::anyhow!(escape(remark.as_bytes()).into_owned()));
     }
     let dir = reader.path().parent().unwrap_or(reader.path()).to_owned();
-    let info = reader.info()?;
+    let (info, metrics) = (reader.info()?, reader.known_metrics()?);
     drop(reader);
     let web = guard::web(args.config.as_deref())?;
     // Before any thread starts, so that no signal finds the process unready.
@@ -51,7 +54,9 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<ExitCode> {
     let address = listener.local_addr().context("cannot tell the address that is listened on")?;
     let limits =
         Limits { timeout: args.timeout, max_samples: args.max_samples, ..Limits::default() };
-    let api = Api::new(Arc::new(Recorded::new(&dir, KEPT)), limits);
+    let recorded = Arc::new(Recorded::ready(&dir, KEPT)?);
+    rehearse(Arc::clone(&recorded), &metrics, &info);
+    let api = Api::new(recorded, limits);
     let guard = guard::of(&web, address, say)?;
     let url = format!("{}://{address}", guard.scheme());
     let site = Site::new(guard).api(Arc::new(api)).log(say);
@@ -74,6 +79,18 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<ExitCode> {
         Err(_panic) => bail!("the server failed; this is a defect"),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Asks a question whose answer nobody reads, so that nobody waits for what only the first one needs.
+fn rehearse(recorded: Arc<Recorded>, metrics: &[KnownMetric], info: &Info) {
+    let is_plain = |name: &&str| name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+    let name = metrics.iter().map(|metric| metric.name.as_str()).find(is_plain);
+    let (Some(name), Some(newest)) = (name, info.newest) else { return };
+    let to = newest.millis() / 1000;
+    let from = to.saturating_sub(3600);
+    let asked = format!("query=sum(rate({name}[5m]))&start={from}&end={to}&step=60");
+    let limits = Limits { max_samples: REHEARSED, ..Limits::default() };
+    let (_status, _answer) = Api::new(recorded, limits).ask("/api/v1/query_range", &asked, &[]);
 }
 
 /// One line of the log; nothing can be done about a standard error that is closed.

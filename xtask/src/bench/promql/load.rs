@@ -4,7 +4,9 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
+use anyhow::Context as _;
 use highwater_core::metric::MetricKind;
 use highwater_core::time::WallTime;
 use highwater_store::Import;
@@ -16,6 +18,12 @@ use crate::repo;
 
 const DAY_MS: i64 = 24 * 3_600_000;
 const BLOCK_MS: i64 = BLOCK_HOURS * 3_600_000;
+
+/// No merge of a month takes this long.
+const MERGES_WITHIN: Duration = Duration::from_mins(5);
+
+/// So many looks in a row find none: one that was asked for begins a moment later.
+const CALM: u32 = 10;
 
 /// Imports into those that have nothing yet.
 pub(super) fn all(folder: &Path, program: &Path, (series, days): (u32, u32)) -> anyhow::Result<()> {
@@ -89,9 +97,23 @@ fn victoria(program: &Path, folder: &Path, made: (u32, u32)) -> anyhow::Result<(
     })?;
     server.get("/internal/force_flush")?;
     server.get("/internal/force_merge")?;
-    // It saves what it still has in memory.
+    // One that is told to end while it merges fails, and what it has in memory is lost.
+    let mut calm = 0;
+    let is_merged = || {
+        calm = if merges(&server)? == Some(0) { calm + 1 } else { 0 };
+        Ok((calm >= CALM).then_some(()))
+    };
+    clock::poll(MERGES_WITHIN, Duration::from_millis(100), is_merged)?.context("it still merges")?;
     server.end()?;
     Ok(fs::remove_file(&text)?)
+}
+
+/// How many merges that were asked for are under way.
+fn merges(server: &Server) -> anyhow::Result<Option<u32>> {
+    let (_, text) = server.get("/metrics")?;
+    let text = String::from_utf8_lossy(&text);
+    let count = text.lines().find_map(|line| line.strip_prefix("vm_active_force_merges "));
+    Ok(count.and_then(|count| count.trim().parse().ok()))
 }
 
 /// Numbers of readings from the first to before the last.

@@ -159,7 +159,8 @@ impl Server {
         kill_process(pid.context("no such process")?, Signal::TERM)?;
         let ended =
             clock::poll(STARTS_WITHIN, Duration::from_millis(20), || Ok(self.child.try_wait()?))?;
-        ended.map(drop).context("it does not end")
+        let status = ended.context("it does not end")?;
+        if status.success() { Ok(()) } else { bail!("it ended with {status}") }
     }
 
     /// Forgets the peak up to here, where the kernel permits it.

@@ -17,19 +17,40 @@ pub(crate) struct Recorded {
     /// So many are kept open: each has read some small tables, and may hold 8 MiB of pages.
     kept: usize,
     idle: Mutex<Vec<Reader>>,
+    /// Readers are made ready before they are asked.
+    ready: bool,
 }
 
 impl Recorded {
     /// The recording in `dir`, of which `kept` readers stay open.
     pub(crate) fn new(dir: &Path, kept: usize) -> Self {
-        Self { dir: dir.to_owned(), kept, idle: Mutex::default() }
+        Self { dir: dir.to_owned(), kept, idle: Mutex::default(), ready: false }
+    }
+
+    /// The same, for a process that does nothing but answer: the readers that stay open are made
+    /// ready for the first questions.
+    pub(crate) fn ready(dir: &Path, kept: usize) -> Result<Self, SourceError> {
+        let recorded = Self { ready: true, ..Self::new(dir, kept) };
+        let readers = (0..kept).map(|_| recorded.open()).collect::<Result<Vec<Reader>, _>>()?;
+        for reader in readers {
+            recorded.keep(reader);
+        }
+        Ok(recorded)
+    }
+
+    fn open(&self) -> Result<Reader, SourceError> {
+        let reader = Reader::open(&self.dir).map_err(failed)?;
+        if self.ready {
+            reader.prepare().map_err(failed)?;
+        }
+        Ok(reader)
     }
 
     fn reader(&self) -> Result<Reader, SourceError> {
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         match idle.filter(|reader| !reader.is_replaced()) {
             Some(reader) => Ok(reader),
-            None => Reader::open(&self.dir).map_err(failed),
+            None => self.open(),
         }
     }
 
@@ -130,6 +151,16 @@ mod tests {
         let file = |dir: &Path| dir.join(highwater_store::FILE_NAME);
         std::fs::rename(file(new.path()), file(old.path())).unwrap();
         assert_eq!(metrics(&recorded).unwrap(), ["new"]);
+    }
+
+    #[test]
+    fn readers_that_were_made_ready_wait_for_questions() {
+        let dir = tempfile::tempdir().unwrap();
+        write(dir.path(), "one");
+        let recorded = Recorded::ready(dir.path(), 2).unwrap();
+        assert_eq!(recorded.idle.lock().unwrap().len(), 2);
+        assert_eq!(metrics(&recorded).unwrap(), ["one"]);
+        assert!(Recorded::ready(&dir.path().join("none"), 2).is_err());
     }
 
     #[test]
