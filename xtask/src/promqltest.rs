@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! file ─► script (load, clear, eval) ─► case, run as it is, pinned with @, and as a range ─► judge
-//!              └► notation (series and values)        └► memory (the samples)
+//!              └► promql::notation (series, values)   └► promql::notation::Memory
 //! ```
 //!
 //! A case that needs what is not built is told by name and counted apart, neither passed nor failed.
@@ -14,13 +14,11 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 
 use case::Outcome;
-use memory::Memory;
+use highwater_promql::notation::Memory;
 use script::Command;
 
 mod case;
 mod judge;
-mod memory;
-mod notation;
 mod script;
 #[cfg(test)]
 mod tests;
@@ -90,7 +88,7 @@ impl Tally {
         for command in commands {
             match command {
                 Command::Clear => memory = Memory::default(),
-                Command::Load(load) => memory.load(&load),
+                Command::Load(load) => load.put_into(&mut memory),
                 Command::Eval(case) => {
                     let place = format!("{name}:{}: {}", case.line, case.expr);
                     self.count(&place, case.run(&memory));

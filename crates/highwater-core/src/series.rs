@@ -7,6 +7,8 @@ mod written;
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::time::WallTime;
 pub use pattern::{BadPattern, Pattern};
 pub use visit::{Extremes, Keep, Stretch, Visit};
@@ -25,7 +27,8 @@ pub const fn is_stale(value: f64) -> bool {
 }
 
 /// The labels of one series, the metric's name (`__name__`) among them, in order of their names.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(from = "Vec<(String, String)>", into = "Vec<(String, String)>")]
 pub struct Labels(Vec<(String, String)>);
 
 impl Labels {
@@ -66,6 +69,18 @@ impl Labels {
     /// The labels in order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+}
+
+impl From<Vec<(String, String)>> for Labels {
+    fn from(pairs: Vec<(String, String)>) -> Self {
+        Self::new(pairs)
+    }
+}
+
+impl From<Labels> for Vec<(String, String)> {
+    fn from(labels: Labels) -> Self {
+        labels.0
     }
 }
 

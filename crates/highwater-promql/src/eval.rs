@@ -21,6 +21,7 @@ use crate::error::{Error, ErrorKind};
 use crate::lex::{Text, place};
 use crate::options::{Options, Stop, Watch};
 use crate::plan::{Kind, Node};
+pub(crate) use binary::applied;
 use row::{Column, Row};
 
 /// Gaps cost memory as well, so a row may span more steps than there may be samples, but not

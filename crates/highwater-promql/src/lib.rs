@@ -9,8 +9,10 @@ mod eval;
 mod functions;
 mod lex;
 mod lower;
+pub mod notation;
 mod number;
 mod options;
+mod parts;
 mod plan;
 mod query;
 
@@ -22,6 +24,7 @@ use highwater_core::time::WallTime;
 pub use answer::{Answer, Value, ValueType};
 pub use error::{Error, ErrorKind, Refusal};
 pub use options::{Options, Stop, Watch};
+pub use parts::{Asked, Comparison, Condition, Join, Trend};
 pub use query::Query;
 
 /// Reads a query.

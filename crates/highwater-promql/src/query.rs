@@ -17,8 +17,8 @@ use crate::plan::{Kind, Node, Selector, When};
 /// A query in its own form: `Display` writes it canonically, as `format_query` gives it.
 #[derive(Clone, Debug)]
 pub struct Query {
-    text: Arc<str>,
-    plan: Node,
+    pub(crate) text: Arc<str>,
+    pub(crate) plan: Node,
 }
 
 impl Query {

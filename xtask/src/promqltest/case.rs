@@ -9,12 +9,11 @@ use std::time::Duration;
 use anyhow::{Context, bail, ensure};
 use highwater_core::series::{Labels, Point, Series};
 use highwater_core::time::WallTime;
+use highwater_promql::notation::{Line, Memory, Sample};
 use highwater_promql::{Answer, Error, Options, Query, Refusal, Value};
 use regex::Regex;
 
 use super::judge;
-use super::memory::Memory;
-use super::notation::{Line, Sample};
 
 /// So many samples a test may have in memory, as in the original.
 const MOST_SAMPLES: usize = 10_000;

@@ -5,7 +5,7 @@ use highwater_core::series::{Labels, Point, Series, is_stale};
 use highwater_promql::Value;
 
 use super::case::{Expected, Notes, Steps, Wanted, only};
-use super::notation::{Line, Sample};
+use highwater_promql::notation::{Line, Sample};
 
 /// How far a value may be off, as in the original.
 const EPSILON: f64 = 1e-6;

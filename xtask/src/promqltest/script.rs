@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
 use highwater_core::time::WallTime;
+use highwater_promql::notation::{self, Line, Memory};
 use regex::{Captures, Regex};
 
 use super::case::{Asked, Case, Expected, Notes, Steps, Wanted};
-use super::notation::{self, Line};
 
 /// One command.
 #[derive(Debug)]
@@ -108,6 +108,18 @@ fn command(number: usize, line: &str, lines: &mut Lines<'_>) -> anyhow::Result<C
     let expected = expected(&suffix, lines)?;
     let case = Case { line: number, expr: expr.to_owned(), asked, expected };
     Ok(Command::Eval(Box::new(case)))
+}
+
+impl Load {
+    /// Puts its lines into a memory.
+    pub(crate) fn put_into(&self, memory: &mut Memory) {
+        for line in &self.lines {
+            memory.load(line, self.step_ms);
+            if self.nhcb {
+                memory.load_buckets(line, self.step_ms);
+            }
+        }
+    }
 }
 
 fn load(found: &Captures<'_>, lines: &mut Lines<'_>) -> anyhow::Result<Load> {

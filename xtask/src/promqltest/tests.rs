@@ -2,8 +2,8 @@
 
 use highwater_core::series::{Labels, NAME, STALE};
 
-use super::notation::{self, Line, Sample};
 use super::{Tally, judge, script};
+use highwater_promql::notation::{self, Line, Sample};
 
 fn values(text: &str) -> Vec<String> {
     let line = Line::read(&format!("m {text}")).unwrap();

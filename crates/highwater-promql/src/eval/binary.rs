@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::plan::{Binary, Group, Matching, Op};
 
 /// What an operator makes of two values: a number, or nothing where a comparison does not hold.
-fn applied(op: Op, a: f64, b: f64) -> Option<f64> {
+pub(crate) fn applied(op: Op, a: f64, b: f64) -> Option<f64> {
     Some(match op {
         Op::Add => a + b,
         Op::Sub => a - b,

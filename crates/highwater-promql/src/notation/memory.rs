@@ -7,8 +7,7 @@ use highwater_core::series::is_stale;
 use highwater_core::series::{Labels, NAME, Point, Selection, Series, SeriesSource, SourceError};
 use highwater_core::time::WallTime;
 
-use super::notation::{Line, Sample};
-use super::script::Load;
+use super::{Line, Sample};
 
 /// What ends the names of the series of a classic histogram, and the label of its bounds.
 const BUCKET: &str = "_bucket";
@@ -16,7 +15,7 @@ const BOUND: &str = "le";
 
 /// Samples by series and moment.
 #[derive(Debug, Default)]
-pub(crate) struct Memory {
+pub struct Memory {
     series: BTreeMap<Labels, BTreeMap<i64, Sample>>,
     /// Series that say when they began to count.
     starts: BTreeSet<Labels>,
@@ -25,39 +24,59 @@ pub(crate) struct Memory {
 
 /// What queries met that is not built.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Met {
-    pub(crate) histograms: bool,
-    pub(crate) starts: bool,
+pub struct Met {
+    /// Native histograms.
+    pub histograms: bool,
+    /// Series that say when they began to count.
+    pub starts: bool,
 }
 
 impl Memory {
-    /// Takes samples in; point i stands at i steps after the epoch.
-    pub(crate) fn load(&mut self, load: &Load) {
-        for line in &load.lines {
-            if line.starts {
-                self.starts.insert(line.labels.clone());
-                continue;
-            }
-            self.add(&line.labels, line, load.step_ms, |sample| sample);
-            if let Some(labels) = load.nhcb.then(|| of_buckets(&line.labels)).flatten() {
-                self.add(&labels, line, load.step_ms, |_| Sample::Histogram);
-            }
+    /// Takes a line in; point i stands at i steps after the epoch.
+    pub fn load(&mut self, line: &Line, step_ms: i64) {
+        if line.starts {
+            self.starts.insert(line.labels.clone());
+        } else {
+            self.add(&line.labels, line, (0, step_ms), |sample| sample);
         }
     }
 
-    fn add(&mut self, labels: &Labels, line: &Line, step_ms: i64, kind: impl Fn(Sample) -> Sample) {
+    /// The same; point i stands at i steps after `start`.
+    pub fn load_from(&mut self, line: &Line, start: WallTime, step_ms: i64) {
+        self.add(&line.labels, line, (start.millis(), step_ms), |sample| sample);
+    }
+
+    /// Takes the native histogram in that a line of buckets would be (`load_with_nhcb`).
+    pub fn load_buckets(&mut self, line: &Line, step_ms: i64) {
+        if let Some(labels) = of_buckets(&line.labels).filter(|_| !line.starts) {
+            self.add(&labels, line, (0, step_ms), |_| Sample::Histogram);
+        }
+    }
+
+    /// Takes one sample in.
+    pub fn put(&mut self, labels: Labels, point: Point) {
+        let points = self.series.entry(labels).or_default();
+        points.insert(point.at.millis(), Sample::Float(point.value));
+    }
+
+    fn add(
+        &mut self,
+        labels: &Labels,
+        line: &Line,
+        (mut at_ms, step_ms): (i64, i64),
+        kind: impl Fn(Sample) -> Sample,
+    ) {
         let points = self.series.entry(labels.clone()).or_default();
-        let mut at_ms = 0;
         for sample in &line.samples {
             if !matches!(sample, Sample::Gap) {
                 points.insert(at_ms, kind(*sample));
             }
-            at_ms += step_ms;
+            at_ms = at_ms.saturating_add(step_ms);
         }
     }
 
     /// What was met since this was asked last.
-    pub(crate) fn met(&self) -> Met {
+    pub fn met(&self) -> Met {
         self.met.take()
     }
 
@@ -69,11 +88,11 @@ impl Memory {
     ) -> Vec<Point> {
         let mut met = self.met.get();
         let mut points = Vec::new();
-        for (at_ms, sample) in samples {
+        if s.from > s.to {
+            return points;
+        }
+        for (at_ms, sample) in samples.range(s.from.millis()..=s.to.millis()) {
             let at = WallTime::from_millis(*at_ms);
-            if at < s.from || at > s.to {
-                continue;
-            }
             met.starts |= self.starts.contains(labels);
             match sample {
                 Sample::Float(value) if s.ends || !is_stale(*value) => {

@@ -1,15 +1,35 @@
-//! The notation of series: `name{label="value"} 1 2+3x4 _ stale {{count:1}}`, and of durations and
-//! numbers.
+//! The notation of Prometheus's tests: series, `name{label="value"} 1 2+3x4 _ stale {{count:1}}`,
+//! durations and numbers; and a memory that answers with what was written in it.
 
-use anyhow::{Context, bail, ensure};
+mod memory;
+
 use highwater_core::series::{Labels, NAME, STALE};
+
+pub use memory::{Memory, Met};
 
 /// A series of one line is not longer than this: a slip of the pen should not fill the memory.
 const MOST_SAMPLES: usize = 1_000_000;
 
+/// A text that is not written in this notation.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct BadNotation(String);
+
+type Result<T> = std::result::Result<T, BadNotation>;
+
+/// The fault that is told by `what`.
+fn bad<T>(what: impl Into<String>) -> Result<T> {
+    Err(BadNotation(what.into()))
+}
+
+/// What was looked for, or the fault that it is not there.
+fn found<T>(value: Option<T>, what: impl FnOnce() -> String) -> Result<T> {
+    value.ok_or_else(|| BadNotation(what()))
+}
+
 /// What stands at one moment of a series.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Sample {
+pub enum Sample {
     /// Nothing (`_`).
     Gap,
     /// A number, the mark of an end among them.
@@ -20,16 +40,18 @@ pub(crate) enum Sample {
 
 /// One line: a series and its samples.
 #[derive(Clone, Debug)]
-pub(crate) struct Line {
-    pub(crate) labels: Labels,
+pub struct Line {
+    /// The series.
+    pub labels: Labels,
     /// Whether the name ends in `@st`: the values are moments at which counting began.
-    pub(crate) starts: bool,
-    pub(crate) samples: Vec<Sample>,
+    pub starts: bool,
+    /// What stands at its moments, one after another.
+    pub samples: Vec<Sample>,
 }
 
 impl Line {
     /// Reads a line.
-    pub(crate) fn read(line: &str) -> anyhow::Result<Self> {
+    pub fn read(line: &str) -> Result<Self> {
         let mut text = Text(line.trim());
         let (labels, starts) = text.metric()?;
         // Moments of beginning are durations: what they are is not asked, how many there are neither.
@@ -39,7 +61,7 @@ impl Line {
 }
 
 /// A duration in milliseconds: `1h30m`, `10s53ms`, `0`, `-5m`.
-pub(crate) fn duration_ms(text: &str) -> anyhow::Result<i64> {
+pub fn duration_ms(text: &str) -> Result<i64> {
     const UNITS: [(&str, i64); 7] = [
         ("ms", 1),
         ("s", 1_000),
@@ -49,26 +71,28 @@ pub(crate) fn duration_ms(text: &str) -> anyhow::Result<i64> {
         ("w", 604_800_000),
         ("y", 31_536_000_000),
     ];
-    let not = || format!("{text:?} is no duration");
+    let not = || BadNotation(format!("{text:?} is no duration"));
     let (sign, mut rest) = text.strip_prefix('-').map_or((1, text), |rest| (-1, rest));
     if rest == "0" {
         return Ok(0);
     }
-    ensure!(!rest.is_empty(), not());
+    if rest.is_empty() {
+        return Err(not());
+    }
     let mut total = 0_i64;
     while !rest.is_empty() {
         let (digits, after) = split_while(rest, |c| c.is_ascii_digit());
         let (unit, after) = split_while(after, |c| c.is_ascii_alphabetic());
-        let count = digits.parse::<i64>().with_context(not)?;
-        let (_, ms) = UNITS.iter().find(|(name, _)| *name == unit).with_context(not)?;
-        total = count.checked_mul(*ms).and_then(|ms| total.checked_add(ms)).with_context(not)?;
+        let count = digits.parse::<i64>().map_err(|_| not())?;
+        let (_, ms) = UNITS.iter().find(|(name, _)| *name == unit).ok_or_else(not)?;
+        total = count.checked_mul(*ms).and_then(|ms| total.checked_add(ms)).ok_or_else(not)?;
         rest = after;
     }
     Ok(sign * total)
 }
 
 /// A number that stands alone: a float, or an integer with the prefix of its base.
-pub(crate) fn number(text: &str) -> Option<f64> {
+pub fn number(text: &str) -> Option<f64> {
     let (sign, plain) = text.strip_prefix('-').map_or((1.0, text), |rest| (-1.0, rest));
     for (prefix, base) in [("0x", 16), ("0o", 8), ("0b", 2)] {
         if let Some(digits) = plain.to_ascii_lowercase().strip_prefix(prefix) {
@@ -81,10 +105,12 @@ pub(crate) fn number(text: &str) -> Option<f64> {
 }
 
 /// The text within quotes: `"…"` and `'…'` with escapes, or `` `…` `` as it is.
-pub(crate) fn quoted(text: &str) -> anyhow::Result<String> {
+pub fn quoted(text: &str) -> Result<String> {
     let mut rest = Text(text);
     let value = rest.string()?;
-    ensure!(rest.0.is_empty(), "{:?} follows the closing quote", rest.0);
+    if !rest.0.is_empty() {
+        return bad(format!("{:?} follows the closing quote", rest.0));
+    }
     Ok(value)
 }
 
@@ -108,13 +134,15 @@ impl<'a> Text<'a> {
     }
 
     /// `name{label="value", …}`, each part optional, and whether the name ends in `@st`.
-    fn metric(&mut self) -> anyhow::Result<(Labels, bool)> {
+    fn metric(&mut self) -> Result<(Labels, bool)> {
         let mut labels = Labels::default();
         let name = self.take_while(|c| c.is_ascii_alphanumeric() || c == '_' || c == ':');
         labels.set(NAME, name);
         let starts = self.takes("@st");
         if !self.takes("{") {
-            ensure!(!name.is_empty(), "{:?} begins no series", self.0);
+            if name.is_empty() {
+                return bad(format!("{:?} begins no series", self.0));
+            }
             return Ok((labels, starts));
         }
         loop {
@@ -124,14 +152,14 @@ impl<'a> Text<'a> {
             }
             self.label(&mut labels)?;
             self.skip_blanks();
-            if !self.takes(",") {
-                ensure!(self.0.starts_with('}'), "expected , or }} at {:?}", self.0);
+            if !self.takes(",") && !self.0.starts_with('}') {
+                return bad(format!("expected , or }} at {:?}", self.0));
             }
         }
     }
 
     /// `name="value"`; a quoted text alone is the metric's name.
-    fn label(&mut self, labels: &mut Labels) -> anyhow::Result<()> {
+    fn label(&mut self, labels: &mut Labels) -> Result<()> {
         let is_quoted = self.0.starts_with(['"', '\'', '`']);
         let name = if is_quoted {
             self.string()?
@@ -140,7 +168,9 @@ impl<'a> Text<'a> {
         };
         self.skip_blanks();
         if !self.takes("=") {
-            ensure!(is_quoted, "expected a label at {:?}", self.0);
+            if !is_quoted {
+                return bad(format!("expected a label at {:?}", self.0));
+            }
             labels.set(NAME, name);
             return Ok(());
         }
@@ -149,10 +179,10 @@ impl<'a> Text<'a> {
         Ok(())
     }
 
-    fn string(&mut self) -> anyhow::Result<String> {
+    fn string(&mut self) -> Result<String> {
         let mut chars = self.0.chars();
         let quote = chars.next().filter(|c| matches!(c, '"' | '\'' | '`'));
-        let quote = quote.with_context(|| format!("expected a quote at {:?}", self.0))?;
+        let quote = found(quote, || format!("expected a quote at {:?}", self.0))?;
         let mut value = Vec::new();
         while let Some(c) = chars.next() {
             match c {
@@ -164,10 +194,10 @@ impl<'a> Text<'a> {
                 _ => value.extend(c.encode_utf8(&mut [0; 4]).bytes()),
             }
         }
-        bail!("no closing {quote}")
+        bad(format!("no closing {quote}"))
     }
 
-    fn samples(&mut self) -> anyhow::Result<Vec<Sample>> {
+    fn samples(&mut self) -> Result<Vec<Sample>> {
         let mut samples = Vec::new();
         loop {
             self.skip_blanks();
@@ -175,14 +205,17 @@ impl<'a> Text<'a> {
                 return Ok(samples);
             }
             self.item(&mut samples)?;
-            ensure!(samples.len() <= MOST_SAMPLES, "more than {MOST_SAMPLES} samples");
-            let ends = self.0.chars().next().is_none_or(char::is_whitespace);
-            ensure!(ends, "expected a blank at {:?}", self.0);
+            if samples.len() > MOST_SAMPLES {
+                return bad(format!("more than {MOST_SAMPLES} samples"));
+            }
+            if !self.0.chars().next().is_none_or(char::is_whitespace) {
+                return bad(format!("expected a blank at {:?}", self.0));
+            }
         }
     }
 
     /// One item: a sample, or many of one kind.
-    fn item(&mut self, samples: &mut Vec<Sample>) -> anyhow::Result<()> {
+    fn item(&mut self, samples: &mut Vec<Sample>) -> Result<()> {
         if self.takes("_") {
             let count = self.times()?.unwrap_or(1);
             samples.extend(std::iter::repeat_n(Sample::Gap, count));
@@ -203,23 +236,29 @@ impl<'a> Text<'a> {
         Ok(())
     }
 
-    fn histogram(&mut self) -> anyhow::Result<()> {
-        ensure!(self.takes("{{"), "expected {{{{ at {:?}", self.0);
-        let (_, rest) = self.0.split_once("}}").context("no closing }}")?;
+    fn histogram(&mut self) -> Result<()> {
+        if !self.takes("{{") {
+            return bad(format!("expected {{{{ at {:?}", self.0));
+        }
+        let (_, rest) = found(self.0.split_once("}}"), || "no closing }}".to_owned())?;
         self.0 = rest;
         Ok(())
     }
 
     /// `a`, `axN` and `a+bxN`.
-    fn floats(&mut self, samples: &mut Vec<Sample>) -> anyhow::Result<()> {
-        let mut value = self.float().with_context(|| format!("expected a value: {:?}", self.0))?;
+    fn floats(&mut self, samples: &mut Vec<Sample>) -> Result<()> {
+        let at = self.0;
+        let mut value = found(self.float(), || format!("expected a value: {at:?}"))?;
         let step = if self.0.starts_with(['+', '-']) {
-            Some(self.float().with_context(|| format!("expected a step at {:?}", self.0))?)
+            let at = self.0;
+            Some(found(self.float(), || format!("expected a step at {at:?}"))?)
         } else {
             None
         };
         let more = self.times()?;
-        ensure!(more.is_some() || step.is_none(), "a step without xN");
+        if more.is_none() && step.is_some() {
+            return bad("a step without xN");
+        }
         for _ in 0..=more.unwrap_or(0) {
             samples.push(Sample::Float(value));
             // Added up as the original does: its rounding is part of what tests expect.
@@ -229,13 +268,15 @@ impl<'a> Text<'a> {
     }
 
     /// `xN`, if it comes next.
-    fn times(&mut self) -> anyhow::Result<Option<usize>> {
+    fn times(&mut self) -> Result<Option<usize>> {
         if !self.takes("x") {
             return Ok(None);
         }
         let count = self.take_while(|c| c.is_ascii_digit());
-        let count = count.parse().with_context(|| format!("expected a count at {:?}", self.0))?;
-        ensure!(count <= MOST_SAMPLES, "more than {MOST_SAMPLES} samples");
+        let count = found(count.parse().ok(), || format!("expected a count at {:?}", self.0))?;
+        if count > MOST_SAMPLES {
+            return bad(format!("more than {MOST_SAMPLES} samples"));
+        }
         Ok(Some(count))
     }
 
@@ -276,8 +317,8 @@ fn split_while(text: &str, belongs: impl Fn(char) -> bool) -> (&str, &str) {
 }
 
 /// What follows a backslash, as in a Go string.
-fn escaped(chars: &mut std::str::Chars<'_>, value: &mut Vec<u8>) -> anyhow::Result<()> {
-    let kind = chars.next().context("nothing follows a backslash")?;
+fn escaped(chars: &mut std::str::Chars<'_>, value: &mut Vec<u8>) -> Result<()> {
+    let kind = found(chars.next(), || "nothing follows a backslash".to_owned())?;
     let plain = match kind {
         'a' => 0x07,
         'b' => 0x08,
@@ -286,29 +327,36 @@ fn escaped(chars: &mut std::str::Chars<'_>, value: &mut Vec<u8>) -> anyhow::Resu
         'r' => b'\r',
         't' => b'\t',
         'v' => 0x0b,
-        '\\' | '"' | '\'' => u8::try_from(kind)?,
-        'x' => u8::try_from(code(chars, 2, 16)?)?,
+        '\\' => b'\\',
+        '"' => b'"',
+        '\'' => b'\'',
+        'x' => byte(code(chars, 2, 16)?)?,
         'u' | 'U' => {
             let digits = if kind == 'u' { 4 } else { 8 };
-            let c = char::from_u32(code(chars, digits, 16)?).context("no such character")?;
+            let c = char::from_u32(code(chars, digits, 16)?);
+            let c = found(c, || "no such character".to_owned())?;
             value.extend(c.encode_utf8(&mut [0; 4]).bytes());
             return Ok(());
         }
         '0'..='7' => {
             let rest = code(chars, 2, 8)?;
-            u8::try_from(kind.to_digit(8).unwrap_or(0) * 64 + rest)?
+            byte(kind.to_digit(8).unwrap_or(0) * 64 + rest)?
         }
-        _ => bail!("\\{kind} is no escape"),
+        _ => return bad(format!("\\{kind} is no escape")),
     };
     value.push(plain);
     Ok(())
 }
 
-fn code(chars: &mut std::str::Chars<'_>, digits: usize, base: u32) -> anyhow::Result<u32> {
+fn byte(code: u32) -> Result<u8> {
+    found(u8::try_from(code).ok(), || "an escape is more than a byte".to_owned())
+}
+
+fn code(chars: &mut std::str::Chars<'_>, digits: usize, base: u32) -> Result<u32> {
     let mut value = 0_u32;
     for _ in 0..digits {
-        let digit =
-            chars.next().and_then(|c| c.to_digit(base)).context("an escape is cut short")?;
+        let digit = chars.next().and_then(|c| c.to_digit(base));
+        let digit = found(digit, || "an escape is cut short".to_owned())?;
         value = value.saturating_mul(base).saturating_add(digit);
     }
     Ok(value)
