@@ -18,6 +18,8 @@ const TABLE: &[(&str, &[&str])] = &[
     ("highwater-owners", &["highwater-core"]),
     ("highwater-promql", &["highwater-core"]),
     ("highwater-store", &["highwater-core"]),
+    ("highwater-act", &["highwater-core"]),
+    ("highwater-alert", &["highwater-core", "highwater-promql"]),
     (
         "highwater-diagnose",
         &["highwater-core", "highwater-detect", "highwater-log", "highwater-oom"],
@@ -25,23 +27,34 @@ const TABLE: &[(&str, &[&str])] = &[
     (
         "highwater-agent",
         &[
+            "highwater-act",
+            "highwater-alert",
             "highwater-core",
             "highwater-diagnose",
             "highwater-linux",
             "highwater-log",
             "highwater-oom",
             "highwater-owners",
+            "highwater-promql",
             "highwater-store",
         ],
     ),
     (
         "highwater-web",
-        &["highwater-core", "highwater-diagnose", "highwater-promql", "highwater-store"],
+        &[
+            "highwater-alert",
+            "highwater-core",
+            "highwater-diagnose",
+            "highwater-promql",
+            "highwater-store",
+        ],
     ),
     (
         "highwater",
         &[
+            "highwater-act",
             "highwater-agent",
+            "highwater-alert",
             "highwater-core",
             "highwater-diagnose",
             "highwater-exchange",

@@ -1,0 +1,121 @@
+//! What happened, and who warned of it.
+
+use std::time::Duration;
+
+use highwater_core::series::Labels;
+use highwater_core::time::WallTime;
+
+use super::{Course, Life};
+
+/// An alert that ended so shortly before something happened warned of it all the same.
+const SHORTLY: Duration = Duration::from_hours(1);
+
+/// Something that somebody should have been warned of.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Incident {
+    /// What it was.
+    pub sort: Sort,
+    /// Whom it happened to, as people call it.
+    pub owner: String,
+    /// Its labels in series, by which alerts are told to be about it.
+    pub labels: Labels,
+    /// When; several within a short time are one incident.
+    pub moments: Vec<Moment>,
+    /// What is to be said of it, and what shows that.
+    pub note: String,
+}
+
+/// What an incident was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Sort {
+    /// It ended.
+    Death,
+    /// It ended and was started again.
+    Restart,
+    /// It grew without end.
+    Growth,
+}
+
+/// One moment of an incident.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moment {
+    /// When it happened; of growth, when its limit was reached.
+    pub at: WallTime,
+    /// How long it was down then, at most.
+    pub down: Option<Duration>,
+}
+
+/// That an alert fired for an incident.
+#[derive(Clone, Copy, Debug)]
+pub struct Warning<'c> {
+    /// The rule.
+    pub course: &'c Course<'c>,
+    /// The alert.
+    pub life: &'c Life,
+    /// So long before.
+    pub lead: Option<Duration>,
+    /// So long after the first moment, but before the last, if not before.
+    pub late: Option<Duration>,
+}
+
+impl Sort {
+    /// As JSON has it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Death => "death",
+            Self::Restart => "restart",
+            Self::Growth => "growth",
+        }
+    }
+}
+
+impl Incident {
+    /// When it began.
+    pub fn first(&self) -> Option<WallTime> {
+        self.moments.first().map(|moment| moment.at)
+    }
+
+    /// When it was over.
+    pub fn last(&self) -> Option<WallTime> {
+        self.moments.last().map(|moment| moment.at)
+    }
+}
+
+/// The labels that say whom a series is about.
+const WHOM: [&str; 7] = ["instance", "name", "id", "unit", "container", "pod", "host"];
+
+/// Whether an alert with these labels may be about somebody with those: none that both have differs.
+/// An address is the same on every port.
+pub fn is_about(alert: &Labels, whom: &Labels) -> bool {
+    WHOM.iter().all(|label| {
+        let [one, other] = [alert.get(label), whom.get(label)];
+        one.is_empty() || other.is_empty() || host(one) == host(other)
+    })
+}
+
+fn host(address: &str) -> &str {
+    match address.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|b| b.is_ascii_digit()) => host,
+        _ => address,
+    }
+}
+
+/// Of each rule the alert that warned of an incident first, the earliest warning first.
+pub fn warnings<'c>(incident: &Incident, courses: &'c [Course<'c>]) -> Vec<Warning<'c>> {
+    let (Some(first), Some(last)) = (incident.first(), incident.last()) else { return Vec::new() };
+    let warning = |course: &'c Course<'c>| {
+        let about = course.fired().filter(|life| is_about(&life.labels, &incident.labels));
+        let counts = |life: &&Life| {
+            let end = life.ended.unwrap_or(WallTime::from_millis(i64::MAX));
+            life.fired.is_some_and(|fired| fired <= last) && end.after(SHORTLY) >= first
+        };
+        let life = about.filter(counts).min_by_key(|life| life.fired)?;
+        let fired = life.fired?;
+        let lead = (fired <= first).then(|| first.since(fired));
+        let late = (fired > first).then(|| fired.since(first));
+        Some(Warning { course, life, lead, late })
+    };
+    let mut found: Vec<Warning<'c>> = courses.iter().filter_map(warning).collect();
+    found.sort_by_key(|warning| warning.life.fired);
+    found
+}
