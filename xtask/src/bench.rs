@@ -2,6 +2,7 @@
 
 use clap::Subcommand;
 
+mod backtest;
 mod churn;
 mod crowd;
 mod detect;
@@ -10,6 +11,7 @@ mod leaks;
 mod monitor;
 mod oom;
 mod promql;
+mod rules;
 mod store;
 mod witnesses;
 
@@ -18,6 +20,8 @@ mod witnesses;
 pub(crate) enum Bench {
     /// Processor time and memory of the agent beside other monitors of the same machine.
     Footprint(footprint::Options),
+    /// Time of having the shipped rules go through a month.
+    Backtest(backtest::Options),
     /// Precision, recall and lead time of finding leaks in made courses, beside other rules.
     Detect(detect::Options),
     /// Time and memory of judging thousands of owners over a month.
@@ -29,6 +33,8 @@ pub(crate) enum Bench {
     Busy(crowd::Busy),
     /// Latency and memory of the queries of dashboards, beside other servers.
     Promql(promql::Options),
+    /// Processor time of the agent for fifty rules over thousands of series.
+    Rules(rules::Options),
     /// Size and speed of the history, beside other stores.
     #[command(subcommand)]
     Store(store::Store),
@@ -47,10 +53,12 @@ impl Bench {
         match self {
             Self::Footprint(options) => footprint::run(options),
             Self::Busy(busy) => busy.run(),
+            Self::Backtest(options) => backtest::run(options),
             Self::Detect(options) => detect::run(options),
             Self::Leaks(options) => leaks::run(options),
             Self::Oom(options) => oom::run(options),
             Self::Promql(options) => promql::run(options),
+            Self::Rules(options) => rules::run(options),
             Self::Store(store) => store.run(),
             Self::Witnesses(options) => witnesses::run(options),
             Self::JournalFeed(feed) => feed.run(),

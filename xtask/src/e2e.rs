@@ -4,10 +4,13 @@ use anyhow::bail;
 use clap::Subcommand;
 
 pub(crate) mod agent;
+mod alertmanager;
+mod browser;
 pub(crate) mod crash;
 mod deaths;
 pub(crate) mod dice;
 pub(crate) mod group;
+mod incident;
 mod leaks;
 mod oom;
 mod power;
@@ -27,12 +30,18 @@ pub(crate) enum Scenario {
     Deaths(deaths::Options),
     /// Programs that leak, and others that only look so, in cgroups of this machine.
     Leaks(leaks::Options),
+    /// Seven days of a slow creep that no alert saw, gone through by rules.
+    IncidentA,
     /// The recorder is killed at random moments, hundreds of times.
     Crash(crash::Options),
     /// An emulated machine loses its power at random moments.
     Power(power::Options),
+    /// The page in a real browser, over a real death and a real leak.
+    Browser,
     /// The same queries to Debian's Prometheus and to a history of ours.
     Prometheus,
+    /// A squeeze of memory that a shipped rule tells Debian's Alertmanager of, through kill -9.
+    Alertmanager,
 }
 
 impl Scenario {
@@ -40,10 +49,13 @@ impl Scenario {
         let mut board = Scoreboard::default();
         match self {
             Self::Prometheus => return prometheus::run(),
+            Self::Alertmanager => alertmanager::run(&mut board)?,
+            Self::Browser => browser::run(&mut board)?,
             Self::Oom => oom::run(&mut board)?,
             Self::Vm(options) => vm::run(options, &mut board)?,
             Self::Deaths(options) => deaths::run(options, &mut board)?,
             Self::Leaks(options) => leaks::run(options, &mut board)?,
+            Self::IncidentA => incident::run(&mut board)?,
             Self::Crash(options) => crash::run(options, &mut board),
             Self::Power(options) => power::run(options, &mut board)?,
         }

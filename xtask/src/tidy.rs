@@ -32,8 +32,8 @@ const OURS: &[&str] = &["rs", "toml", "md", "sh", "yml", "yaml", "sql"];
 /// The commands of the binary, each of which has a page.
 const COMMANDS: &str = "crates/highwater/src/args.rs";
 
-/// Those that print what a page would say, and the one that only the agent calls.
-const PAGELESS: &[&str] = &["completions", "look", "man"];
+/// Those that print what a page would say, and those that only the agent calls.
+const PAGELESS: &[&str] = &["completions", "look", "man", "tell"];
 
 /// A file of the repository.
 struct File {

@@ -15,6 +15,7 @@ use highwater_core::time::{BootTime, Stamp};
 use crate::gallery::Gallery;
 use crate::growth;
 use crate::own;
+use crate::rules;
 use crate::thrift::Step;
 
 /// What the agent shows of itself and of the machine.
@@ -29,6 +30,8 @@ pub struct Board {
     gallery: Gallery,
     /// What grows.
     growth: growth::Shown,
+    /// The rules and their alerts.
+    rules: rules::Shown,
     /// How much the agent goes without, see `thrift`.
     step: AtomicU8,
 }
@@ -151,6 +154,10 @@ pub struct Counts {
     pub growth_at_ms: AtomicU64,
     /// Until when it is current, in milliseconds of the wall clock.
     pub growth_until_ms: AtomicU64,
+    /// Rounds in which rules were evaluated.
+    pub rules_rounds: AtomicU64,
+    /// Processor time of those, in microseconds.
+    pub rules_cpu_us: AtomicU64,
     /// The kernel's messages are being read.
     pub kmsg_ok: AtomicBool,
     /// The last write to the store went well.
@@ -257,6 +264,16 @@ impl Board {
     /// What grows.
     pub(crate) fn growth(&self) -> &growth::Shown {
         &self.growth
+    }
+
+    /// The rules, as far as they were evaluated, and their alerts.
+    pub fn latest_rules(&self) -> std::sync::Arc<rules::RulesShown> {
+        self.rules.latest()
+    }
+
+    /// Where the rules are shown.
+    pub(crate) fn rules(&self) -> &rules::Shown {
+        &self.rules
     }
 
     pub(crate) fn set_trouble(&self, why: Option<String>) {

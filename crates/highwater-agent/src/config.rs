@@ -7,6 +7,7 @@
 mod amount;
 mod fault;
 mod key;
+mod receiver;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -17,10 +18,12 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use highwater_core::series::Labels;
 use highwater_core::units::{Bytes, Permille};
 
 pub use fault::{ConfigError, Fault, Wrong};
 pub use key::Key;
+pub use receiver::{Notify, RECEIVER_KEYS, Receiver, ReceiverKey, ReceiverKind};
 pub use table::KEYS;
 
 /// The most that is read of a file: hundreds of times the whole default file.
@@ -43,6 +46,10 @@ pub struct Config {
     pub kmsg: Kmsg,
     /// What grows.
     pub growth: Growth,
+    /// Rules that are evaluated.
+    pub rules: Rules,
+    /// Who is told of alerts.
+    pub notify: Notify,
     /// Who else tells of deaths.
     pub witness: Witnesses,
     /// The file that it was read from; `None`: from none.
@@ -248,6 +255,46 @@ pub struct Growth {
 impl Default for Growth {
     fn default() -> Self {
         Self { enabled: true, every: minutes(10), cpu_budget: Permille::new(1) }
+    }
+}
+
+/// `[rules]`: rules that are evaluated while the machine is recorded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rules {
+    /// Whether any are.
+    pub enabled: bool,
+    /// Whether those that come with highwater are.
+    pub shipped: bool,
+    /// Files of rules; `*` in the last part of a path stands for anything.
+    pub files: Vec<String>,
+    /// How often groups are evaluated that do not say so themselves.
+    pub every: Duration,
+    /// Labels of all alerts that are sent, `name=value`.
+    pub labels: Vec<String>,
+    /// Where this recorder's page is reached.
+    pub external_url: String,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            shipped: true,
+            files: Vec::new(),
+            every: Duration::from_secs(15),
+            labels: Vec::new(),
+            external_url: "http://localhost:9477".to_owned(),
+        }
+    }
+}
+
+impl Rules {
+    /// The labels of all alerts that are sent: those that are set, and the machine's name.
+    pub fn external_labels(&self) -> Labels {
+        let machine = rustix::system::uname().nodename().to_string_lossy().into_owned();
+        let set = self.labels.iter().filter_map(|label| label.split_once('='));
+        let set = set.map(|(name, value)| (name.trim().to_owned(), value.trim().to_owned()));
+        Labels::new(std::iter::once(("instance".to_owned(), machine)).chain(set))
     }
 }
 

@@ -16,6 +16,9 @@ use crate::run::AgentError;
 /// A thread's stack. The deepest is the recorder's, in SQLite; 256 KiB is what it recommends.
 const STACK_BYTES: usize = 512 * 1024;
 
+/// The stack of the thread that evaluates rules, as questions have it; only what is used is taken.
+const DEEP_STACK_BYTES: usize = 2 << 20;
+
 /// The threads that look, and how they are told to stop.
 #[derive(Debug)]
 pub(crate) struct Crew {
@@ -42,6 +45,17 @@ impl Crew {
     ) -> Result<(), AgentError> {
         let stop = self.stop_signal()?;
         self.add_ready(name, move || body(stop))
+    }
+
+    /// The same, where questions are answered: each level of an expression takes some of the stack.
+    pub(crate) fn add_deep(
+        &mut self,
+        name: &str,
+        body: impl FnOnce(OwnedFd) + Send + 'static,
+    ) -> Result<(), AgentError> {
+        let stop = self.stop_signal()?;
+        self.members.push(stacked(name, DEEP_STACK_BYTES, &self.board, move || body(stop))?);
+        Ok(())
     }
 
     /// Adds a thread that has its signal.
@@ -80,6 +94,15 @@ pub(crate) fn thread(
     board: &Arc<Board>,
     body: impl FnOnce() + Send + 'static,
 ) -> Result<JoinHandle<()>, AgentError> {
+    stacked(name, STACK_BYTES, board, body)
+}
+
+fn stacked(
+    name: &str,
+    stack_bytes: usize,
+    board: &Arc<Board>,
+    body: impl FnOnce() + Send + 'static,
+) -> Result<JoinHandle<()>, AgentError> {
     let (board, title) = (Arc::clone(board), name.to_owned());
     let guarded = move || {
         if catch_unwind(AssertUnwindSafe(body)).is_err() {
@@ -88,6 +111,6 @@ pub(crate) fn thread(
             crate::log::say(&format!("the {title} thread failed; ending"));
         }
     };
-    let builder = Builder::new().name(name.to_owned()).stack_size(STACK_BYTES);
+    let builder = Builder::new().name(name.to_owned()).stack_size(stack_bytes);
     builder.spawn(guarded).map_err(AgentError::Thread)
 }

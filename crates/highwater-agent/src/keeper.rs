@@ -25,7 +25,9 @@ use highwater_core::frame::Frame;
 use highwater_core::thing::Survey;
 use highwater_core::time::{BootId, BootTime, Stamp};
 use highwater_core::units::Bytes;
-use highwater_store::{Appended, Cursor, FILE_NAME, Keep, SetAside, Store, StoreError, Work};
+use highwater_store::{
+    Appended, Cursor, FILE_NAME, Keep, Round, SetAside, Store, StoreError, Work,
+};
 use rustix::fs::statvfs;
 
 use crate::backlog::{Backlog, Reading};
@@ -152,6 +154,19 @@ impl Keeper {
         if !written {
             self.wait(Reading::Survey(survey), now);
         }
+    }
+
+    /// Takes what rules gave; whether it is stored. It does not wait for a store that fails: who
+    /// evaluates brings the states again.
+    pub(crate) fn round(&mut self, round: &Round, now: Stamp) -> bool {
+        let boot = self.boot;
+        self.at_once(now, |store| store.record_round(round, boot))
+    }
+
+    /// What rules and receivers go on from, by name.
+    pub(crate) fn standing(&self) -> Vec<(String, String)> {
+        let standing = self.shelf.as_ref().map(|open| open.store.standing());
+        standing.and_then(Result::ok).unwrap_or_default()
     }
 
     /// Takes events, and how far their source is read thereby; those that are on disk now.

@@ -4,7 +4,8 @@
 //!   pulse ───Frame──►             census, policy      one writer; queues are bounded; a full one
 //!   rounds ─Survey──► recorder ──► keeper ──► store   drops frames (counted), never deaths
 //!   watcher ─Death──►    │           └─ backlog, while the store fails     ▼
-//!   growth ──Grown──►    └──► board ──► /metrics, /healthz          a child that judges
+//!   growth ──Grown──►    ├──► board ──► /metrics, /healthz          a child that judges
+//!   rules ───Round──►    ┘                                          alerts, and who is told
 //! ```
 //!
 //! This crate wires rooms together. It parses nothing, judges nothing and draws nothing; it is
@@ -17,6 +18,8 @@ pub mod growth;
 pub mod notice;
 pub mod own;
 pub mod place;
+pub mod post;
+pub mod rules;
 
 mod backlog;
 mod census;

@@ -15,6 +15,8 @@ use highwater_linux::root::Root;
 use crate::board::{Board, Counts, ThreadUse};
 use crate::gallery;
 use crate::growth;
+use crate::post;
+use crate::rules;
 use crate::thrift::Step;
 
 /// A number that is one count of the board.
@@ -115,6 +117,8 @@ static OWN: &[Own] = &[
     counter("highwater_growth_failures_total", "Times that it could not be judged.", Unit::One, |c| &c.growth_failures),
     counter("highwater_growth_detection_seconds_total", "Processor time of judging it, in a process of its own.", Unit::Micros, |c| &c.growth_cpu_us),
     gauge("highwater_growth_last_look_timestamp_seconds", "When it was judged last, in seconds since 1970.", Unit::Millis, |c| &c.growth_at_ms),
+    counter("highwater_rules_rounds_total", "Rounds in which rules were evaluated.", Unit::One, |c| &c.rules_rounds),
+    counter("highwater_rules_evaluation_seconds_total", "Processor time of those.", Unit::Micros, |c| &c.rules_cpu_us),
     counter("highwater_agent_survey_skipped_total", "Times that a process's mappings were not read because their budget was used up.", Unit::One, |c| &c.survey_skipped),
 ];
 
@@ -142,6 +146,8 @@ pub fn metrics() -> impl Iterator<Item = &'static Metric> {
         .chain([&KEPT, &THREAD_CPU, &SLOWED, &STORE_OK, &KMSG_OK])
         .chain(gallery::METRICS)
         .chain(growth::METRICS)
+        .chain(rules::METRICS)
+        .chain(post::METRICS)
 }
 
 /// The recorder's numbers as they are.
@@ -171,6 +177,7 @@ pub(crate) fn things(board: &Board) -> Vec<Thing> {
     }
     board.gallery().add_things(&mut things);
     board.growth().add_things(&mut things);
+    board.rules().add_things(&mut things);
     let from = things.len();
     board.each_thread(&mut |thread| add_thread(&mut things, from, thread));
     things

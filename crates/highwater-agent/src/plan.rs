@@ -8,12 +8,13 @@ use highwater_linux::survey::{Cadences, SurveyConfig};
 use highwater_store::Keep;
 use rustix::fs::statvfs;
 
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::growth;
 use crate::policy::Bounds;
 use crate::privilege;
 use crate::pulse::Rhythm;
 use crate::recorder::Terms;
+use crate::rules;
 
 /// How often what is looked at.
 pub(crate) fn rhythm(config: &Config) -> Rhythm {
@@ -70,6 +71,13 @@ fn tenth_of_disk(dir: &Path) -> Option<Bytes> {
 pub(crate) fn growth(config: &Config) -> growth::Plan {
     let wanted = &config.growth;
     growth::Plan { enabled: wanted.enabled, every: wanted.every, cpu: wanted.cpu_budget }
+}
+
+/// Which rules are evaluated, and who is told; `turn` tells one reading of them from the next.
+pub(crate) fn rules(config: &Config, turn: u64) -> rules::Plan {
+    let external_url = config.rules.external_url.trim_end_matches('/').to_owned();
+    let rules = config::Rules { external_url, ..config.rules.clone() };
+    rules::Plan { rules, notify: config.notify.clone(), turn }
 }
 
 /// What the survey reads; `None` where it is switched off.

@@ -18,7 +18,7 @@ use highwater_core::units::{Bytes, Permille};
 use highwater_diagnose::counsel::is_of_note;
 use highwater_linux::survey::Candidate;
 use highwater_owners::Directory;
-use highwater_store::{Cursor, Keep};
+use highwater_store::{Cursor, Keep, Round};
 
 use crate::board::Board;
 use crate::census::Census;
@@ -45,6 +45,8 @@ pub(crate) enum Entry {
     Survey(Survey),
     /// What happened, and up to where the kernel log is thereby read.
     Events(Vec<Event>, Option<Cursor>),
+    /// What rules gave, and where it is awaited whether it was stored.
+    Round(Box<Round>, SyncSender<bool>),
     /// Go on by these from now on.
     Terms(Box<Terms>),
     /// All is well, though there is no frame to show for it.
@@ -163,6 +165,11 @@ impl Recorder {
                     }
                 }
                 Entry::Survey(survey) => self.survey(survey),
+                Entry::Round(round, written) => {
+                    let stored = self.keeper.round(&round, clock::now());
+                    // Who asked may have given up.
+                    let _gone = written.try_send(stored);
+                }
                 Entry::Events(events, cursor) => {
                     self.events(
                         events.into_iter().map(|event| join(event, &known)).collect(),

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use highwater_core::event::Event;
 use highwater_core::frame::Frame;
@@ -40,6 +41,7 @@ use crate::privilege;
 use crate::pulse::{Pulse, Rhythm};
 use crate::recorder::{Entry, Past, Recorder, Terms, lifecycle};
 use crate::rounds::{Candidates, Rounds};
+use crate::rules;
 use crate::thrift::Thrift;
 use crate::watcher::{CURSOR, Watcher};
 use crate::witness::{self, Outlet};
@@ -90,6 +92,7 @@ pub struct Agent {
     entries: Feed,
     plans: SyncSender<Option<SurveyConfig>>,
     growth: Arc<Mutex<growth::Plan>>,
+    rules: Arc<Mutex<rules::Plan>>,
     recorder: JoinHandle<()>,
     boot: BootId,
     findings: Findings,
@@ -107,9 +110,7 @@ impl Agent {
         let now = clock::now();
         let (place, mut keeper) = open(place, boot, &board, &terms, now)?;
         let mut findings = ask_for_privileges(root, config);
-        let sampler = Sampler::new(root, facts.clone(), plan::sampler(config));
-        let sampler = sampler.map_err(AgentError::Proc)?;
-        see(&sampler, config, &mut findings);
+        let sampler = sampler(root, &facts, config, &mut findings)?;
         let (entries, inbox) = feed(ENTRIES, &board);
         let (back, used) = frames();
         keeper.events(beginning(dir, boot, now), None, now);
@@ -123,8 +124,7 @@ impl Agent {
             entries: entries.clone(),
             used,
             spare: None,
-            // Half of what systemd allows, as sd_watchdog_enabled(3) advises.
-            beat: sd_notify::watchdog_enabled().map(|most| most / 2),
+            beat: beat(),
             blind: false,
             board: Arc::clone(&board),
             stop: crew.stop_signal()?,
@@ -143,10 +143,11 @@ impl Agent {
         };
         crew.add_ready("survey", move || rounds.run())?;
         let growth = watch_growth(config, place.dir(), boot, &entries, &mut crew)?;
-        let directory: Arc<Directory> = Arc::default();
+        let rules = evaluate_rules(config, &keeper, place.dir(), &entries, &mut crew)?;
+        let directory = Arc::<Directory>::default();
         let outlet = Outlet::new(boot, entries.clone(), Arc::clone(&board), Arc::clone(&directory));
-        let heard_before = |name: &str| keeper.cursor(name).map(|cursor| cursor.seq);
-        witness::listen(root, place.dir(), config, &heard_before, &outlet, &mut crew)?;
+        let heard = |name: &str| keeper.cursor(name).map(|cursor| cursor.seq);
+        witness::listen(root, place.dir(), config, &heard, &outlet, &mut crew)?;
         witness::find(&board, &mut findings);
         let mut recorder = Recorder {
             keeper,
@@ -168,7 +169,7 @@ impl Agent {
         };
         recorder.come_to(terms);
         let recorder = thread("recorder", &board, move || recorder.run(&inbox))?;
-        Ok(Self { place, crew, rhythm, entries, plans, growth, recorder, boot, findings })
+        Ok(Self { place, crew, rhythm, entries, plans, growth, rules, recorder, boot, findings })
     }
 
     /// Where the data goes.
@@ -192,6 +193,9 @@ impl Agent {
         self.crew.board().set_every(config.sample.every);
         *self.rhythm.lock().unwrap_or_else(PoisonError::into_inner) = plan::rhythm(config);
         *self.growth.lock().unwrap_or_else(PoisonError::into_inner) = plan::growth(config);
+        let mut rules = self.rules.lock().unwrap_or_else(PoisonError::into_inner);
+        *rules = plan::rules(config, rules.turn.wrapping_add(1));
+        drop(rules);
         let dir = self.place.dir();
         let _stopped = self.entries.send(Entry::Terms(Box::new(plan::terms(config, dir))));
         // With so many changes within one round of the survey, one of the earlier ones is as good.
@@ -207,6 +211,25 @@ impl Agent {
         let _gone = self.entries.send(Entry::Stop);
         let _panicked = self.recorder.join();
     }
+}
+
+/// What reads this machine, and what it cannot see.
+fn sampler(
+    root: &Root,
+    facts: &HostFacts,
+    config: &Config,
+    findings: &mut Findings,
+) -> Result<Sampler, AgentError> {
+    let sampler =
+        Sampler::new(root, facts.clone(), plan::sampler(config)).map_err(AgentError::Proc)?;
+    see(&sampler, config, findings);
+    Ok(sampler)
+}
+
+/// How often systemd is told that all is well: half of what it allows, as `sd_watchdog_enabled(3)`
+/// advises.
+fn beat() -> Option<Duration> {
+    sd_notify::watchdog_enabled().map(|most| most / 2)
 }
 
 /// The last line of the kernel's log that was read in this boot.
@@ -245,6 +268,23 @@ fn watch_growth(
             growth::Watch { program, dir, plan: shared, boot, entries, board, stop }.run();
         })?;
     }
+    Ok(plan)
+}
+
+/// Evaluates rules, on a thread of its own.
+fn evaluate_rules(
+    config: &Config,
+    keeper: &Keeper,
+    dir: &Path,
+    entries: &Feed,
+    crew: &mut Crew,
+) -> Result<Arc<Mutex<rules::Plan>>, AgentError> {
+    let plan = Arc::new(Mutex::new(plan::rules(config, 0)));
+    let (entries, board) = (entries.clone(), Arc::clone(crew.board()));
+    let (dir, shared, standing) = (dir.to_owned(), Arc::clone(&plan), keeper.standing());
+    crew.add_deep("rules", move |stop| {
+        rules::Watch { dir, plan: shared, standing, entries, board, stop }.run();
+    })?;
     Ok(plan)
 }
 

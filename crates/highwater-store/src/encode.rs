@@ -7,6 +7,7 @@ use highwater_core::frame::{
     CgroupMemory, CgroupSample, Frame, MachineSample, ProcSample, ZoneSample,
 };
 use highwater_core::metric::{self, Column, MetricKind};
+use highwater_core::series::NAME;
 use highwater_core::sum::{OwnerSample, OwnerSum};
 use highwater_core::thing::{Metric, Survey};
 use rusqlite::{Connection, OptionalExtension, params};
@@ -15,6 +16,7 @@ use crate::crc::RowCrc;
 use crate::entity::Group;
 use crate::error::wrapped;
 use crate::registry::{Registry, Rows};
+use crate::round::{Round, recorded_metric};
 use crate::tick;
 
 /// The blob of each group, in the order of [`Group::ALL`]; empty if there is none.
@@ -31,6 +33,8 @@ pub(crate) struct Columns {
     owner_ids: Vec<u32>,
     /// Of things, as far as they have been seen.
     things: HashMap<&'static str, u32>,
+    /// Of what rules record, as far as it has been seen; `None` where the name is another's.
+    recorded: HashMap<String, Option<u32>>,
 }
 
 impl Columns {
@@ -44,6 +48,7 @@ impl Columns {
             process_ids: metric_ids(&all, Group::Process, metric::PROCESS)?,
             owner_ids: metric_ids(&all, Group::Owner, metric::OWNER)?,
             things: HashMap::new(),
+            recorded: HashMap::new(),
             machine,
         };
         all.commit()?;
@@ -60,9 +65,20 @@ impl Columns {
         Ok(id)
     }
 
+    /// The id of a metric that rules record.
+    fn recorded(&mut self, db: &Connection, name: &str) -> rusqlite::Result<Option<u32>> {
+        if let Some(id) = self.recorded.get(name) {
+            return Ok(*id);
+        }
+        let id = recorded_metric(db, name)?;
+        self.recorded.insert(name.to_owned(), id);
+        Ok(id)
+    }
+
     /// Forgets what was made in a transaction that failed.
     pub(crate) fn forget_things(&mut self) {
         self.things.clear();
+        self.recorded.clear();
     }
 }
 
@@ -165,7 +181,6 @@ impl Scratch {
         registry: &mut Registry,
         rows: Rows<'_>,
     ) -> rusqlite::Result<usize> {
-        self.blobs.iter_mut().for_each(Vec::clear);
         let most = survey.things.len().min(tick::MAX_ENTITIES);
         let mut cells = Vec::with_capacity(most);
         for thing in survey.things.iter().take(most) {
@@ -174,14 +189,36 @@ impl Scratch {
             let metric = columns.thing(rows.db, of)?;
             cells.push((metric, entity, thing.value));
         }
-        cells.sort_by_key(|(metric, entity, _)| (*metric, *entity));
-        cells.dedup_by_key(|(metric, entity, _)| (*metric, *entity));
-        self.things(&cells)?;
+        self.things(cells)?;
         Ok(survey.things.len().saturating_sub(most))
     }
 
-    /// Writes cells, in order of metric and entity, column by column.
-    fn things(&mut self, cells: &[(u32, u64, f64)]) -> rusqlite::Result<()> {
+    /// Encodes what rules recorded; how many samples were left out.
+    pub(crate) fn round(
+        &mut self,
+        round: &Round,
+        columns: &mut Columns,
+        registry: &mut Registry,
+        rows: Rows<'_>,
+    ) -> rusqlite::Result<usize> {
+        let mut cells = vec![];
+        for (labels, value) in round.samples.iter().take(tick::MAX_ENTITIES) {
+            if let Some(metric) = columns.recorded(rows.db, labels.get(NAME))? {
+                let mut bare = labels.clone();
+                bare.set(NAME, "");
+                cells.push((metric, registry.thing(rows, &bare)?, *value));
+            }
+        }
+        let left_out = round.samples.len().saturating_sub(cells.len());
+        self.things(cells)?;
+        Ok(left_out)
+    }
+
+    /// Writes cells column by column; of one metric and entity the first.
+    fn things(&mut self, mut cells: Vec<(u32, u64, f64)>) -> rusqlite::Result<()> {
+        self.blobs.iter_mut().for_each(Vec::clear);
+        cells.sort_by_key(|(metric, entity, _)| (*metric, *entity));
+        cells.dedup_by_key(|(metric, entity, _)| (*metric, *entity));
         let mut ids: Vec<u64> = cells.iter().map(|(_, entity, _)| *entity).collect();
         ids.sort_unstable();
         ids.dedup();

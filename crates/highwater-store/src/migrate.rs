@@ -16,7 +16,7 @@ type Step = fn(&Connection) -> rusqlite::Result<()>;
 
 /// The steps, that from version 1 first. Version 2 had no series in pages; what it has is read and
 /// written as before.
-const STEPS: &[Step] = &[from_1, |_| Ok(())];
+const STEPS: &[Step] = &[from_1, |_| Ok(()), from_3];
 
 /// Brings a history of version `from` up to date.
 pub(crate) fn migrate(db: &Connection, from: i64) -> rusqlite::Result<()> {
@@ -63,6 +63,15 @@ fn from_1(db: &Connection) -> rusqlite::Result<()> {
     })?;
     ticks_from_1(db)?;
     OLD.iter().try_for_each(|table| db.execute_batch(&format!("DROP TABLE {table}_1")))
+}
+
+/// Version 3 had nothing to go on from. One that was brought up to date from version 1 has the table.
+fn from_3(db: &Connection) -> rusqlite::Result<()> {
+    db.execute_batch(
+        "CREATE TABLE IF NOT EXISTS standing (
+           id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, body TEXT NOT NULL, crc INTEGER NOT NULL
+         ) STRICT",
+    )
 }
 
 /// Copies a table whose rows have a checksum now.

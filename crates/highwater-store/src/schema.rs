@@ -14,7 +14,7 @@ use crate::migrate::migrate;
 pub const FILE_NAME: &str = "highwater.db";
 
 /// The version of the tables and blobs (`PRAGMA user_version`).
-pub const SCHEMA_VERSION: i64 = 3;
+pub const SCHEMA_VERSION: i64 = 4;
 
 /// The earliest version that is read as it stands.
 pub(crate) const READABLE_VERSION: i64 = 2;

@@ -1,4 +1,4 @@
--- Schema 2 of highwater.db, explained in docs/formats/store.md.
+-- Schema 4 of highwater.db, explained in docs/formats/store.md.
 -- A column `crc` is the CRC-32 of the row's other columns, so that a byte that flipped is seen.
 
 CREATE TABLE boot (
@@ -107,3 +107,10 @@ CREATE TABLE cursor (
   boot_id TEXT NOT NULL,
   seq     INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+CREATE TABLE standing (           -- what the agent goes on from when it is started anew
+  id   INTEGER PRIMARY KEY,
+  name TEXT NOT NULL UNIQUE,
+  body TEXT NOT NULL,             -- JSON
+  crc  INTEGER NOT NULL
+) STRICT;

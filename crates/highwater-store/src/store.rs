@@ -18,6 +18,7 @@ use crate::event::{self, Cursor};
 use crate::import::is_imported;
 use crate::maintain::Chores;
 use crate::registry::{Registry, Rows};
+use crate::round::{self, Round};
 use crate::schema;
 
 /// How much may be lost when the machine loses power: a tick that comes this long after the last
@@ -57,6 +58,7 @@ pub struct Appended {
 enum Reading<'a> {
     Frame(&'a Frame),
     Survey(&'a Survey),
+    Round(&'a Round),
 }
 
 impl Reading<'_> {
@@ -64,14 +66,20 @@ impl Reading<'_> {
         match self {
             Self::Frame(frame) => frame.stamp,
             Self::Survey(survey) => survey.stamp,
+            Self::Round(round) => round.stamp,
         }
     }
 
     fn scope(&self) -> Scope {
         match self {
             Self::Frame(frame) => frame.scope.into(),
-            Self::Survey(_) => Scope::Survey,
+            Self::Survey(_) | Self::Round(_) => Scope::Survey,
         }
+    }
+
+    /// Whether it is written through at once.
+    fn is_durable(&self) -> bool {
+        matches!(self, Self::Round(round) if round.durable)
     }
 }
 
@@ -123,9 +131,33 @@ impl Store {
         self.add(&Reading::Survey(survey), boot)
     }
 
+    /// Stores a round of rules, its samples and texts together. Samples of metrics that are recorded
+    /// otherwise are left out.
+    pub fn record_round(&mut self, round: &Round, boot: BootId) -> Result<Appended, StoreError> {
+        if round.samples.is_empty() {
+            self.keep_standing(round).map_err(StoreError::database(&self.path, "add to"))?;
+            let at = round.stamp.wall;
+            return Ok(Appended { at, bytes: 0, entities: 0, left_out: 0 });
+        }
+        self.add(&Reading::Round(round), boot)
+    }
+
+    fn keep_standing(&self, round: &Round) -> rusqlite::Result<()> {
+        self.sync_each(round.durable)?;
+        let all = self.db.unchecked_transaction()?;
+        round::put_standing(&all, round)?;
+        all.commit()
+    }
+
+    /// The texts that were recorded, by name.
+    pub fn standing(&self) -> Result<Vec<(String, String)>, StoreError> {
+        round::standing(&self.db).map_err(StoreError::database(&self.path, "read"))
+    }
+
     fn add(&mut self, reading: &Reading<'_>, boot: BootId) -> Result<Appended, StoreError> {
         let now = reading.stamp().boot;
-        let through = self.durable_at.is_none_or(|last| now.since(last) >= DURABLE_EVERY);
+        let through = reading.is_durable()
+            || self.durable_at.is_none_or(|last| now.since(last) >= DURABLE_EVERY);
         let added = match self.sync_each(through) {
             Ok(()) => self.try_add(reading, boot),
             Err(error) => Err(error),
@@ -161,6 +193,10 @@ impl Store {
         let left_out = match reading {
             Reading::Frame(frame) => self.scratch.frame(frame, columns, registry, rows)?,
             Reading::Survey(survey) => self.scratch.survey(survey, columns, registry, rows)?,
+            Reading::Round(round) => {
+                round::put_standing(&all, round)?;
+                self.scratch.round(round, columns, registry, rows)?
+            }
         };
         let tick =
             Tick { id: self.next_tick, at_ms, era: era.era.id, boot_us, scope: reading.scope() };

@@ -14,6 +14,7 @@ mod json;
 mod moment;
 mod names;
 mod reply;
+mod rules;
 mod status;
 mod turns;
 
@@ -35,6 +36,7 @@ use failure::{Failure, Kind};
 use form::Form;
 pub use history::{Figures, History, Known, Reading};
 use reply::{Coding, Reply};
+pub use rules::Ruled;
 use turns::Turns;
 
 /// Prometheus's default (`--query.timeout`).
@@ -131,8 +133,8 @@ impl Api {
             Endpoint::Metadata => names::metadata(self, form),
             Endpoint::Tsdb => status::tsdb(self, form, &watch),
             Endpoint::BuildInfo => Ok(status::build()),
-            Endpoint::Rules => Ok(status::rules()),
-            Endpoint::Alerts => Ok(status::alerts()),
+            Endpoint::Rules => rules::rules(self, form),
+            Endpoint::Alerts => Ok(rules::alerts(self)),
         }
     }
 }

@@ -41,7 +41,9 @@ use tokio::time::{sleep, timeout};
 use crate::api::{self, Api};
 use crate::guard::Guard;
 use crate::metrics::Detail;
+use crate::page;
 use crate::readings::Readings;
+use crate::v1::{self, Teller};
 use body::LONG_BODIES;
 use door::{Door, Seat};
 use pages::Pages;
@@ -110,6 +112,7 @@ pub struct Site {
     guard: Guard,
     readings: Option<(Arc<dyn Readings>, Detail)>,
     api: Option<Arc<Api>>,
+    teller: Option<Arc<dyn Teller>>,
     patience: Patience,
     say: Say,
 }
@@ -124,7 +127,7 @@ impl Site {
     /// Nothing yet, for those whom `guard` lets in.
     pub fn new(guard: Guard) -> Self {
         let patience = Patience::default();
-        Self { guard, readings: None, api: None, patience, say: Arc::new(|_| {}) }
+        Self { guard, readings: None, api: None, teller: None, patience, say: Arc::new(|_| {}) }
     }
 
     /// Also `/metrics` and `/healthz`.
@@ -137,6 +140,12 @@ impl Site {
     #[must_use]
     pub fn api(self, api: Arc<Api>) -> Self {
         Self { api: Some(api), ..self }
+    }
+
+    /// Also `/api/highwater/v1`, and the page that asks there.
+    #[must_use]
+    pub fn teller(self, teller: Arc<dyn Teller>) -> Self {
+        Self { teller: Some(teller), ..self }
     }
 
     /// With other deadlines.
@@ -225,12 +234,15 @@ struct Served {
 
 impl Served {
     fn new(site: Site) -> Self {
-        let Site { guard, readings, api, patience, say } = site;
-        let pages = Pages::new(readings, api.is_some());
-        let router = match api {
-            Some(api) => pages.router().merge(api::router(api)),
-            None => pages.router(),
-        };
+        let Site { guard, readings, api, teller, patience, say } = site;
+        let pages = Pages::new(readings, api.is_some(), teller.is_some());
+        let mut router = pages.router();
+        if let Some(api) = api {
+            router = router.merge(api::router(api));
+        }
+        if let Some(teller) = teller {
+            router = router.merge(v1::router(teller)).merge(page::router());
+        }
         let door = Arc::new(Door::new(patience.connections));
         let long_bodies = Arc::new(Semaphore::new(LONG_BODIES));
         Self { guard, door, router, patience, long_bodies, say }

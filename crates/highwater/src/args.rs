@@ -1,6 +1,9 @@
 //! What can be typed.
 
+mod backtest;
+mod notify;
 mod query;
+mod rules;
 mod series;
 mod serve;
 mod store;
@@ -9,13 +12,16 @@ mod websecret;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub(crate) use backtest::BacktestArgs;
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 use highwater_agent::config::{Config, ConfigError, Wrong};
 use highwater_core::time::WallTime;
 use highwater_core::units::Bytes;
+pub(crate) use notify::{NotifyArgs, NotifyCommand, NotifyTestArgs};
 pub(crate) use query::QueryArgs;
+pub(crate) use rules::{RuleFilesArgs, RulesArgs, RulesCommand};
 pub(crate) use series::{ExportSeriesArgs, ImportArgs};
 pub(crate) use serve::ServeArgs;
 pub(crate) use store::{CompactArgs, ExportArgs, InfoArgs, StoreArgs, StoreCommand};
@@ -70,11 +76,21 @@ impl Args {
             Command::Export(args) => dir(&mut args.data_dir),
             Command::Agent(args) => dir(&mut args.data_dir),
             Command::Look(args) => dir(&mut args.data_dir),
+            Command::Tell(args) => dir(&mut args.data_dir),
             Command::Serve(args) => dir(&mut args.data_dir),
+            Command::Rules(args) => {
+                args.json |= json;
+                dir(&mut args.data_dir);
+                stray = [None, stray[1], None];
+            }
             Command::Store(args) => {
                 args.json |= json;
                 dir(&mut args.data_dir);
                 stray = [None, stray[1], None];
+            }
+            Command::Notify(NotifyArgs { command: NotifyCommand::Test(args) }) => {
+                args.json |= json;
+                stray = [None, stray[1], data_dir.map(|_| "--data-dir")];
             }
             Command::Completions(_) | Command::Man(_) | Command::WebSecret(_) => {
                 stray[2] = data_dir.map(|_| "--data-dir");
@@ -101,6 +117,8 @@ pub(crate) enum Command {
     Leaks(LeaksArgs),
     /// Ask the recording, or a server, in PromQL
     Query(QueryArgs),
+    /// Check alert rules, test them, and have them go through a history
+    Rules(RulesArgs),
     /// Judge this machine's memory now, on one screen
     Checkup(CheckupArgs),
     /// Record this machine
@@ -110,6 +128,11 @@ pub(crate) enum Command {
     /// Judge what grows once, for the agent
     #[command(hide = true)]
     Look(LookArgs),
+    /// Try whether those who are told of alerts can be told
+    Notify(NotifyArgs),
+    /// Tell the page a document, for the server that was asked
+    #[command(hide = true)]
+    Tell(TellArgs),
     /// Import series that another program recorded: OpenMetrics, sadf -j, vmstat -t
     Import(ImportArgs),
     /// Export series as OpenMetrics text
@@ -241,6 +264,35 @@ pub(crate) struct LookArgs {
     /// Where the agent keeps its data
     #[arg(long, value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
+}
+
+/// Tell the page a document: the answer is for the server that was asked.
+#[derive(Debug, clap::Args)]
+pub(crate) struct TellArgs {
+    /// What to tell
+    #[arg(value_enum)]
+    pub(crate) what: Told,
+    /// Which death
+    #[arg(long, value_name = "ID")]
+    pub(crate) id: Option<String>,
+    /// Where the agent keeps its data
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+}
+
+/// A document of the page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Told {
+    /// The check-up
+    Now,
+    /// What grows
+    Growth,
+    /// The list of deaths
+    Deaths,
+    /// One of them
+    Death,
+    /// Marks on an axis of time
+    Events,
 }
 
 /// Judge this machine's memory now, on one screen.

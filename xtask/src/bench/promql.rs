@@ -20,7 +20,7 @@ use crate::repo::{self, Profile};
 mod answer;
 mod ask;
 mod fleet;
-mod load;
+pub(super) mod load;
 mod questions;
 mod report;
 mod server;

@@ -61,19 +61,27 @@ impl Recording {
         Ok(self.said()?.lines().filter_map(reported).collect())
     }
 
+    /// Where the agent that was started last can be asked.
+    pub(crate) fn address(&self) -> Option<String> {
+        let said = self.said().ok()?;
+        Some(said.split_once("http://")?.1.split_once('/')?.0.to_owned())
+    }
+
     /// Whether `/healthz` of the agent that was started last says that all is well.
     pub(crate) fn healthy(&self) -> bool {
-        let ask = || {
-            let said = self.said().ok()?;
-            let address = said.split_once("http://")?.1.split_once('/')?.0.to_owned();
-            let mut page = TcpStream::connect(address).ok()?;
-            page.set_read_timeout(Some(Duration::from_secs(1))).ok()?;
-            page.write_all(b"GET /healthz HTTP/1.0\r\nHost: localhost\r\n\r\n").ok()?;
-            let mut answer = String::new();
-            page.read_to_string(&mut answer).ok()?;
-            Some(answer.lines().next()?.contains(" 200 "))
-        };
-        ask().unwrap_or(false)
+        let answer = self.page("/healthz");
+        answer.is_some_and(|answer| answer.lines().next().is_some_and(|l| l.contains(" 200 ")))
+    }
+
+    /// What the agent that was started last answers at a path, head and all.
+    pub(crate) fn page(&self, path: &str) -> Option<String> {
+        let mut page = TcpStream::connect(self.address()?).ok()?;
+        page.set_read_timeout(Some(Duration::from_secs(1))).ok()?;
+        let head = format!("GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n");
+        page.write_all(head.as_bytes()).ok()?;
+        let mut answer = String::new();
+        page.read_to_string(&mut answer).ok()?;
+        Some(answer)
     }
 
     /// Starts the agent and waits until it has said what it records.

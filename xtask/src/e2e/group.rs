@@ -93,6 +93,13 @@ impl Group {
         used?.trim().parse().context("the cgroup's usage is not a number")
     }
 
+    /// Limits what it may have from now on, swap aside.
+    pub(crate) fn limit_to(&self, bytes: u64) -> anyhow::Result<()> {
+        let one = self.folder.join("memory.limit_in_bytes");
+        let file = if one.exists() { one } else { self.folder.join("memory.max") };
+        Ok(fs::write(file, bytes.to_string())?)
+    }
+
     /// The limit counts swap too, so that swapping cannot put the death off.
     fn limit(&self, version: Version, bytes: u64) -> io::Result<()> {
         let bytes = bytes.to_string();

@@ -65,13 +65,20 @@ pub enum Wrong {
     /// The key cannot have this value.
     BadValue {
         /// The key's path.
-        path: &'static str,
+        path: String,
         /// The value as it stands in the file, escaped and cut.
         value: String,
         /// Why it cannot be.
         why: String,
         /// What can be.
         allowed: String,
+    },
+    /// A receiver lacks something, or its keys contradict each other.
+    Receiver {
+        /// What it is, as in `slack`.
+        kind: &'static str,
+        /// What is wrong with it, and what to write.
+        why: String,
     },
 }
 
@@ -94,6 +101,9 @@ impl fmt::Display for Fault {
                 f,
                 "bad value {value} of \"{path}\" in {file} line {line}: {why}; allowed is {allowed}"
             ),
+            Wrong::Receiver { kind, why } => {
+                write!(f, "[[notify.{kind}]] in {file} line {line} cannot be: {why}")
+            }
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What a key is, and what walks the table of them.
 
+use std::borrow::Cow;
 use std::fmt::Display;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -13,6 +14,7 @@ use toml::de::{DeTable, DeValue};
 use super::Config;
 use super::amount::{share, share_text, size, size_text, span, span_text};
 use super::fault::{ConfigError, Fault, Wrong};
+use super::receiver::{Draft, ReceiverKey, ReceiverKind};
 use super::table::KEYS;
 
 /// Each is walked once in a round; a machine has its logs in a few places.
@@ -149,11 +151,22 @@ fn within<T: PartialOrd + Copy>((least, most): &(T, T), amount: T) -> Result<T, 
     }
 }
 
+/// A duration within `bounds`, which are told if it is not.
+pub(super) fn span_within(
+    bounds: &(Duration, Duration),
+    value: &DeValue<'_>,
+) -> Result<Duration, String> {
+    let (least, most) = bounds;
+    within(bounds, span(string(value)?)?).map_err(|why| {
+        format!("{why}: it may be \"{}\" to \"{}\"", span_text(*least), span_text(*most))
+    })
+}
+
 fn string<'a>(value: &'a DeValue<'_>) -> Result<&'a str, String> {
     value.as_str().ok_or_else(|| not("a text in quotes", value))
 }
 
-fn text(value: &DeValue<'_>) -> Result<String, String> {
+pub(super) fn text(value: &DeValue<'_>) -> Result<String, String> {
     let text = string(value)?;
     if text.len() > MOST_TEXT_BYTES || text.chars().any(char::is_control) {
         return Err(format!("it is longer than {MOST_TEXT_BYTES} bytes, or not printable"));
@@ -161,7 +174,7 @@ fn text(value: &DeValue<'_>) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
-fn texts(value: &DeValue<'_>) -> Result<Vec<String>, String> {
+pub(super) fn texts(value: &DeValue<'_>) -> Result<Vec<String>, String> {
     let list = value.as_array().ok_or_else(|| not("a list", value))?;
     if list.len() > MOST_TEXTS {
         return Err("it is too long".to_owned());
@@ -194,13 +207,14 @@ fn folders(value: &DeValue<'_>) -> Result<Vec<PathBuf>, String> {
     list.iter().map(folder).collect()
 }
 
-fn not(wanted: impl Display, value: &DeValue<'_>) -> String {
+pub(super) fn not(wanted: impl Display, value: &DeValue<'_>) -> String {
     format!("it is not {wanted} but of type {}", value.type_str())
 }
 
 /// Reads `text` as a configuration.
 pub(super) fn read(text: &str, file: &str) -> Result<Config, ConfigError> {
-    let mut reading = Reading { text, file, config: Config::default(), faults: Vec::new() };
+    let (config, faults, receivers) = (Config::default(), Vec::new(), Vec::new());
+    let mut reading = Reading { text, file, config, faults, receivers };
     let (document, errors) = DeTable::parse_recoverable(text);
     for error in &errors {
         let why = text::escape(error.message().as_bytes()).into_owned();
@@ -226,6 +240,8 @@ struct Reading<'t> {
     file: &'t str,
     config: Config,
     faults: Vec<Fault>,
+    /// Where each begins, what it is, and what is said of it.
+    receivers: Vec<(usize, ReceiverKind, Draft)>,
 }
 
 impl Reading<'_> {
@@ -248,6 +264,11 @@ impl Reading<'_> {
         for (name, value) in table {
             let path = format!("{section}.{}", name.get_ref());
             let at = name.span().start;
+            let kind = (section == "notify").then(|| ReceiverKind::named(name.get_ref())).flatten();
+            if let Some(kind) = kind {
+                self.receivers(at, kind, value.get_ref());
+                continue;
+            }
             match KEYS.iter().find(|key| key.path == path) {
                 None => self.unknown(at, &path),
                 Some(key) if value.get_ref().is_table() => {
@@ -266,9 +287,58 @@ impl Reading<'_> {
             Kind::Hashes(..) => "…".to_owned(),
             _ => shown(source),
         };
-        let wrong =
-            Wrong::BadValue { path: key.path, value: value_text, why, allowed: key.allowed() };
+        let path = key.path.to_owned();
+        let wrong = Wrong::BadValue { path, value: value_text, why, allowed: key.allowed() };
         self.fault(value.span().start, wrong);
+    }
+
+    /// The tables `[[notify.slack]]`, say.
+    fn receivers(&mut self, at: usize, kind: ReceiverKind, value: &DeValue<'_>) {
+        let tables = value.as_array().filter(|list| list.iter().all(|it| it.get_ref().is_table()));
+        let Some(tables) = tables else {
+            let path = format!("notify.{}", kind.word());
+            let write = format!("[[{path}]] and its keys below it");
+            return self.fault(at, Wrong::Misplaced { path, write });
+        };
+        for table in tables {
+            let mut draft = Draft::default();
+            for (name, value) in table.get_ref().as_table().into_iter().flatten() {
+                self.receiver_key(kind, &mut draft, name, value);
+            }
+            self.receivers.push((table.span().start, kind, draft));
+        }
+    }
+
+    fn receiver_key(
+        &mut self,
+        kind: ReceiverKind,
+        draft: &mut Draft,
+        name: &Spanned<Cow<'_, str>>,
+        value: &Spanned<DeValue<'_>>,
+    ) {
+        let (at, name) = (name.span().start, name.get_ref());
+        let path = format!("notify.{}.{}", kind.word(), shown(name));
+        let Some(key) = ReceiverKey::find(kind, name) else {
+            let meant = ReceiverKey::near(kind, name);
+            return self.fault(at, Wrong::UnknownKey { path, meant });
+        };
+        if let Err(why) = key.set(draft, value.get_ref()) {
+            let source = self.text.get(value.span()).unwrap_or_default();
+            let value_text = if key.is_secret() { "…".to_owned() } else { shown(source) };
+            let allowed = key.allowed().to_owned();
+            let wrong = Wrong::BadValue { path, value: value_text, why, allowed };
+            self.fault(value.span().start, wrong);
+        }
+    }
+
+    /// Makes the receivers, when all that they have in common has been read.
+    fn make_receivers(&mut self) {
+        for (at, kind, draft) in std::mem::take(&mut self.receivers) {
+            match draft.receiver(kind, &self.config.notify) {
+                Ok(receiver) => self.config.notify.receivers.push(receiver),
+                Err(why) => self.fault(at, Wrong::Receiver { kind: kind.word(), why }),
+            }
+        }
     }
 
     fn unknown(&mut self, at: usize, path: &str) {
@@ -282,6 +352,10 @@ impl Reading<'_> {
     }
 
     fn finish(mut self) -> Result<Config, ConfigError> {
+        // One of which a key is wrong lacks it: that would be told twice.
+        if self.faults.is_empty() {
+            self.make_receivers();
+        }
         if self.faults.is_empty() {
             return Ok(self.config);
         }

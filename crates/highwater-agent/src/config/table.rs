@@ -5,6 +5,7 @@ use std::time::Duration;
 use highwater_core::units::{Bytes, Permille};
 
 use super::key::{Key, Kind};
+use super::receiver::{INTERVAL, REPEAT, TIMEOUT, WAIT};
 use super::{hours, minutes};
 
 /// Below a second the recorder itself would be load; a spike between two readings ten minutes
@@ -48,6 +49,9 @@ const MAPPINGS_AN_HOUR: (Duration, Duration) = (Duration::ZERO, minutes(6));
 /// What grows for days is not found sooner by looking more often than every second; beyond six hours
 /// what fills a machine in half a day is found too late.
 const GROWTH_EVERY: (Duration, Duration) = (Duration::from_secs(1), hours(6));
+/// What is read every five seconds changes no sooner; a rule that is looked at less than once an hour
+/// warns too late.
+const RULES_EVERY: (Duration, Duration) = (Duration::from_secs(1), hours(1));
 /// A tenth of a per cent is what an idle machine takes; 100 % of a core never slows down.
 const CPU_BUDGET: (Permille, Permille) = (Permille::new(1), Permille::new(1000));
 /// Below 16 MiB there would always be too much.
@@ -320,6 +324,80 @@ pub const KEYS: &[Key] = &[
         default: "true",
         doc: "Whether the kernel's messages are read. Without them no death is recorded.",
         kind: Kind::Switch(|config| &mut config.kmsg.enabled),
+    },
+    Key {
+        path: "rules.enabled",
+        default: "true",
+        doc: "Whether rules are evaluated: alerts and recording rules in the words of Prometheus. Nobody \
+              is told of an alert unless a receiver is set.",
+        kind: Kind::Switch(|config| &mut config.rules.enabled),
+    },
+    Key {
+        path: "rules.shipped",
+        default: "true",
+        doc: "Whether those are that come with highwater.",
+        kind: Kind::Switch(|config| &mut config.rules.shipped),
+    },
+    Key {
+        path: "rules.files",
+        default: "[]",
+        doc: "Files of rules. * in the last part of a path stands for anything. SIGHUP reads them again; \
+              as long as one of them is wrong, the rules before stay.",
+        kind: Kind::Texts("paths, as in [\"/etc/highwater/rules/*.yml\"]", |config| {
+            &mut config.rules.files
+        }),
+    },
+    Key {
+        path: "rules.every",
+        default: "\"15s\"",
+        doc: "How often a group of rules is evaluated that does not say so itself.",
+        kind: Kind::Span(RULES_EVERY, |config| &mut config.rules.every),
+    },
+    Key {
+        path: "rules.labels",
+        default: "[]",
+        doc: "Labels of all alerts that are sent, beside instance, which is this machine's name unless \
+              it is set here.",
+        kind: Kind::Texts("labels, as in [\"cluster=east\"]", |config| &mut config.rules.labels),
+    },
+    Key {
+        path: "rules.external_url",
+        default: "\"http://localhost:9477\"",
+        doc: "Where people reach this recorder's page: links in alerts begin with it.",
+        kind: Kind::Text("an address", |config| &mut config.rules.external_url),
+    },
+    Key {
+        path: "notify.group_by",
+        default: "[\"alertname\"]",
+        doc: "Alerts that agree in these labels are told together; [] tells all together. Who is told stands \
+              in tables of its own, as [[notify.email]]: see the manual, \"Being told\".",
+        kind: Kind::Texts("labels, as in [\"alertname\", \"owner\"]", |config| {
+            &mut config.notify.group_by
+        }),
+    },
+    Key {
+        path: "notify.group_wait",
+        default: "\"30s\"",
+        doc: "How long the first alert of a group waits for others, which are told with it.",
+        kind: Kind::Span(WAIT, |config| &mut config.notify.group_wait),
+    },
+    Key {
+        path: "notify.group_interval",
+        default: "\"5min\"",
+        doc: "How often at most the news of a group is told: alerts that joined or ended.",
+        kind: Kind::Span(INTERVAL, |config| &mut config.notify.group_interval),
+    },
+    Key {
+        path: "notify.repeat_interval",
+        default: "\"4h\"",
+        doc: "How often what still fires is told again.",
+        kind: Kind::Span(REPEAT, |config| &mut config.notify.repeat_interval),
+    },
+    Key {
+        path: "notify.timeout",
+        default: "\"10s\"",
+        doc: "How long one try to tell somebody may take. A slow one delays nobody else.",
+        kind: Kind::Span(TIMEOUT, |config| &mut config.notify.timeout),
     },
     Key {
         path: "witness.signals",

@@ -55,6 +55,19 @@ fn every_key_reaches_its_own_place() {
         enabled = false
         every = "1h"
         cpu_budget = "2%"
+        [rules]
+        enabled = false
+        shipped = false
+        files = ["/r/*.yml"]
+        every = "1min"
+        labels = ["cluster=east"]
+        external_url = "https://here"
+        [notify]
+        group_by = []
+        group_wait = "1s"
+        group_interval = "1min"
+        repeat_interval = "1h"
+        timeout = "2s"
         [web]
         enabled = false
         listen = "[::1]:1"
@@ -141,6 +154,8 @@ fn everything_else() -> Config {
         },
         kmsg: Kmsg { enabled: false },
         growth: Growth { enabled: false, every: hours(1), cpu_budget: Permille::new(20) },
+        rules: other_rules(),
+        notify: other_notify(),
         witness: Witnesses {
             signals: false,
             processes: false,
@@ -157,6 +172,28 @@ fn everything_else() -> Config {
         },
         file: None,
         program: None,
+    }
+}
+
+fn other_rules() -> Rules {
+    Rules {
+        enabled: false,
+        shipped: false,
+        files: vec!["/r/*.yml".to_owned()],
+        every: minutes(1),
+        labels: vec!["cluster=east".to_owned()],
+        external_url: "https://here".to_owned(),
+    }
+}
+
+fn other_notify() -> Notify {
+    Notify {
+        group_by: Vec::new(),
+        group_wait: Duration::from_secs(1),
+        group_interval: minutes(1),
+        repeat_interval: hours(1),
+        timeout: Duration::from_secs(2),
+        receivers: Vec::new(),
     }
 }
 

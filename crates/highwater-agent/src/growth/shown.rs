@@ -58,20 +58,16 @@ impl Shown {
         *self.lock() = Latest::default();
     }
 
+    /// What grows, the most urgent first.
+    pub(crate) fn found(&self) -> Vec<Finding> {
+        self.lock().found.clone()
+    }
+
     /// All of it as numbers.
     pub(crate) fn add_things(&self, things: &mut Vec<Thing>) {
         let latest = self.lock();
         for found in &latest.found {
-            let labels = labels(found);
-            let rate = if found.resource.is_count() { &COUNT_RATE } else { &RATE };
-            if let Some(growth) = found.rate {
-                let labels = labels.clone();
-                things.push(Thing { metric: rate, labels, value: growth.per_hour });
-            }
-            if let Some(left) = found.left {
-                let value = Bytes::new(left.seconds).as_f64();
-                things.push(Thing { metric: &LEFT, labels, value });
-            }
+            things.extend(numbers(found));
         }
         if let Some(standing) = latest.standing {
             let value = Bytes::new(u64::try_from(standing).unwrap_or(u64::MAX)).as_f64();
@@ -82,6 +78,16 @@ impl Shown {
     fn lock(&self) -> MutexGuard<'_, Latest> {
         self.latest.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// A finding as it is recorded: its rate, and the time that is left, where they are known.
+pub fn numbers(found: &Finding) -> Vec<Thing> {
+    let labels = labels(found);
+    let rate = if found.resource.is_count() { &COUNT_RATE } else { &RATE };
+    let speed = found.rate.map(|growth| (rate, growth.per_hour));
+    let left = found.left.map(|left| (&LEFT, Bytes::new(left.seconds).as_f64()));
+    let told = [speed, left].into_iter().flatten();
+    told.map(|(metric, value)| Thing { metric, labels: labels.clone(), value }).collect()
 }
 
 /// Whose, by the labels that other series of owners have; the name only where it is not the id.

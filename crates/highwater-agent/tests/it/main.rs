@@ -12,3 +12,5 @@ mod catalogue;
 mod death;
 mod growth;
 mod life;
+mod rules;
+mod shipped;

@@ -14,6 +14,8 @@ use crate::era;
 use crate::event::EventRow;
 use crate::reader::{Hole, Reader, walk};
 use crate::registry::{entity_crc, facts_crc};
+use crate::round::standing_crc;
+use crate::schema;
 use crate::select::fresh::tick_of;
 use crate::store::boot_crc;
 use crate::tick::{Damage, Unpacker};
@@ -23,6 +25,9 @@ const SAY_EVERY: u64 = 256;
 
 /// What is wrong with a row whose columns and checksum do not agree.
 const CHECKSUM: &str = "its checksum is wrong";
+
+/// What is lost with a row of `standing`.
+const LOST_STANDING: &str = "what rules and receivers go on from";
 
 /// A check on its way through the tables.
 pub(super) struct Rows<'a> {
@@ -94,7 +99,11 @@ impl<'a> Rows<'a> {
         self.table("sheet", columns, "some series of a while", Self::sheet)?;
         self.missing();
         let columns = "id, at_ms, boot, boot_us, kind, key, pid, comm, cgroup, body, crc";
-        self.table("event", columns, "an event", Self::event)
+        self.table("event", columns, "an event", Self::event)?;
+        if schema::number(&self.reader.db, "user_version")? < schema::SCHEMA_VERSION {
+            return Ok(());
+        }
+        self.table("standing", "id, name, body, crc", LOST_STANDING, Self::standing)
     }
 
     /// Goes through one table; `lost` is what a row holds whose kind of damage says nothing more.
@@ -332,6 +341,12 @@ impl<'a> Rows<'a> {
             self.found("batch", id, what, Some((stands.first_ms, stands.last_ms)), lost);
         }
         self.batches.clear();
+    }
+
+    fn standing(_: &mut Self, row: &Row<'_>) -> rusqlite::Result<Vec<Finding>> {
+        let text = |at: usize| row.get_ref(at).and_then(|text| Ok(text.as_str()?));
+        let crc = standing_crc(text(1)?, text(2)?);
+        Ok(wrong(crc == row.get::<_, i64>(3)?, || LOST_STANDING.to_owned()))
     }
 
     fn event(_: &mut Self, row: &Row<'_>) -> rusqlite::Result<Vec<Finding>> {

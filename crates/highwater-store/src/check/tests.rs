@@ -30,7 +30,7 @@ fn a_whole_history_is_found_whole() {
     said.dedup();
     assert_eq!(
         said,
-        ["pages", "boot", "era", "metric", "entity", "tick", "batch", "sheet", "event"]
+        ["pages", "boot", "era", "metric", "entity", "tick", "batch", "sheet", "event", "standing"]
     );
 }
 

@@ -119,11 +119,24 @@ fn store_entities(dir: &Path) -> u64 {
 }
 
 #[test]
-fn the_version_before_is_read_as_it_stands() {
-    let kept = copy(2);
-    assert_eq!(told(kept.path()), fs::read_to_string(golden(2).join("told.txt")).unwrap());
+fn the_versions_before_are_read_as_they_stand() {
+    for version in [2, 3] {
+        let kept = copy(version);
+        let said = fs::read_to_string(golden(version).join("told.txt")).unwrap();
+        assert_eq!(told(kept.path()), said, "version {version}");
+    }
     let old = Reader::open(copy(1).path()).map(|_| ()).unwrap_err();
     assert!(old.to_string().contains("start the recorder once"), "{old}");
+}
+
+#[test]
+fn what_is_gone_on_from_is_in_the_golden_file() {
+    let kept = copy(SCHEMA_VERSION);
+    let standing = Store::open(kept.path()).unwrap().standing().unwrap();
+    let last = format!("{{\"at\":{}}}", levels::END);
+    assert_eq!(standing, [("rules:test".to_owned(), last)]);
+    let older = copy(3);
+    assert_eq!(Store::open(older.path()).unwrap().standing().unwrap(), []);
 }
 
 #[test]

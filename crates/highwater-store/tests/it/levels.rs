@@ -7,12 +7,14 @@ use std::time::Duration;
 use highwater_core::event::{Event, Happening};
 use highwater_core::frame::{Frame, Scope};
 use highwater_core::owner::Owner;
-use highwater_core::series::{Labels, Matcher, NAME, Selection, Series, SeriesSource, SourceError};
+use highwater_core::series::{
+    Labels, Matcher, NAME, STALE, Selection, Series, SeriesSource, SourceError,
+};
 use highwater_core::sum::{OwnerSample, OwnerSum};
 use highwater_core::thing::{Metric, Survey, Thing};
 use highwater_core::time::{BootId, BootTime, Stamp, WallTime};
 use highwater_core::units::Bytes;
-use highwater_store::{Cursor, Keep, Reader, Store};
+use highwater_store::{Cursor, Keep, Reader, Round, Store};
 
 use crate::dice::Dice;
 use crate::frames::{T0, at, boot, cgroup, close_up, death, frame, other_boot, process};
@@ -26,7 +28,7 @@ pub(crate) const HOUR: i64 = 60 * MINUTE;
 pub(crate) const END: i64 = 18 * HOUR;
 
 /// Metrics of all groups.
-pub(crate) const METRICS: [&str; 8] = [
+pub(crate) const METRICS: [&str; 9] = [
     "node_memory_MemFree_bytes",
     "highwater_zone_free_bytes",
     "container_memory_usage_bytes",
@@ -35,6 +37,7 @@ pub(crate) const METRICS: [&str; 8] = [
     "highwater_owner_resident_anon_bytes",
     "highwater_test_room_bytes",
     "node_memory_MemTotal_bytes",
+    "highwater:test:ratio",
 ];
 
 /// Everything goes quickly, so that every level is there after a day.
@@ -83,6 +86,18 @@ fn survey(ms: i64, ahead_ms: i64) -> Survey {
     Survey { stamp: stamp(ms + 100, ahead_ms), things: vec![one("sda"), one("sdb")] }
 }
 
+/// A series that goes on, and one that ends every other hour.
+fn round(ms: i64, ahead_ms: i64) -> Round {
+    let labels = |name: &str| Labels::new([(NAME, "highwater:test:ratio"), ("id", name)]);
+    let ended = ms / HOUR % 2 == 0;
+    let samples = vec![
+        (labels("/goes-on"), f64::from(u8::try_from(ms / HOUR % 100).unwrap()) / 8.0),
+        (labels("/ends"), if ended { STALE } else { 1.0 }),
+    ];
+    let standing = vec![("rules:test".to_owned(), format!("{{\"at\":{ms}}}"))];
+    Round { stamp: stamp(ms, ahead_ms), samples, standing, durable: ended, ..Round::default() }
+}
+
 fn started(ms: i64, boot_id: BootId) -> Event {
     let what = Happening::Recorder { what: "started".into(), note: "the recorder started".into() };
     Event { wall: at(ms), boot: None, boot_id, key: format!("recorder:{ms}"), what }
@@ -96,6 +111,9 @@ pub(crate) fn write(dir: &Path) {
         store.append(&tick(ms, ahead), boot).unwrap();
         if ms % (30 * MINUTE) == 0 {
             store.append_survey(&survey(ms, ahead), boot).unwrap();
+        }
+        if ms % (30 * MINUTE) == 0 {
+            store.record_round(&round(ms, ahead), boot).unwrap();
         }
         if ms % (5 * HOUR) == 0 {
             let near = Frame { stamp: stamp(ms + 500, ahead), ..close_up(ms) };

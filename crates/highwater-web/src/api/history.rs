@@ -4,6 +4,8 @@ use highwater_core::metric::MetricKind;
 use highwater_core::series::{Labels, Matcher, SeriesSource, SourceError};
 use highwater_core::time::WallTime;
 
+use super::rules::Ruled;
+
 /// A history that can be asked by several threads, each with a reading of its own.
 pub trait History: Send + Sync {
     /// What time it is: the moment of a question that names none.
@@ -12,6 +14,14 @@ pub trait History: Send + Sync {
     /// Does the work of one question, on a thread that is its own meanwhile: here it can be counted.
     fn attend(&self, work: &mut dyn FnMut()) {
         work();
+    }
+
+    /// Gives each group of rules that is evaluated beside it. Here there are none.
+    fn rules(&self, _give: &mut dyn FnMut(Ruled<'_>)) {}
+
+    /// What is wrong with files of rules, so that they were not taken.
+    fn rule_faults(&self) -> Vec<String> {
+        Vec::new()
     }
 
     /// Calls `ask` once, with a reading that nobody else uses meanwhile; from a thread that may wait

@@ -31,16 +31,6 @@ pub(super) fn build() -> Answered {
     ))
 }
 
-/// `rules`: there are none.
-pub(super) fn rules() -> Answered {
-    Answered::json(r#"{"groups":[]}"#)
-}
-
-/// `alerts`: there are none.
-pub(super) fn alerts() -> Answered {
-    Answered::json(r#"{"alerts":[]}"#)
-}
-
 /// `status/tsdb`: of everything on record.
 pub(super) fn tsdb(api: &Api, form: &Form, watch: &Watch) -> Result<Answered, Failure> {
     let limit = match form.get("limit") {

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::header::{ACCEPT, ALLOW, CONTENT_TYPE};
+use axum::http::header::{ACCEPT, ALLOW, CONTENT_TYPE, VARY};
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 
@@ -14,33 +14,56 @@ use crate::exposition::Format;
 use crate::guard::{Caller, plain};
 use crate::health::health;
 use crate::metrics::{Detail, metrics};
+use crate::page;
 use crate::readings::Readings;
+
+/// What a browser is told where the page is not part of the program.
+const WITHOUT: &str = "\nthis program was built without the page (cargo feature `page`)\n";
 
 /// What is read of the recorder, if there is one, and what `/` says.
 pub(super) struct Pages {
     readings: Option<(Arc<dyn Readings>, Detail)>,
     paths: String,
+    /// Whether there is somebody whom a page could ask.
+    has_page: bool,
     /// How long the last page of metrics was: the next one asks for its memory at once.
     last_length: AtomicUsize,
 }
 
 impl Pages {
-    pub(super) fn new(readings: Option<(Arc<dyn Readings>, Detail)>, api: bool) -> Arc<Self> {
+    pub(super) fn new(
+        readings: Option<(Arc<dyn Readings>, Detail)>,
+        api: bool,
+        has_page: bool,
+    ) -> Arc<Self> {
         let all = [
             (readings.is_some(), "/metrics", "memory of this machine, for Prometheus"),
             (readings.is_some(), "/healthz", "200 while it is recorded, else 503 and why"),
             (api, "/api/v1/", "its history, by the API of Prometheus: query, query_range, …"),
+            (has_page, "/api/highwater/v1/", "deaths, growth, events: openapi.json describes it"),
         ];
         let mut paths = String::new();
         for (_, path, what) in all.iter().filter(|(is_there, ..)| *is_there) {
             // Writing to a String cannot fail.
             writeln!(paths, "{path}  {what}").unwrap_or_default();
         }
-        Arc::new(Self { readings, paths, last_length: AtomicUsize::new(0) })
+        Arc::new(Self { readings, paths, has_page, last_length: AtomicUsize::new(0) })
     }
 
     pub(super) fn router(self: &Arc<Self>) -> Router {
         Router::new().fallback(page).with_state(Arc::clone(self))
+    }
+
+    /// The page for a browser, else a word on what there is.
+    fn entrance(&self, headers: &HeaderMap) -> Response {
+        let asked = self.has_page && is_browser(headers);
+        if let Some(page) = asked.then(|| page::page(headers)).flatten() {
+            return page;
+        }
+        let version = env!("CARGO_PKG_VERSION");
+        let without = if asked { WITHOUT } else { "" };
+        let text = format!("highwater {version}\n{}{without}", self.paths);
+        ([(VARY, "Accept")], plain(StatusCode::OK, text)).into_response()
     }
 
     fn metrics(&self, readings: &dyn Readings, detail: Detail, headers: &HeaderMap) -> Response {
@@ -54,6 +77,12 @@ impl Pages {
     }
 }
 
+/// Whether a browser asks: it names HTML, and a program takes anything.
+fn is_browser(headers: &HeaderMap) -> bool {
+    let accepted = headers.get(ACCEPT).and_then(|value| value.to_str().ok());
+    accepted.is_some_and(|accepted| accepted.contains("text/html"))
+}
+
 async fn page(State(pages): State<Arc<Pages>>, request: Request) -> Response {
     let there = |readings: &Option<(Arc<dyn Readings>, Detail)>| readings.clone();
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
@@ -65,10 +94,7 @@ async fn page(State(pages): State<Arc<Pages>>, request: Request) -> Response {
             pages.metrics(readings.as_ref(), detail, request.headers())
         }
         ("/healthz", Some((readings, _))) => healthz(readings.as_ref(), request.extensions().get()),
-        ("/", _) => {
-            let text = format!("highwater {}\n{}", env!("CARGO_PKG_VERSION"), pages.paths);
-            plain(StatusCode::OK, text)
-        }
+        ("/", _) => pages.entrance(request.headers()),
         _ => plain(StatusCode::NOT_FOUND, format!("no such path; there are:\n{}", pages.paths)),
     }
 }

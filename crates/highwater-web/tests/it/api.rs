@@ -5,6 +5,7 @@ mod errors;
 mod grafana;
 pub(crate) mod history;
 mod parameters;
+mod rules;
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};

@@ -17,3 +17,4 @@ mod machine;
 mod page;
 mod served;
 mod server;
+mod v1;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use highwater_core::time::WallTime;
 use highwater_web::{
-    Api, Detail, Guard, Limits, Patience, Protection, Site, Stopper, serve, stopper,
+    Api, Detail, Guard, Limits, Patience, Protection, Site, Stopper, Teller, serve, stopper,
 };
 
 use crate::api::history::Shelf;
@@ -35,6 +35,11 @@ impl Served {
     /// Metrics and health of these readings.
     pub(crate) fn new(readings: Still) -> Self {
         Self::begin(|guard| Site::new(guard).readings(Arc::new(readings), Detail::Owners), None)
+    }
+
+    /// Metrics, a history and the page, of which `teller` tells the rest.
+    pub(crate) fn telling(teller: impl Teller + 'static) -> Self {
+        Self::begin(|guard| all(guard).teller(Arc::new(teller)), None)
     }
 
     /// Metrics and a history, with this patience.

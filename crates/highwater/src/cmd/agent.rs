@@ -10,7 +10,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use highwater_agent::board::Board;
-use highwater_agent::config::{Config, Key};
+use highwater_agent::config::Config;
 use highwater_agent::notice::waiting;
 use highwater_agent::{Agent, Findings, place};
 use highwater_linux::root::Root;
@@ -135,16 +135,20 @@ fn reload(agent: &Agent, args: &AgentArgs, opened: &Config, current: &mut Config
 fn reloaded(opened: &Config, before: &Config, now: &Config) -> String {
     let changed: Vec<_> = now.changes(before).filter(|key| !key.needs_restart()).collect();
     let later: Vec<_> = now.changes(opened).filter(|key| key.needs_restart()).collect();
-    let list = |keys: &[&Key]| keys.iter().map(|key| key.path).collect::<Vec<_>>().join(", ");
+    let mut changed: Vec<_> = changed.iter().map(|key| key.path).collect();
+    if now.notify.receivers != before.notify.receivers {
+        changed.push("the receivers of alerts");
+    }
     let mut text = "configuration read again: ".to_owned();
     match (changed.as_slice(), later.as_slice()) {
         ([], []) => text.push_str("nothing changed"),
         ([], _) => {}
-        (keys, _) => text.extend([&list(keys), " changed"]),
+        (keys, _) => text.extend([&keys.join(", "), " changed"]),
     }
     if !later.is_empty() {
         let between = if changed.is_empty() { "" } else { "; " };
-        text.extend([between, &list(&later), " will change at the next start"]);
+        let later: Vec<_> = later.iter().map(|key| key.path).collect();
+        text.extend([between, &later.join(", "), " will change at the next start"]);
     }
     text
 }

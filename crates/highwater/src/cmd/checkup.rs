@@ -54,7 +54,7 @@ fn code(severity: Severity) -> ExitCode {
     })
 }
 
-fn check(args: &CheckupArgs) -> anyhow::Result<Checkup> {
+pub(crate) fn check(args: &CheckupArgs) -> anyhow::Result<Checkup> {
     let root = Root::live();
     let facts = HostFacts::read(&root);
     let mut sampler = Sampler::new(&root, facts, SamplerConfig::default())?;

@@ -61,7 +61,7 @@ pub(crate) fn run(args: &LeaksArgs) -> anyhow::Result<ExitCode> {
 }
 
 /// What is on record, judged as of the moment that was asked for, or else of the newest reading.
-fn judged(reader: &Reader, args: &LeaksArgs) -> anyhow::Result<Growth> {
+pub(crate) fn judged(reader: &Reader, args: &LeaksArgs) -> anyhow::Result<Growth> {
     let now = clock::now().wall;
     let newest = reader.info()?.newest;
     let at = match (args.at, newest) {

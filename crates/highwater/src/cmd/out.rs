@@ -3,6 +3,7 @@
 use std::io::{self, Write as _};
 
 use anyhow::Context as _;
+use serde::Serialize;
 
 /// What failed, ahead of the reason.
 const REFUSED: &str = "cannot write to standard output";
@@ -16,6 +17,14 @@ pub(crate) fn page(text: &str) -> anyhow::Result<()> {
 /// Prints bytes as they are.
 pub(crate) fn bytes(bytes: &[u8]) -> anyhow::Result<()> {
     writing(|out| out.write_all(bytes))
+}
+
+/// Writes a document of JSON.
+pub(crate) fn document(document: &impl Serialize) -> anyhow::Result<()> {
+    writing(|out| {
+        serde_json::to_writer_pretty(&mut *out, document)?;
+        out.write_all(b"\n")
+    })
 }
 
 /// Writes piece by piece.

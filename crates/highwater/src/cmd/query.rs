@@ -1,7 +1,7 @@
 //! `highwater query`: PromQL over the recording, an import, or a server.
 
-mod remote;
-mod strange;
+pub(in crate::cmd) mod remote;
+pub(in crate::cmd) mod strange;
 mod table;
 
 use std::process::ExitCode;
@@ -28,7 +28,7 @@ const STEPS: u64 = 250;
 
 /// When it is asked.
 #[derive(Clone, Copy, Debug)]
-enum When {
+pub(in crate::cmd) enum When {
     At(WallTime),
     Range { start: WallTime, end: WallTime, step: Duration },
 }

@@ -1,6 +1,7 @@
 //! `highwater serve`: the Prometheus API over a recording or an import, without recording anything.
 
 pub(crate) mod recorded;
+pub(crate) mod teller;
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -20,6 +21,7 @@ use signal_hook::iterator::Signals;
 use super::{guard, history};
 use crate::args::ServeArgs;
 use recorded::Recorded;
+use teller::Narrator;
 
 /// Readers that stay open: as many questions are answered at once.
 const KEPT: usize = 2;
@@ -59,7 +61,8 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<ExitCode> {
     let api = Api::new(recorded, limits);
     let guard = guard::of(&web, address, say)?;
     let url = format!("{}://{address}", guard.scheme());
-    let site = Site::new(guard).api(Arc::new(api)).log(say);
+    let teller = Narrator::new(&dir, false).context("cannot find this program")?;
+    let site = Site::new(guard).api(Arc::new(api)).teller(Arc::new(teller)).log(say);
     let (stopper, stopping) = stopper();
     let server = Builder::new().name("web".to_owned()).stack_size(STACK_BYTES);
     let handle = signals.handle();
@@ -110,6 +113,7 @@ fn greeting(dir: &Path, info: &Info, url: &str) -> String {
     if let (Some(oldest), Some(newest)) = (info.oldest, info.newest) {
         line("from", &format!("{oldest} to {newest}"));
     }
+    line("open", &format!("{url}/"));
     line("ask", &format!("{url}/api/v1/labels"));
     line("Grafana", &format!("a data source of the type Prometheus at {url}"));
     text

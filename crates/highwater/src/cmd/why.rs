@@ -9,6 +9,7 @@
 pub(crate) mod absence;
 mod answer;
 mod choice;
+pub(crate) mod desk;
 mod episode;
 mod foretold;
 mod hangs;

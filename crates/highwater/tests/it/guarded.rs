@@ -42,7 +42,7 @@ impl Running {
         let open = greeting.find_map(|line| {
             let line = line.unwrap();
             let rest = line.trim().strip_prefix("open")?.trim().strip_prefix("http://")?;
-            Some(rest.strip_suffix("/metrics")?.replace("0.0.0.0", "127.0.0.1"))
+            Some(rest.strip_suffix('/')?.replace("0.0.0.0", "127.0.0.1"))
         });
         let mut running = Self { child, at: open.unwrap().parse().unwrap() };
         running.until(|page| page.get("/healthz", "").contains("200 OK"));

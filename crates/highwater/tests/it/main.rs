@@ -8,6 +8,7 @@
     reason = "tests"
 )]
 
+mod backtest;
 mod checkup;
 mod deaths;
 mod exits;
@@ -34,6 +35,7 @@ fn the_manual_shows_real_output() {
         .case(format!("{CRATE}/tests/cmd/*.trycmd"))
         .case(format!("{CRATE}/../../docs/manual/why.md"))
         .case(format!("{CRATE}/../../docs/manual/why-did-it-die.md"))
+        .case(format!("{CRATE}/../../docs/manual/rules.md"))
         .case(format!("{CRATE}/../../docs/manual/json.md"))
         .case(format!("{CRATE}/../../docs/manual/reading-an-oom-report.md"))
         .run();

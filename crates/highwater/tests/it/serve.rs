@@ -11,14 +11,14 @@ use crate::exits::highwater;
 use crate::leaks::{Imported, creep, words};
 
 /// `highwater serve` over an import.
-struct Served {
+pub(crate) struct Served {
     child: Child,
     greeting: String,
-    url: String,
+    pub(crate) url: String,
 }
 
 impl Served {
-    fn new(imported: &Imported) -> Self {
+    pub(crate) fn new(imported: &Imported) -> Self {
         let mut command = highwater(&["serve", "--listen", "127.0.0.1:0", "--data-dir"]);
         command.arg(imported.data()).stdout(Stdio::piped());
         let mut child = command.spawn().unwrap();
@@ -47,7 +47,7 @@ impl Served {
     }
 
     /// Ends it as a service manager does.
-    fn end(mut self) {
+    pub(crate) fn end(mut self) {
         let pid = Pid::from_child(&self.child);
         kill_process(pid, Signal::TERM).unwrap();
         assert!(self.child.wait().unwrap().success());

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -51,6 +51,21 @@ pub(super) fn all(folder: &Path, program: &Path, (series, days): (u32, u32)) -> 
         println!("{:<12} {:>6} MiB on the disk", kind.name(), bytes >> 20);
     }
     Ok(())
+}
+
+/// Imports into ours alone, if it has nothing yet; where it is.
+pub(in crate::bench) fn only_ours(folder: &Path, made: (u32, u32)) -> anyhow::Result<PathBuf> {
+    fs::create_dir_all(folder)?;
+    let done = folder.join(format!("{}.made", Kind::Ours.name()));
+    let data = Kind::Ours.data(folder);
+    if !done.exists() {
+        if data.exists() {
+            fs::remove_dir_all(&data)?;
+        }
+        ours(folder, made)?;
+        fs::write(&done, "")?;
+    }
+    Ok(data)
 }
 
 /// As `highwater import` does with a file, without its text.
@@ -103,7 +118,8 @@ fn victoria(program: &Path, folder: &Path, made: (u32, u32)) -> anyhow::Result<(
         calm = if merges(&server)? == Some(0) { calm + 1 } else { 0 };
         Ok((calm >= CALM).then_some(()))
     };
-    clock::poll(MERGES_WITHIN, Duration::from_millis(100), is_merged)?.context("it still merges")?;
+    clock::poll(MERGES_WITHIN, Duration::from_millis(100), is_merged)?
+        .context("it still merges")?;
     server.end()?;
     Ok(fs::remove_file(&text)?)
 }

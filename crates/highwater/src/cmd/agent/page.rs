@@ -8,11 +8,12 @@ use std::time::Duration;
 use highwater_agent::board::Board;
 use highwater_agent::clock;
 use highwater_agent::config::Config;
+use highwater_agent::rules::GroupShown;
 use highwater_core::frame::Frame;
 use highwater_core::series::SourceError;
 use highwater_core::thing::Thing;
 use highwater_core::time::WallTime;
-use highwater_web::{Api, Condition, Health, History, Limits, Reading, Readings};
+use highwater_web::{Api, Condition, Health, History, Limits, Reading, Readings, Ruled};
 
 use crate::cmd::serve::recorded::Recorded;
 
@@ -48,6 +49,17 @@ impl History for Own {
         let used = clock::thread_cpu().saturating_sub(before);
         let us = u64::try_from(used.as_micros()).unwrap_or(u64::MAX);
         self.board.counts().asked_us.fetch_add(us, Ordering::Relaxed);
+    }
+
+    fn rules(&self, give: &mut dyn FnMut(Ruled<'_>)) {
+        for shown in &self.board.latest_rules().groups {
+            let GroupShown { file, group, state, interval, lasted } = shown;
+            give(Ruled { file, group, state, interval: *interval, lasted: *lasted });
+        }
+    }
+
+    fn rule_faults(&self) -> Vec<String> {
+        self.board.latest_rules().faults.clone()
     }
 
     fn read(&self, ask: &mut dyn FnMut(&dyn Reading)) -> Result<(), SourceError> {

@@ -17,6 +17,7 @@ use highwater_web::{Detail, Guard, Site, Stopper, Stopping, serve, stopper};
 use super::page::{self, Page};
 use super::say;
 use crate::cmd::guard;
+use crate::cmd::serve::teller::Narrator;
 
 /// The server's own thread reads requests and sends answers; questions have threads of their own.
 const STACK_BYTES: usize = 2 << 20;
@@ -55,16 +56,18 @@ impl Place {
         let readings = Arc::new(Page::new(agent.board(), config));
         let detail = if config.web.per_process { Detail::Processes } else { Detail::Owners };
         let api = page::api(&agent.dir(), agent.board());
-        let site = Site::new(guard).readings(readings, detail).api(api).log(say);
+        let teller = Narrator::new(&agent.dir(), true).context("cannot find this program")?;
+        let site = Site::new(guard).readings(readings, detail).api(api);
+        let site = site.teller(Arc::new(teller)).log(say);
         let (stopper, stopping) = stopper();
         let (place, work): (_, Box<dyn FnOnce() -> io::Result<()> + Send>) = match listener {
             Ok(listener) => {
                 let address = listener.local_addr()?;
-                let url = format!("{scheme}://{address}/metrics");
+                let url = format!("{scheme}://{address}/");
                 (Ok(url), Box::new(move || serve(listener, site, stopping)))
             }
             Err(error) => {
-                let url = format!("{scheme}://{wanted}/metrics");
+                let url = format!("{scheme}://{wanted}/");
                 let later = move || serve_later(wanted, &url, site, stopping);
                 (Err(told(wanted, &error)), Box::new(later))
             }

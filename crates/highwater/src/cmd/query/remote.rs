@@ -1,5 +1,7 @@
 //! Any server that speaks the Prometheus API.
 
+mod history;
+
 use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::path::Path;
@@ -24,7 +26,7 @@ const MOST_OF_TOKEN: u64 = 64 << 10;
 const REPEATED: usize = 200;
 
 /// A server.
-pub(super) struct Server {
+pub(in crate::cmd) struct Server {
     agent: ureq::Agent,
     url: String,
     token: Option<String>,
@@ -32,7 +34,11 @@ pub(super) struct Server {
 
 impl Server {
     /// The server at `url`.
-    pub(super) fn new(url: &str, token: Option<&Path>, timeout: Duration) -> anyhow::Result<Self> {
+    pub(in crate::cmd) fn new(
+        url: &str,
+        token: Option<&Path>,
+        timeout: Duration,
+    ) -> anyhow::Result<Self> {
         let known = ["http://", "https://"].iter().any(|scheme| url.starts_with(scheme));
         ensure!(known, "--source {} is no address: http://127.0.0.1:9090", shown(url));
         let settings =

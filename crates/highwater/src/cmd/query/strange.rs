@@ -33,7 +33,7 @@ fn remark(name: &str, known: &[String]) -> String {
 }
 
 /// The nearest name, if a third of the letters at most are other ones; or else the first that has it in it.
-fn meant<'k>(name: &str, known: &'k [String]) -> Option<&'k str> {
+pub(in crate::cmd) fn meant<'k>(name: &str, known: &'k [String]) -> Option<&'k str> {
     let distance = |one: &&String| strsim::osa_distance(name, one);
     let nearest = known.iter().min_by_key(distance).filter(|one| distance(one) <= name.len() / 3);
     let part = || known.iter().find(|one| name.len() > 3 && one.contains(name));

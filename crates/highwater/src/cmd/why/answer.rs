@@ -329,7 +329,7 @@ fn unlike(count: usize) -> String {
 }
 
 /// The documents of the deaths, each made when it is written.
-struct Deaths<'s, 'a>(&'s Answer<'a>);
+pub(crate) struct Deaths<'s, 'a>(pub(crate) &'s Answer<'a>);
 
 impl Serialize for Deaths<'_, '_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

@@ -30,7 +30,7 @@ use crate::view;
 const LOOKED_AT: usize = 1000;
 
 /// So many testimonies are looked at, the newest: some weeks of a calm machine, half a kilobyte each.
-const HEARD: usize = 20_000;
+pub(super) const HEARD: usize = 20_000;
 
 /// Explains the deaths on record, all or those of `name`.
 pub(crate) fn explained(args: &WhyArgs, name: Option<&str>) -> anyhow::Result<ExitCode> {

@@ -295,7 +295,7 @@ mod tests {
         Overview {
             schema: 1,
             path: "/var/lib/highwater/highwater.db".to_owned(),
-            store_schema: 3,
+            store_schema: 4,
             now: at(0),
             history: Some(Stretch { from: at(-31 * DAY), to: at(-3_100) }),
             recorder: Recorder {

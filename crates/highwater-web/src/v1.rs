@@ -1,0 +1,159 @@
+//! `/api/highwater/v1`: what a page cannot get from the Prometheus API. This machine judged, its
+//! deaths, what grows, and the marks on the axis of time.
+//!
+//! Each answer is a document that a [`Teller`] gives, the same as the command line's with `--json`.
+//! One question is answered at a time and the others wait: a document is judged anew from what was
+//! recorded, and the recorder comes first.
+
+mod openapi;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE};
+use axum::http::{Method, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::any;
+use tokio::sync::Semaphore;
+use tokio::task::spawn_blocking;
+use tokio::time::timeout;
+
+/// Where all of it is.
+pub(crate) const BASE: &str = "/api/highwater/v1/";
+
+/// An answer that takes longer, waiting for its turn included, is none.
+const MOST_TIME: Duration = Duration::from_secs(30);
+
+/// The longest name of a death: milliseconds since 1970, a dash, a pid, and room.
+const MOST_ID: usize = 40;
+
+/// What can be asked.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Question {
+    /// How this machine fares: the document of `checkup --json`.
+    Now,
+    /// What grows: the document of `leaks --json`.
+    Growth,
+    /// All deaths that somebody should know of, in short.
+    Deaths,
+    /// One of them in full: a member of `deaths` of `why --json`.
+    Death(String),
+    /// What happened, as marks on an axis of time.
+    Events,
+}
+
+/// Why there is no document.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Untold {
+    /// There is nothing of the kind, and why.
+    #[error("{0}")]
+    Absent(String),
+    /// It could not be told, and why.
+    #[error("{0}")]
+    Failed(String),
+}
+
+/// Who knows what happened.
+pub trait Teller: Send + Sync {
+    /// The document that answers `question`, in JSON; from a thread that may wait.
+    fn tell(&self, question: &Question) -> Result<Vec<u8>, Untold>;
+}
+
+/// A teller, who is asked one thing at a time.
+struct Desk {
+    teller: Arc<dyn Teller>,
+    turn: Arc<Semaphore>,
+}
+
+/// All paths under [`BASE`].
+pub(crate) fn router(teller: Arc<dyn Teller>) -> Router {
+    let desk = Arc::new(Desk { teller, turn: Arc::new(Semaphore::new(1)) });
+    Router::new().route(&format!("{BASE}{{*path}}"), any(handle)).with_state(desk)
+}
+
+async fn handle(State(desk): State<Arc<Desk>>, request: Request) -> Response {
+    if !matches!(*request.method(), Method::GET | Method::HEAD) {
+        let refusal = failed(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD");
+        return ([(ALLOW, "GET, HEAD")], refusal).into_response();
+    }
+    let path = request.uri().path().strip_prefix(BASE).unwrap_or_default();
+    if path == "openapi.json" {
+        return json(StatusCode::OK, openapi::document());
+    }
+    match question(path) {
+        Some(question) => desk.answer(question).await,
+        None => failed(StatusCode::NOT_FOUND, &no_such_path()),
+    }
+}
+
+/// What is asked at a path.
+fn question(path: &str) -> Option<Question> {
+    match path.strip_prefix("deaths/") {
+        Some(id) => is_id(id).then(|| Question::Death(id.to_owned())),
+        None => openapi::PLACES.iter().find(|place| place.path == path)?.question.clone(),
+    }
+}
+
+/// Whether a death may be called so: nothing else is ever looked for.
+fn is_id(id: &str) -> bool {
+    let is_sign = |byte: u8| byte.is_ascii_digit() || byte == b'-';
+    id.len() <= MOST_ID && id.starts_with(|c: char| c.is_ascii_digit()) && id.bytes().all(is_sign)
+}
+
+impl Desk {
+    async fn answer(&self, question: Question) -> Response {
+        let late = || failed(StatusCode::SERVICE_UNAVAILABLE, "it takes too long: ask again later");
+        timeout(MOST_TIME, self.told(question)).await.unwrap_or_else(|_| late())
+    }
+
+    async fn told(&self, question: Question) -> Response {
+        // Nobody closes the semaphore.
+        let Ok(turn) = Arc::clone(&self.turn).acquire_owned().await else {
+            return failed(StatusCode::SERVICE_UNAVAILABLE, "nothing is told any more");
+        };
+        let teller = Arc::clone(&self.teller);
+        let told = spawn_blocking(move || {
+            // Kept until it is told, even if nobody waits any more.
+            let _turn = turn;
+            teller.tell(&question)
+        });
+        match told.await {
+            Ok(Ok(document)) => json(StatusCode::OK, document),
+            Ok(Err(Untold::Absent(why))) => failed(StatusCode::NOT_FOUND, &why),
+            Ok(Err(Untold::Failed(why))) => failed(StatusCode::SERVICE_UNAVAILABLE, &why),
+            Err(_) => failed(StatusCode::INTERNAL_SERVER_ERROR, "telling it failed: a defect"),
+        }
+    }
+}
+
+fn no_such_path() -> String {
+    let paths: Vec<&str> = openapi::PLACES.iter().map(|place| place.path).collect();
+    format!("there is no such path under {BASE}; there are: {}", paths.join(", "))
+}
+
+fn failed(status: StatusCode, why: &str) -> Response {
+    json(status, serde_json::json!({ "error": why }).to_string())
+}
+
+fn json(status: StatusCode, body: impl IntoResponse) -> Response {
+    let head = [(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "no-store")];
+    (status, head, body).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_questions() {
+        assert_eq!(question("now"), Some(Question::Now));
+        assert_eq!(question("deaths"), Some(Question::Deaths));
+        assert_eq!(question("deaths/17-7"), Some(Question::Death("17-7".to_owned())));
+        for wrong in ["", "now/", "deaths/", "deaths/-1", "deaths/1/2", "deaths/x", "deaths/{id}"] {
+            assert_eq!(question(wrong), None, "{wrong}");
+        }
+        assert_eq!(question(&format!("deaths/{}", "1".repeat(MOST_ID + 1))), None);
+    }
+}

@@ -1,0 +1,139 @@
+//! The description of the API for programs (`OpenAPI` 3.1), made from the table that answers it.
+
+use serde_json::{Map, Value, json};
+
+use super::{BASE, Question};
+
+/// A path, what is asked there, and what comes of it.
+pub(super) struct Place {
+    /// Behind [`BASE`].
+    pub(super) path: &'static str,
+    /// `None` where the path has a parameter, or describes itself.
+    pub(super) question: Option<Question>,
+    summary: &'static str,
+    /// The keys that every answer has, each with its type.
+    keys: &'static [(&'static str, &'static str)],
+}
+
+/// All there is.
+pub(super) const PLACES: &[Place] = &[
+    Place {
+        path: "now",
+        question: Some(Question::Now),
+        summary: "How this machine fares now: the document of `highwater checkup --json`.",
+        keys: &[
+            ("schema", "integer"),
+            ("time", "string"),
+            ("severity", "string"),
+            ("urgent", "array"),
+            ("memory", "object"),
+            ("owners", "array"),
+            ("processes", "array"),
+        ],
+    },
+    Place {
+        path: "growth",
+        question: Some(Question::Growth),
+        summary: "What grows: the document of `highwater leaks --json`.",
+        keys: &[("schema", "integer"), ("at", "string"), ("items", "array"), ("notes", "array")],
+    },
+    Place {
+        path: "deaths",
+        question: Some(Question::Deaths),
+        summary: "The deaths that somebody should know of, in short, the newest first.",
+        keys: &[("schema", "integer"), ("deaths", "array"), ("notes", "array")],
+    },
+    Place {
+        path: "deaths/{id}",
+        question: None,
+        summary: "One death in full: a member of `deaths` of `highwater why --json`.",
+        keys: &[("summary", "string"), ("cause", "string"), ("claims", "array")],
+    },
+    Place {
+        path: "events",
+        question: Some(Question::Events),
+        summary: "Deaths, growths, restarts, boots and the recorder's own life, oldest first.",
+        keys: &[("schema", "integer"), ("events", "array")],
+    },
+    Place {
+        path: "openapi.json",
+        question: None,
+        summary: "This description.",
+        keys: &[("openapi", "string"), ("paths", "object")],
+    },
+];
+
+/// The description.
+pub(super) fn document() -> String {
+    let paths: Map<String, Value> =
+        PLACES.iter().map(|place| (format!("{BASE}{}", place.path), operation(place))).collect();
+    let document = json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "highwater",
+            "version": env!("CARGO_PKG_VERSION"),
+            "description": "What happened to this machine's memory. Sizes are bytes, times \
+                            RFC 3339 in UTC; a later version adds keys.",
+            "license": { "name": "Apache-2.0", "identifier": "Apache-2.0" },
+        },
+        "paths": paths,
+    });
+    document.to_string()
+}
+
+fn operation(place: &Place) -> Value {
+    let name = place.path.trim_end_matches(".json").replace("/{id}", "-one");
+    let mut responses = Map::new();
+    responses.insert("200".to_owned(), answer("the document", place.keys));
+    for (status, when) in
+        [("404", "there is nothing of the kind"), ("503", "it cannot be told now")]
+    {
+        responses.insert(status.to_owned(), answer(when, &[("error", "string")]));
+    }
+    let mut operation = json!({
+        "operationId": name,
+        "summary": place.summary,
+        "responses": responses,
+    });
+    if let (true, Some(operation)) = (place.path.contains("{id}"), operation.as_object_mut()) {
+        operation.insert("parameters".to_owned(), json!([id()]));
+    }
+    json!({ "get": operation })
+}
+
+fn id() -> Value {
+    json!({
+        "name": "id",
+        "in": "path",
+        "required": true,
+        "description": "as `deaths` gives it: milliseconds since 1970, a dash, a pid",
+        "schema": { "type": "string", "pattern": "^[0-9][0-9-]{0,39}$" },
+    })
+}
+
+/// An answer whose keys these are at least.
+fn answer(when: &str, keys: &[(&str, &str)]) -> Value {
+    let properties: Map<String, Value> =
+        keys.iter().map(|(key, kind)| ((*key).to_owned(), json!({ "type": kind }))).collect();
+    let required: Vec<&str> = keys.iter().map(|(key, _)| *key).collect();
+    let schema = json!({ "type": "object", "properties": properties, "required": required });
+    json!({ "description": when, "content": { "application/json": { "schema": schema } } })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_path_is_described_and_every_question_has_one() {
+        let document: Value = serde_json::from_str(&document()).unwrap();
+        let paths = document["paths"].as_object().unwrap();
+        assert_eq!(paths.len(), PLACES.len());
+        for place in PLACES {
+            let get = &paths[&format!("{BASE}{}", place.path)]["get"];
+            assert_eq!(get["summary"], place.summary);
+            let has_parameter = get.get("parameters").is_some();
+            assert_eq!(has_parameter, place.path.contains('{'), "{}", place.path);
+        }
+    }
+}

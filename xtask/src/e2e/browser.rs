@@ -1,0 +1,171 @@
+//! `cargo xtask e2e browser`: the page, driven in Debian's Chromium.
+//!
+//! ```text
+//! a kill, a leak, a name made of markup ──► the agent ──► the page in Chromium ── ui/drive/run.mjs
+//! ```
+//!
+//! What is shown is compared with what the API says, by the script that drives the browser. Each line
+//! that it prints is a statement here.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, bail, ensure};
+use serde_json::Value;
+
+use super::Scoreboard;
+use super::agent::Recording;
+use super::group::{Group, Hierarchy};
+use crate::clock;
+use crate::repo::{self, Profile};
+use crate::victim::Leak;
+
+const MIB: u64 = 1 << 20;
+
+/// What dies: 2 MiB/s into this.
+const SMALL: u64 = 48 * MIB;
+
+/// What leaks: it does not get there while it is looked at.
+const LARGE: u64 = 1024 * MIB;
+
+/// Within what time of the kill the death must be in the store.
+const STORED_WITHIN: Duration = Duration::from_secs(20);
+
+/// A minute is the least that is judged; a busy machine takes longer.
+const GROWS_WITHIN: Duration = Duration::from_mins(4);
+
+/// A name that a page must show as it is. The kernel keeps 15 bytes of it.
+const HOSTILE: &str = "<img src=x>";
+
+/// Makes what is to be seen, and has it looked at.
+pub(crate) fn run(board: &mut Scoreboard) -> anyhow::Result<()> {
+    let Some(hierarchy) = Hierarchy::find()? else {
+        println!("skipped: no memory cgroup can be made here (it takes root and a cgroup mount)");
+        return Ok(());
+    };
+    let stage = Stage::build(hierarchy)?;
+    let recording = Recording::fresh(&stage.program, "browser")?;
+    let _agent = recording.agent()?;
+    let until = |mib| Leak { every_ms: 50, until_mib: Some(mib), ..Leak::default() };
+    let _hostile = stage.victim(HOSTILE, LARGE, &until(30))?;
+    let _leaks = stage.victim("creep", LARGE, &Leak { step_mib: 1, ..Leak::default() })?;
+    let mut dies = stage.victim("shop", SMALL, &Leak::default())?;
+    dies.process.wait()?;
+    recording.keeps(dies.process.id(), STORED_WITHIN)?;
+    let (at_most, every) = (GROWS_WITHIN, Duration::from_secs(5));
+    let grows = clock::poll(at_most, every, || Ok(stage.grows(&recording)?.then_some(())))?;
+    grows.context("the leak is not told as a growth")?;
+    let address = recording.address().context("the agent names no address")?;
+    drive(&format!("http://{address}"), board)
+}
+
+/// Has the browser driven, and takes its statements over.
+fn drive(url: &str, board: &mut Scoreboard) -> anyhow::Result<()> {
+    let ui = repo::root().join("ui");
+    let mut node = Command::new("node");
+    node.current_dir(&ui).args(["drive/run.mjs", url, HOSTILE]);
+    let driven = node.stderr(Stdio::inherit()).output().context("cannot run node")?;
+    ensure!(driven.status.success(), "the browser was not driven to the end: {}", driven.status);
+    let said = String::from_utf8_lossy(&driven.stdout).into_owned();
+    let mut statements: usize = 0;
+    for line in said.lines() {
+        let Some((outcome, statement, seen)) = statement(line) else { continue };
+        statements += 1;
+        board.check(statement, outcome.then(|| seen.to_owned()).with_context(|| seen.to_owned()));
+    }
+    ensure!(statements > 0, "the browser's driver stated nothing");
+    Ok(())
+}
+
+/// `ok`, a tab, the statement, a tab, what was seen.
+fn statement(line: &str) -> Option<(bool, &str, &str)> {
+    let (outcome, rest) = line.split_once('\t')?;
+    let (statement, seen) = rest.split_once('\t')?;
+    Some((outcome == "ok", statement, seen))
+}
+
+/// What the victims need.
+struct Stage {
+    program: PathBuf,
+    hierarchy: Hierarchy,
+    /// The kernel calls a process what its file is called.
+    folder: PathBuf,
+}
+
+impl Stage {
+    fn build(hierarchy: Hierarchy) -> anyhow::Result<Self> {
+        let program = repo::build("highwater", Profile::Dev)?;
+        let folder = std::env::temp_dir().join(format!("highwater-page-{}", std::process::id()));
+        fs::create_dir_all(&folder)?;
+        let xtask = std::env::current_exe().context("cannot find xtask's own program")?;
+        for name in ["shop", "creep", HOSTILE] {
+            symlink(&xtask, folder.join(name))?;
+        }
+        Ok(Self { program, hierarchy, folder })
+    }
+
+    fn victim(&self, name: &str, limit: u64, leak: &Leak) -> anyhow::Result<Victim> {
+        let group = format!("highwater-page-{}-{name}", std::process::id());
+        let group = self.hierarchy.make(&group, Some(limit)).context("cannot make a cgroup")?;
+        let leak = Leak { cgroup: Some(group.folder().to_owned()), ..leak.clone() };
+        let mut command = Command::new(self.folder.join(name));
+        leak.arguments(&mut command);
+        let process = command.stdin(Stdio::null()).spawn().context("cannot start a victim")?;
+        Ok(Victim { process, _group: group })
+    }
+
+    /// Whether `leaks` tells of the one that leaks.
+    fn grows(&self, recording: &Recording) -> anyhow::Result<bool> {
+        let mut leaks = Command::new(&self.program);
+        leaks.args(["leaks", "--json", "--data-dir"]).arg(recording.data());
+        let told = leaks.stdin(Stdio::null()).output().context("cannot run leaks")?;
+        let Ok(answer) = serde_json::from_slice::<Value>(&told.stdout) else {
+            bail!("leaks --json is not JSON: {}", String::from_utf8_lossy(&told.stderr).trim());
+        };
+        let items = answer.get("items").and_then(Value::as_array).cloned().unwrap_or_default();
+        let text = |item: &Value, at: &str| {
+            item.pointer(at).and_then(Value::as_str).unwrap_or_default().to_owned()
+        };
+        Ok(items.iter().any(|item| {
+            let verdict = text(item, "/verdict");
+            text(item, "/owner/name").ends_with("-creep")
+                && (verdict == "leak" || verdict == "growing")
+        }))
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        // What cannot be removed is in the folder for what is temporary.
+        let _left = fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// A program in its cgroup. Dropping it kills it, then removes the cgroup.
+struct Victim {
+    process: Child,
+    _group: Group,
+}
+
+impl Drop for Victim {
+    fn drop(&mut self) {
+        // One of them is dead already.
+        let _gone = self.process.kill();
+        let _gone = self.process.wait();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_of_the_driver_is_a_statement() {
+        assert_eq!(statement("ok\tit is so\tseen\tso"), Some((true, "it is so", "seen\tso")));
+        assert_eq!(statement("FAIL\tit is so\tnot"), Some((false, "it is so", "not")));
+        assert_eq!(statement("ok, and no tabs"), None);
+    }
+}
