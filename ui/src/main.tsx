@@ -1,0 +1,9 @@
+import { render } from "preact";
+
+import { App } from "./app";
+import "./style/ground.css";
+import "./style/parts.css";
+import "./style/views.css";
+
+const place = document.getElementById("page");
+if (place) render(<App />, place);

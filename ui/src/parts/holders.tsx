@@ -1,0 +1,133 @@
+// Owners as ranked bars with their limits, and the largest processes.
+
+import type { Growing } from "../documents";
+import { bytes, plain, rate, share, short, span } from "../format";
+import { useSay } from "../words";
+
+export interface Held {
+  name: string;
+  anon: number;
+  usage: number | null;
+  limit: number | null;
+  growing: Growing | null;
+}
+
+/** From this share of a limit on it is written in red. */
+const NEAR = 0.9;
+
+/** What its cgroup has, page cache included; without one, what its processes have. */
+const used = (held: Held): number => Math.max(held.usage ?? 0, held.anon);
+
+export function Holders({ all }: { all: Held[] }) {
+  const say = useSay();
+  const sorted = [...all].sort((a, b) => used(b) - used(a));
+  const most = Math.max(1, ...sorted.map(used));
+  return (
+    <div class="scroll" tabIndex={0} role="group" aria-label={say("owners.memory")}>
+      <table>
+        <thead>
+          <tr>
+            <th>{say("owners.owner")}</th>
+            <th class="number">{say("owners.memory")}</th>
+            <td class="wide-only" />
+            <th class="number">{say("owners.limit")}</th>
+            <th>{say("owners.growth")}</th>
+          </tr>
+        </thead>
+        <tbody>
+          {sorted.map((held) => (
+            <Row key={held.name} held={held} most={most} />
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}
+
+function Row({ held, most }: { held: Held; most: number }) {
+  const say = useSay();
+  const { limit } = held;
+  const amount = used(held);
+  const isNear = limit !== null && amount >= limit * NEAR;
+  return (
+    <tr>
+      <td class="name mono" title={plain(held.name)}>
+        {short(held.name)}
+      </td>
+      <td class="number" data-bytes={amount}>
+        {bytes(amount)}
+      </td>
+      <td class="wide wide-only">
+        <Level used={amount} anon={held.anon} limit={limit} most={most} />
+      </td>
+      <td class="number">
+        {limit === null ? (
+          <span class="soft">{say("owners.noLimit")}</span>
+        ) : (
+          <span class={isNear ? "is-near" : ""}>
+            {share(amount, limit)} <span class="wide-only">· {bytes(limit)}</span>
+          </span>
+        )}
+      </td>
+      <td>{held.growing && <Arrow of={held.growing} />}</td>
+    </tr>
+  );
+}
+
+/** How much there is, of it what is anonymous, and where the limit is if it is in reach of the scale. */
+function Level({ used, anon, limit, most }: { used: number; anon: number; limit: number | null; most: number }) {
+  const at = (value: number): string => `${Math.min(100, (value / most) * 100)}%`;
+  return (
+    <span class="level" aria-hidden="true">
+      <span style={{ width: at(used) }} />
+      <span style={{ width: at(Math.min(anon, used)) }} />
+      {limit !== null && limit <= most && <i style={{ left: at(limit) }} />}
+    </span>
+  );
+}
+
+function Arrow({ of }: { of: Growing }) {
+  const say = useSay();
+  const pace = of.rate_bytes_per_hour === null ? say("owners.grows") : `+${rate(of.rate_bytes_per_hour, of.unit)}`;
+  const seconds = of.seconds_to_limit;
+  const left = seconds === null ? "" : seconds < 1 ? say("owners.full") : say("owners.left", { span: span(seconds) });
+  return <span class="grows">{[`↗ ${pace}`, left].filter((part) => part !== "").join(" · ")}</span>;
+}
+
+export interface Ran {
+  pid: string;
+  comm: string;
+  owner: string;
+  anon: number;
+  resident: number | null;
+}
+
+export function Processes({ all }: { all: Ran[] }) {
+  const say = useSay();
+  return (
+    <div class="scroll" tabIndex={0} role="group" aria-label={say("owners.memory")}>
+      <table>
+        <thead>
+          <tr>
+            <th>{say("processes.name")}</th>
+            <th class="number">pid</th>
+            <th class="number">{say("processes.anon")}</th>
+            <th>{say("owners.owner")}</th>
+          </tr>
+        </thead>
+        <tbody>
+          {all.map((ran) => (
+            <tr key={`${ran.pid} ${ran.comm}`}>
+              <td class="mono">{plain(ran.comm)}</td>
+              <td class="number soft">{ran.pid}</td>
+              <td class="number">{bytes(ran.anon)}</td>
+              <td class="name mono soft" title={plain(ran.owner)}>
+                {short(ran.owner)}
+              </td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}

@@ -1,0 +1,258 @@
+// One death: the sentence, what it stands on, and the memory before it.
+
+import { document as ask, query, range } from "../api";
+import { plot, stepMs } from "../curves";
+import type { Death as Document, Task } from "../documents";
+import { bytes, clock, plain, share, utc } from "../format";
+import { useLive } from "../live";
+import { quoted } from "../owners";
+import { Chart } from "../parts/chart";
+import { Claims } from "../parts/claim";
+import { Shown } from "../parts/notice";
+import { link } from "../route";
+import { useSay, type Word } from "../words";
+
+/** So much is drawn before a death, and after it. */
+const BEFORE_MS = 15 * 60_000;
+const AFTER_MS = 60_000;
+
+/** So many rows of the kernel's table are shown, the first to die first. */
+const TASKS = 12;
+
+export function Death({ id }: { id: string }) {
+  const say = useSay();
+  const death = useLive(`death ${id}`, null, (signal) => ask<Document>(`deaths/${encodeURIComponent(id)}`, signal));
+  return (
+    <>
+      <p>
+        <a href={link("deaths")}>← {say("death.back")}</a>
+      </p>
+      <Shown live={death}>{(death) => <Story of={death} />}</Shown>
+    </>
+  );
+}
+
+function Story({ of }: { of: Document }) {
+  const at = of.time === null ? null : Date.parse(of.time);
+  return (
+    <>
+      <section class="stack">
+        <h1 class="sentence">{plain(of.summary)}</h1>
+        <Facts of={of} at={at} />
+      </section>
+      {at !== null && <Before of={of} at={at} />}
+      <div class="panels is-uneven">
+        <div class="stack">
+          <Part head="death.why" when={of.claims.length > 0}>
+            <Claims all={of.claims} at={at} />
+          </Part>
+          <Part head="death.against" when={(of.contradictions ?? []).length > 0}>
+            <Claims all={of.contradictions ?? []} at={at} />
+          </Part>
+          <Part head="death.not" when={(of.ruled_out ?? []).length > 0}>
+            <Claims all={of.ruled_out ?? []} at={at} />
+          </Part>
+        </div>
+        <div class="stack">
+          <Part head="death.advice" when={of.advice.length > 0}>
+            <ul class="advice">
+              {of.advice.map((advice) => (
+                <li key={advice}>{plain(advice)}</li>
+              ))}
+            </ul>
+          </Part>
+          <Part head="death.makeup" when={of.makeup !== null}>
+            <Makeup of={of} />
+          </Part>
+          <Part head="death.tasks" when={of.tasks.length > 0}>
+            <Tasks all={of.tasks} died={of.victim.pid} />
+          </Part>
+          <Part head="death.missing" when={(of.missing ?? []).length > 0}>
+            <ul class="claims">
+              {(of.missing ?? []).map(({ witness, why }) => (
+                <li key={witness} class="said">
+                  <span class="mono">{witness}</span> <span class="soft">{plain(why)}</span>
+                </li>
+              ))}
+            </ul>
+          </Part>
+        </div>
+      </div>
+    </>
+  );
+}
+
+function Part({ head, when, children }: { head: Word; when: boolean; children: preact.ComponentChildren }) {
+  const say = useSay();
+  if (!when) return null;
+  return (
+    <section class="panel">
+      <header>
+        <h2>{say(head)}</h2>
+      </header>
+      {children}
+    </section>
+  );
+}
+
+const CONFIDENCES = ["certain", "likely", "possible", "unknown"] as const;
+
+function Facts({ of, at }: { of: Document; at: number | null }) {
+  const say = useSay();
+  const confidence = CONFIDENCES.find((known) => known === of.confidence) ?? "unknown";
+  const sender = of.sender ? [of.sender.comm, of.sender.pid].filter((part) => part !== null).join(" ") : "";
+  return (
+    <>
+      <p class="facts">
+        <span class="tag is-critical">{of.cause}</span>
+        <span class="tag">{say(`confidence.${confidence}`)}</span>
+        {of.signal && <span class="tag">{of.signal}</span>}
+        {at !== null && (
+          <span class="soft">
+            {clock(at, Date.now())} · <span class="mono">{utc(at)}</span>
+          </span>
+        )}
+        {at !== null && <a href={travel(at)}>{say("death.travel")}</a>}
+      </p>
+      {sender !== "" && (
+        <p>
+          {say("death.sender")} <span class="mono">{plain(sender)}</span>
+        </p>
+      )}
+      {of.command && (
+        <p class="soft said">
+          {say("death.command")} <span class="mono">{plain(of.command)}</span>
+        </p>
+      )}
+    </>
+  );
+}
+
+const travel = (at: number): string =>
+  link("time", null, { from: String(at - BEFORE_MS), to: String(at + AFTER_MS * 5), at: String(at - 1000) });
+
+/** The cgroup whose limit was reached, or the one that it lived in. */
+const place = (of: Document): string | null => of.memcg?.limit_owner ?? of.memcg?.task ?? null;
+
+async function curves(of: Document, span: { from: number; to: number }, step: number, signal: AbortSignal) {
+  const exprs: { label: string; colour: string; expr: string }[] = [];
+  const { pid, comm } = of.victim;
+  if (pid !== null) {
+    const label = `${plain(comm ?? "")} ${pid}`;
+    exprs.push({ label, colour: "kind-anon", expr: `max(highwater_process_resident_anon_bytes{pid="${pid}"})` });
+  }
+  const cgroup = place(of);
+  if (cgroup !== null && cgroup !== "/") {
+    exprs.push({ label: plain(cgroup), colour: "curve-1", expr: `max(container_memory_usage_bytes{id=${quoted(cgroup)}})` });
+  }
+  const answers = await Promise.all(exprs.map(({ expr }) => range(expr, span, step, signal)));
+  return answers.map((answer, at) => ({ points: answer.all[0]?.points ?? [], labels: exprs[at] ?? { label: "", colour: "" } }));
+}
+
+function Before({ of, at }: { of: Document; at: number }) {
+  const say = useSay();
+  const span = { from: at - BEFORE_MS, to: at + AFTER_MS };
+  const step = stepMs(span, 1400);
+  const found = useLive(`before ${at}`, null, async (signal) => {
+    const cgroup = place(of);
+    const expr = cgroup === null ? null : `container_spec_memory_limit_bytes{id=${quoted(cgroup)}}`;
+    const limits = expr === null ? [] : (await query(expr, at - 1000, signal)).all;
+    const told = limits[0]?.value ?? of.memcg?.limit_bytes ?? null;
+    return { all: await curves(of, span, step, signal), limit: told !== null && Number.isFinite(told) ? told : null };
+  });
+  return (
+    <Shown live={found}>
+      {({ all, limit }) => {
+        const drawn = plot(
+          all.map(({ points }) => ({ labels: {}, points })),
+          step,
+          () => ({ label: "", colour: "" }),
+        );
+        drawn.lines.forEach((line, at) => Object.assign(line, all[at]?.labels));
+        if (drawn.at.length === 0) return null;
+        const marks = [{ at, colour: "critical" }];
+        const title = limit === null ? say("death.before") : `${say("death.before")} · ${say("death.limit")} ${bytes(limit)}`;
+        return <Chart title={title} plot={drawn} span={span} height={230} limit={limit} marks={marks} format={bytes} />;
+      }}
+    </Shown>
+  );
+}
+
+const KINDS: Record<string, string> = {
+  anon: "anon",
+  shmem: "shmem",
+  file: "file",
+  slab: "slab",
+  kernel: "slab",
+  "page-tables": "tables",
+  pagetables: "tables",
+  "kernel-stack": "stacks",
+};
+
+function Makeup({ of }: { of: Document }) {
+  const say = useSay();
+  if (!of.makeup) return null;
+  const { parts, total_bytes: total } = of.makeup;
+  return (
+    <div class="stack">
+      <p class="soft said">
+        {plain(of.makeup.of)} · {bytes(total)}
+      </p>
+      <div class="whole" aria-hidden="true">
+        <div class="bar">
+          {parts.map(({ kind, bytes }) => (
+            <span key={kind} class={`kind-${KINDS[kind] ?? "other"}`} style={{ flexGrow: bytes }} />
+          ))}
+        </div>
+      </div>
+      <dl class="legend">
+        {parts.map((part) => (
+          <div key={part.kind}>
+            <dt>
+              <i class={`swatch kind-${KINDS[part.kind] ?? "other"}`} aria-hidden="true" />
+              {isKnown(part.kind) ? say(`kind.${part.kind}`) : plain(part.kind)}
+            </dt>
+            <dd>{bytes(part.bytes)}</dd>
+            <dd class="soft">{share(part.bytes, total)}</dd>
+          </div>
+        ))}
+      </dl>
+    </div>
+  );
+}
+
+type KnownKind = "anon" | "file" | "shmem" | "slab" | "kernel" | "unaccounted";
+
+function isKnown(kind: string): kind is KnownKind {
+  return ["anon", "file", "shmem", "slab", "kernel", "unaccounted"].includes(kind);
+}
+
+function Tasks({ all, died }: { all: Task[]; died: number | null }) {
+  const say = useSay();
+  return (
+    <div class="scroll" tabIndex={0} role="group" aria-label={say("death.tasks")}>
+      <table>
+        <thead>
+          <tr>
+            <th class="number">{say("death.rank")}</th>
+            <th>{say("processes.name")}</th>
+            <th class="number">pid</th>
+            <th class="number">{say("owners.memory")}</th>
+            <th class="number">{say("death.badness")}</th>
+          </tr>
+        </thead>
+        <tbody>
+          {all.slice(0, TASKS).map((task) => (
+            <tr key={task.pid} class={task.pid === died ? "is-chosen" : ""}>
+              <td class="number">{task.rank ?? "–"}</td>
+              <td class="mono">{plain(task.comm ?? "–")}</td>
+              <td class="number soft">{task.pid}</td>
+              <td class="number">{bytes(task.rss_bytes)}</td>
+              <td class="number">{task.badness ?? "–"}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}

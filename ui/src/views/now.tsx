@@ -1,0 +1,223 @@
+// Now: the verdict first, then where the memory is.
+
+import { query, range } from "../api";
+import { stepMs, piled } from "../curves";
+import type { Now as Document, Severity, Stall } from "../documents";
+import { split } from "../evidence";
+import { bytes, percent, plain, share, span } from "../format";
+import { useLive, useNow, type Live } from "../live";
+import { makeupOf, MEMORY } from "../memory";
+import { Chart } from "../parts/chart";
+import { Proof } from "../parts/claim";
+import { Holders, Processes, type Held } from "../parts/holders";
+import { Notice, Shown } from "../parts/notice";
+import { Whole } from "../parts/whole";
+import { link } from "../route";
+import { useSay, type Say } from "../words";
+
+const HOUR_MS = 3_600_000;
+
+/** The hour behind the bar changes by a pixel in this time. */
+const CHART_EVERY_MS = 15_000;
+
+const OWNERS = 12;
+const PROCESSES = 8;
+
+export function Now({ now }: { now: Live<Document> }) {
+  const say = useSay();
+  if (now.fault?.trouble === "absent" && now.value === null) {
+    return (
+      <>
+        <Notice head={say("page.history")} what={say("fault.absentDo")} />
+        <p>
+          <a href={link("time", null, { last: "86400" })}>{say("memory.open")}</a>
+        </p>
+      </>
+    );
+  }
+  return (
+    <Shown live={now}>
+      {(document) => (
+        <>
+          <div class="now-top">
+            <Verdict of={document} />
+            <Figures of={document} />
+          </div>
+          <Memory of={document} />
+          <div class="panels is-uneven">
+            <section class="panel">
+              <header>
+                <h2>{say("owners.title")}</h2>
+              </header>
+              <Holders all={held(document)} />
+            </section>
+            <section class="panel">
+              <header>
+                <h2>{say("processes.title")}</h2>
+                <span class="soft">{document.process_count}</span>
+              </header>
+              <Processes all={ran(document)} />
+            </section>
+          </div>
+        </>
+      )}
+    </Shown>
+  );
+}
+
+/** How many need somebody, in words; what is unknown needs nobody yet. */
+function headline(of: Document, say: Say): string {
+  const count = of.urgent.filter(({ severity }) => severity === "warning" || severity === "critical").length;
+  if (count === 1) return say("verdict.one");
+  if (count > 1) return say("verdict.many", { n: count });
+  return say(of.severity === "unknown" ? "verdict.unknown" : "verdict.calm");
+}
+
+function Verdict({ of }: { of: Document }) {
+  const say = useSay();
+  const { available_bytes: free, total_bytes: all } = of.memory;
+  return (
+    <section class={`verdict is-${of.severity}`}>
+      <h1>{headline(of, say)}</h1>
+      {of.severity === "ok" && <p class="soft">{say("verdict.calmDo", { free: bytes(free), total: bytes(all) })}</p>}
+      <ol class="findings">
+        {of.urgent.map((finding, place) => (
+          <Finding key={place} finding={finding} at={Date.parse(of.time)} />
+        ))}
+      </ol>
+    </section>
+  );
+}
+
+function Finding({ finding, at }: { finding: Document["urgent"][number]; at: number }) {
+  const say = useSay();
+  const { text, view } = split(finding.text);
+  return (
+    <li>
+      <span class={`tag is-${finding.severity satisfies Severity}`}>{say(`severity.${finding.severity}`)}</span>
+      <div>
+        <p class="said">
+          {plain(text)} {view && <a href={link(view)}>{say(`look.${view}`)}</a>}
+        </p>
+        <Proof evidence={finding.evidence} at={at} />
+      </div>
+    </li>
+  );
+}
+
+function Memory({ of }: { of: Document }) {
+  const say = useSay();
+  const parts = useLive(`makeup ${of.time}`, null, async (signal) => makeupOf((await query(MEMORY, Date.parse(of.time), signal)).all));
+  const { available_bytes: free, total_bytes: all } = of.memory;
+  return (
+    <section class="panel">
+      <header>
+        <h2>{say("memory.title")}</h2>
+        <span>{say("memory.of", { available: bytes(free), total: bytes(all) })}</span>
+      </header>
+      <Shown live={parts}>
+        {(parts) =>
+          parts ? (
+            <Whole of={parts} low={of.memory.low_watermark_bytes} min={of.memory.min_watermark_bytes}>
+              <Hour />
+            </Whole>
+          ) : (
+            <Notice head={say("empty.samples")} what={say("empty.samplesDo")} />
+          )
+        }
+      </Shown>
+    </section>
+  );
+}
+
+/** How it came to be so. */
+function Hour() {
+  const say = useSay();
+  const now = useNow(CHART_EVERY_MS);
+  const span = { from: now - HOUR_MS, to: now };
+  const step = stepMs(span, 600);
+  const curves = useLive(`hour ${now}`, null, async (signal) => (await range(MEMORY, span, step, signal)).all);
+  return (
+    <Shown live={curves}>
+      {(curves) => {
+        const plot = piled(curves, step, (kind) => say(`memory.${kind}`));
+        return (
+          <div>
+            <Chart title={say("memory.hour")} plot={plot} span={span} height={150} isPiled isBare format={bytes} />
+            <a href={link("time")}>{say("memory.open")}</a>
+          </div>
+        );
+      }}
+    </Shown>
+  );
+}
+
+function Figures({ of }: { of: Document }) {
+  const say = useSay();
+  const { swap_total_bytes: swap, swap_free_bytes: unused } = of.memory;
+  const used = (swap ?? 0) - (unused ?? 0);
+  return (
+    <section class="figures">
+      <div class="figure">
+        <h2>{say("pressure.title")}</h2>
+        {of.pressure.some ? (
+          <>
+            <Stalls word={say("pressure.some")} of={of.pressure.some} />
+            {of.pressure.full && <Stalls word={say("pressure.full")} of={of.pressure.full} />}
+            <p class="soft">{say("pressure.over")}</p>
+          </>
+        ) : (
+          <p class="soft">{say("pressure.none")}</p>
+        )}
+      </div>
+      <div class="figure">
+        <h2>{say("swap.title")}</h2>
+        {swap ? (
+          <>
+            <strong>{share(used, swap)}</strong>
+            <p class="soft">{say("swap.of", { used: bytes(used), total: bytes(swap) })}</p>
+          </>
+        ) : (
+          <p class="soft">{say("swap.none")}</p>
+        )}
+      </div>
+      <div class="figure">
+        <h2>{say("kills.title")}</h2>
+        <strong>{of.kills_since_boot ?? "–"}</strong>
+        <p class="soft">{say("kills.since", { up: span(of.up_seconds) })}</p>
+      </div>
+    </section>
+  );
+}
+
+function Stalls({ word, of }: { word: string; of: Stall }) {
+  const all = [of.avg10_percent, of.avg60_percent, of.avg300_percent].map(percent);
+  return (
+    <p>
+      <strong>{all.join(" · ")}</strong> <span class="soft">{word}</span>
+    </p>
+  );
+}
+
+function held(of: Document): Held[] {
+  return of.owners.slice(0, OWNERS).map((holder) => {
+    const mine = (of.growth?.items ?? []).filter(({ owner, unit }) => unit === "bytes" && (owner.name === holder.owner || owner.id === holder.cgroup));
+    return {
+      name: holder.owner,
+      anon: holder.anon_bytes,
+      usage: holder.usage_bytes,
+      limit: holder.limit_bytes,
+      growing: mine[0] ?? null,
+    };
+  });
+}
+
+const ran = (of: Document) =>
+  of.processes.slice(0, PROCESSES).map((process) => ({
+    pid: String(process.pid),
+    comm: process.comm,
+    owner: process.owner ?? "",
+    anon: process.anon_bytes,
+    resident: process.resident_bytes,
+  }));
+
