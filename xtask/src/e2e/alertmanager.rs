@@ -100,6 +100,7 @@ impl Stage {
         let began = clock::now();
         self.alert("firing")?;
         self.await_told("firing")?;
+        self.await_noted()?;
         let shown = self.shown()?;
         ensure!(shown.len() == 1, "the Alertmanager has {} alerts of it", shown.len());
         let context = shown.first().and_then(|alert| alert.pointer("/annotations/top_processes"));
@@ -193,6 +194,22 @@ impl Stage {
             Ok(all.then_some(()))
         })?;
         told.with_context(|| format!("not both were told: {}; {}", self.counts(), self.said()))
+    }
+
+    /// Waits until the agent has noted that its webhook was told. One that is killed between the answer
+    /// and the note cannot know, and tells it again under the same key: the docs say so.
+    fn await_noted(&self) -> anyhow::Result<()> {
+        let of_own = |line: &&str| line.contains("\"own\"");
+        let is = |page: &str, name: &str, value: &str| {
+            page.lines().filter(of_own).any(|line| line.starts_with(name) && line.ends_with(value))
+        };
+        let noted = clock::poll(WITHIN, LOOK, || {
+            let page = self.recording.page("/metrics").unwrap_or_default();
+            let noted = is(&page, "highwater_agent_notify_sent_total", " 1")
+                && is(&page, "highwater_agent_notify_waiting", " 0");
+            Ok(noted.then_some(()))
+        })?;
+        noted.with_context(|| format!("it is not noted as sent: {}", self.said()))
     }
 
     /// Nothing is told twice.
