@@ -1,7 +1,7 @@
 //! Who is told of alerts: what is to be said waits in a value that is stored, and what is sent goes
 //! through a thread for each receiver.
 //!
-//! The order is: `Post::round` makes notices, what it changed is stored ([`Post::saved`]) with the
+//! The order is: `Post::round` makes notices, what it changed is stored (`Post::saved`) with the
 //! states of the alerts, and only then `Post::deliver` sends. So an agent that is killed at any moment
 //! loses no notice, and sends one twice only if it dies between an answer and the note of it.
 
