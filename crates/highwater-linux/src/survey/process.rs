@@ -107,11 +107,26 @@ pub(super) mod tests {
         ProcKey { pid: stat.pid, start: stat.start }
     }
 
+    /// A process of this machine that is there. One that has just begun may still wait for its
+    /// program to be read from disk, and is held once it runs.
+    fn held(key: ProcKey) -> Held {
+        let open = || match Held::open(&Root::live(), key, &mut Vec::new()) {
+            Err(Missed::Stuck) => None,
+            held => Some(held.unwrap()),
+        };
+        std::iter::repeat_with(open)
+            .take(1_000)
+            .inspect(|_| std::thread::sleep(std::time::Duration::from_millis(10)))
+            .flatten()
+            .next()
+            .expect("it runs within ten seconds")
+    }
+
     #[test]
     fn a_process_is_the_one_of_its_start_or_gone() {
         let (root, mut buffer) = (Root::live(), Vec::new());
         let key = key_of(std::process::id());
-        Held::open(&root, key, &mut buffer).unwrap();
+        held(key);
         let stranger = ProcKey { start: StartTicks::new(key.start.get() + 1), ..key };
         assert_eq!(Held::open(&root, stranger, &mut buffer).unwrap_err(), Missed::Gone);
         let nobody = ProcKey { pid: Pid::new(u32::MAX), ..key };
@@ -122,8 +137,7 @@ pub(super) mod tests {
     fn a_process_that_ends_while_it_is_held_is_gone() {
         let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
         let mut buffer = Vec::new();
-        let held = Held::open(&Root::live(), key_of(child.id()), &mut buffer).unwrap();
-        assert_eq!(held.check(&mut buffer), Ok(()));
+        let held = held(key_of(child.id()));
         child.kill().unwrap();
         child.wait().unwrap();
         assert_eq!(held.check(&mut buffer), Err(Missed::Gone));
