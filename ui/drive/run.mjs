@@ -7,6 +7,7 @@ import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 
 import { NARROW, open, settled, start, visit, WIDE } from "./browser.mjs";
+import { tooWide, wider } from "./fits.mjs";
 
 const [base, hostile = ""] = process.argv.slice(2);
 const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
@@ -189,8 +190,8 @@ for (const look of LOOKS) {
     const found = [];
     for (const [view, hash] of Object.entries(VIEWS)) {
       await visit(page, base, hash);
-      const wider = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
-      if (wider > 0) found.push(`${view} is ${wider} px too wide`);
+      const { by, what } = await wider(page);
+      if (by > 0) found.push(`${view} is ${by} px too wide: ${what}`);
       // Not by a script of the page: its policy would not let it run.
       await page.evaluate(AXE);
       const { violations } = await page.evaluate(() => axe.run());
@@ -201,6 +202,14 @@ for (const look of LOOKS) {
     return `${Object.keys(VIEWS).length} views`;
   });
 }
+
+await check("no view can be moved sideways, however long names and sentences are", async () => {
+  const widths = [360, NARROW.width, WIDE.width];
+  const found = [];
+  for (const width of widths) found.push(...(await tooWide(browser, base, VIEWS, { width, height: 800 })).map((one) => `${width} px: ${one}`));
+  insist(found.length === 0, found.join("; "));
+  return `${widths.join(", ")} px`;
+});
 
 await check("a server that is gone is said to be gone, and what was known stays", async () => {
   const { page, context } = await open(browser, base);

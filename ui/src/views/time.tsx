@@ -60,7 +60,7 @@ export function Time({ route }: { route: Route }) {
           <h2>{say("time.events")}</h2>
           <span class="soft">{within.length}</span>
         </header>
-        <Events all={within} />
+        <Shown live={marks}>{() => <Events all={within} />}</Shown>
       </section>
     </>
   );
