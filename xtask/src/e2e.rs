@@ -12,6 +12,7 @@ pub(crate) mod dice;
 pub(crate) mod group;
 mod incident;
 mod leaks;
+mod loopback;
 mod oom;
 mod power;
 mod prometheus;

@@ -12,6 +12,7 @@ use clap::{Parser, Subcommand};
 
 mod asked;
 mod bench;
+mod borrowed;
 mod capture;
 mod clock;
 mod corpus;

@@ -20,6 +20,7 @@ use highwater_store::Reader;
 use super::churn::{Churn, Course};
 use super::crowd::{COMM, Crowd};
 use super::monitor::{Cost, Monitor};
+use crate::borrowed::Folder;
 use crate::clock;
 use crate::repo::{self, Profile};
 
@@ -178,15 +179,12 @@ impl Trail {
 
 /// Where the agents keep their histories and atop its file. Dropping it removes them.
 struct Desk {
-    folder: PathBuf,
+    folder: Folder,
 }
 
 impl Desk {
     fn new() -> anyhow::Result<Self> {
-        let folder =
-            std::env::temp_dir().join(format!("highwater-footprint-{}", std::process::id()));
-        fs::create_dir_all(&folder)?;
-        Ok(Self { folder })
+        Ok(Self { folder: Folder::fresh("footprint")? })
     }
 
     fn data(&self, name: &str) -> PathBuf {
@@ -236,13 +234,6 @@ impl Desk {
             }
         }
         Ok(monitors)
-    }
-}
-
-impl Drop for Desk {
-    fn drop(&mut self) {
-        // What cannot be removed is in the folder for what is temporary.
-        let _left = fs::remove_dir_all(&self.folder);
     }
 }
 

@@ -3,9 +3,10 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use crate::borrowed::Running;
 use anyhow::Context;
 
 /// How long a monitor may take to answer. With 1,000 processes the slowest takes a second or two.
@@ -25,7 +26,7 @@ pub(super) struct Cost {
 /// A running monitor. Dropping it ends it.
 pub(super) struct Monitor {
     pub(super) name: &'static str,
-    process: Child,
+    process: Running,
     /// Where it is asked for its metrics.
     port: Option<u16>,
     /// How often it was asked, and how often in vain.
@@ -42,7 +43,9 @@ impl Monitor {
     ) -> anyhow::Result<Option<Self>> {
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         match command.spawn() {
-            Ok(process) => Ok(Some(Self { name, process, port, asked: 0, unanswered: 0 })),
+            Ok(process) => {
+                Ok(Some(Self { name, process: process.into(), port, asked: 0, unanswered: 0 }))
+            }
             Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => Ok(None),
             Err(cause) => Err(cause).with_context(|| format!("cannot start {name}")),
         }
@@ -84,14 +87,6 @@ impl Monitor {
         let pss_kib = kib(&rollup, "Pss:").context("smaps_rollup names no Pss")?;
         let rss_kib = kib(&rollup, "Rss:").context("smaps_rollup names no Rss")?;
         Ok(Cost { ticks, pss_kib, rss_kib })
-    }
-}
-
-impl Drop for Monitor {
-    fn drop(&mut self) {
-        // It may have ended already.
-        let _gone = self.process.kill();
-        let _gone = self.process.wait();
     }
 }
 

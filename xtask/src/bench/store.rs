@@ -1,7 +1,7 @@
 //! `cargo xtask bench store`: what months of history take on the disk, and how quickly they are read.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use crate::borrowed::Folder;
+use std::path::Path;
 
 mod chance;
 mod cost;
@@ -46,25 +46,16 @@ impl Store {
 const IN_MEMORY: &str = "/dev/shm";
 
 /// Where a benchmark keeps what it makes. Dropping it removes all of it.
-struct Desk(PathBuf);
+struct Desk(Folder);
 
 impl Desk {
     fn new(name: &str) -> anyhow::Result<Self> {
         let memory = Path::new(IN_MEMORY);
         let parent = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
-        let desk = parent.join(format!("highwater-bench-{name}-{}", std::process::id()));
-        fs::create_dir_all(&desk)?;
-        Ok(Self(desk))
+        Ok(Self(Folder::below(&parent, &format!("bench-{name}"))?))
     }
 
     fn path(&self) -> &Path {
         &self.0
-    }
-}
-
-impl Drop for Desk {
-    fn drop(&mut self) {
-        // What cannot be removed is in the folder for what is temporary.
-        let _left = fs::remove_dir_all(&self.0);
     }
 }

@@ -23,6 +23,7 @@ use std::time::Duration;
 use anyhow::{Context, ensure};
 
 use super::monitor::{Cost, Monitor};
+use crate::borrowed::Folder;
 use crate::clock;
 use crate::repo::{self, Profile};
 
@@ -140,13 +141,12 @@ fn dropped(metrics: &str) -> u64 {
 
 /// A folder with the history, the configuration and the fake journalctl.
 struct Desk {
-    folder: PathBuf,
+    folder: Folder,
 }
 
 impl Desk {
     fn new(options: &Options) -> anyhow::Result<Self> {
-        let name = format!("highwater-bench-witnesses-{}", std::process::id());
-        let folder = std::env::temp_dir().join(name);
+        let folder = Folder::fresh("bench-witnesses")?;
         fs::create_dir_all(folder.join("bin"))?;
         let desk = Self { folder };
         let xtask = std::env::current_exe().context("cannot find xtask's own program")?;
@@ -186,13 +186,6 @@ impl Desk {
             anyhow::bail!("the feed's note is not two numbers: {note}");
         };
         Ok((lines, fatal))
-    }
-}
-
-impl Drop for Desk {
-    fn drop(&mut self) {
-        // What cannot be removed is in the folder for what is temporary.
-        let _left = fs::remove_dir_all(&self.folder);
     }
 }
 

@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
@@ -12,13 +12,14 @@ use highwater_core::id::Pid;
 use highwater_store::{EventFilter, Reader};
 use serde_json::Value;
 
+use crate::borrowed::{Folder, Running};
 use crate::clock;
 
 /// A place for one history, and the program that writes and reads it.
 #[derive(Debug)]
 pub(crate) struct Recording {
     program: PathBuf,
-    folder: PathBuf,
+    folder: Folder,
 }
 
 impl Recording {
@@ -30,9 +31,7 @@ impl Recording {
 
     /// A fresh one whose agent is configured like this.
     pub(crate) fn configured(program: &Path, name: &str, config: &str) -> anyhow::Result<Self> {
-        let folder =
-            std::env::temp_dir().join(format!("highwater-e2e-{}-{name}", std::process::id()));
-        fs::create_dir_all(&folder)?;
+        let folder = Folder::fresh(&format!("e2e-{name}"))?;
         fs::write(folder.join("agent.toml"), config)?;
         Ok(Self { program: program.to_owned(), folder })
     }
@@ -106,7 +105,7 @@ impl Recording {
         command.arg("agent").arg("--data-dir").arg(self.data());
         command.arg("--config").arg(self.folder.join("agent.toml"));
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
-        Ok(Agent { process: command.spawn().context("cannot start the agent")? })
+        Ok(Agent { process: Running::start(&mut command)? })
     }
 
     /// All recorded deaths, as `why --json` tells them.
@@ -149,13 +148,6 @@ impl Recording {
     }
 }
 
-impl Drop for Recording {
-    fn drop(&mut self) {
-        // What cannot be removed is in the folder for what is temporary.
-        let _left = fs::remove_dir_all(&self.folder);
-    }
-}
-
 /// The pid in the line by which the agent reports a death.
 pub(crate) fn reported(line: &str) -> Option<u32> {
     let told = line.split_once(") was killed for memory")?.0;
@@ -170,7 +162,7 @@ pub(crate) fn victim(death: &Value) -> Option<u64> {
 /// A running agent. Dropping it kills it.
 #[derive(Debug)]
 pub(crate) struct Agent {
-    process: Child,
+    process: Running,
 }
 
 impl Agent {
@@ -198,14 +190,6 @@ impl Agent {
         self.process.kill()?;
         self.process.wait()?;
         Ok(())
-    }
-}
-
-impl Drop for Agent {
-    fn drop(&mut self) {
-        // It may have ended already.
-        let _gone = self.process.kill();
-        let _gone = self.process.wait();
     }
 }
 

@@ -4,7 +4,7 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
@@ -13,11 +13,12 @@ use serde_json::Value;
 use super::Scoreboard;
 use super::agent::{Agent, Recording};
 use super::group::{Group, Hierarchy};
+use super::loopback::{self, Server};
+use crate::borrowed::{Folder, Running};
 use crate::clock;
 use crate::repo::{self, Profile};
 use crate::victim::Leak;
 use hook::Hook;
-use server::{Folder, Server};
 
 mod hook;
 mod server;
@@ -53,7 +54,7 @@ pub(crate) fn run(board: &mut Scoreboard) -> anyhow::Result<()> {
 /// All that plays.
 struct Stage {
     agent: Option<Agent>,
-    victim: Option<Child>,
+    victim: Option<Running>,
     group: Group,
     recording: Recording,
     /// The one Alertmanager that lives.
@@ -69,10 +70,10 @@ impl Stage {
         let name = format!("highwater-e2e-{}-squeezed", std::process::id());
         let Ok(group) = hierarchy.make(&name, None) else { return Ok(None) };
         let program = repo::build("highwater", Profile::Dev)?;
-        let folder = Folder::make()?;
+        let folder = Folder::fresh("e2e-alertmanager")?;
         let hooks = [Hook::open()?, Hook::open()?];
-        let alertmanager = Server::start(&folder, "live", hooks[0].address())?;
-        let dead = Server::start(&folder, "dead", hooks[0].address())?;
+        let alertmanager = server::start(&folder, "live", hooks[0].address())?;
+        let dead = server::start(&folder, "dead", hooks[0].address())?;
         let addresses = [alertmanager.address(), dead.address()];
         let config = config(addresses, hooks[1].address());
         let recording = Recording::configured(&program, "alertmanager", &config)?;
@@ -155,9 +156,7 @@ impl Stage {
     }
 
     fn release(&mut self) -> anyhow::Result<()> {
-        let mut victim = self.victim.take().context("no victim runs")?;
-        victim.kill()?;
-        victim.wait()?;
+        drop(self.victim.take().context("no victim runs")?);
         Ok(())
     }
 
@@ -165,7 +164,7 @@ impl Stage {
     fn alert(&self, state: &str) -> anyhow::Result<String> {
         let found = clock::poll(WITHIN, LOOK, || {
             let Some(address) = self.recording.address() else { return Ok(None) };
-            let Ok(answer) = server::get(&address, "/api/v1/alerts") else { return Ok(None) };
+            let Ok(answer) = loopback::get(&address, "/api/v1/alerts") else { return Ok(None) };
             let all = answer.pointer("/data/alerts").and_then(Value::as_array).cloned();
             let ours = all.unwrap_or_default().into_iter().find(|alert| {
                 self.is_ours(alert) && alert.get("state").and_then(Value::as_str) == Some(state)
@@ -177,7 +176,7 @@ impl Stage {
 
     /// What the Alertmanager that lives shows of it.
     fn shown(&self) -> anyhow::Result<Vec<Value>> {
-        let all = server::get(self.alertmanager.address(), "/api/v2/alerts?active=true")?;
+        let all = loopback::get(self.alertmanager.address(), "/api/v2/alerts?active=true")?;
         let all = all.as_array().cloned().unwrap_or_default();
         Ok(all.into_iter().filter(|alert| self.is_ours(alert)).collect())
     }
@@ -273,11 +272,11 @@ fn config(alertmanagers: [&str; 2], webhook: &str) -> String {
 }
 
 /// Starts a program that takes its memory in the cgroup, and stays.
-fn enter(group: &Group) -> anyhow::Result<Child> {
+fn enter(group: &Group) -> anyhow::Result<Running> {
     let xtask: PathBuf = std::env::current_exe().context("cannot find xtask's own program")?;
     let cgroup = Some(fs::canonicalize(group.folder())?);
     let (until_mib, step_mib, every_ms) = (Some(TAKEN_MIB), 8, 50);
     let mut command = Command::new(xtask);
     Leak { step_mib, every_ms, cgroup, until_mib, ..Leak::default() }.arguments(&mut command);
-    command.stdin(Stdio::null()).spawn().context("cannot start the victim")
+    Running::start(command.stdin(Stdio::null()))
 }

@@ -7,10 +7,9 @@
 //! What is shown is compared with what the API says, by the script that drives the browser. Each line
 //! that it prints is a statement here.
 
-use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
@@ -19,6 +18,7 @@ use serde_json::Value;
 use super::Scoreboard;
 use super::agent::Recording;
 use super::group::{Group, Hierarchy};
+use crate::borrowed::{Folder, Running};
 use crate::clock;
 use crate::repo::{self, Profile};
 use crate::victim::Leak;
@@ -92,14 +92,13 @@ struct Stage {
     program: PathBuf,
     hierarchy: Hierarchy,
     /// The kernel calls a process what its file is called.
-    folder: PathBuf,
+    folder: Folder,
 }
 
 impl Stage {
     fn build(hierarchy: Hierarchy) -> anyhow::Result<Self> {
         let program = repo::build("highwater", Profile::Dev)?;
-        let folder = std::env::temp_dir().join(format!("highwater-page-{}", std::process::id()));
-        fs::create_dir_all(&folder)?;
+        let folder = Folder::fresh("page")?;
         let xtask = std::env::current_exe().context("cannot find xtask's own program")?;
         for name in ["shop", "creep", HOSTILE] {
             symlink(&xtask, folder.join(name))?;
@@ -113,7 +112,7 @@ impl Stage {
         let leak = Leak { cgroup: Some(group.folder().to_owned()), ..leak.clone() };
         let mut command = Command::new(self.folder.join(name));
         leak.arguments(&mut command);
-        let process = command.stdin(Stdio::null()).spawn().context("cannot start a victim")?;
+        let process = Running::start(command.stdin(Stdio::null()))?;
         Ok(Victim { process, _group: group })
     }
 
@@ -137,25 +136,10 @@ impl Stage {
     }
 }
 
-impl Drop for Stage {
-    fn drop(&mut self) {
-        // What cannot be removed is in the folder for what is temporary.
-        let _left = fs::remove_dir_all(&self.folder);
-    }
-}
-
 /// A program in its cgroup. Dropping it kills it, then removes the cgroup.
 struct Victim {
-    process: Child,
+    process: Running,
     _group: Group,
-}
-
-impl Drop for Victim {
-    fn drop(&mut self) {
-        // One of them is dead already.
-        let _gone = self.process.kill();
-        let _gone = self.process.wait();
-    }
 }
 
 #[cfg(test)]

@@ -4,9 +4,8 @@
 //! sealed, compacted and expired as fast as it goes, a week of recording in a few minutes.
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -19,6 +18,7 @@ use super::agent::{Agent, Recording};
 use super::dice::Dice;
 use super::group::{Group, Hierarchy};
 use super::sound;
+use crate::borrowed::Running;
 use crate::clock;
 use crate::repo::{self, Profile};
 use crate::victim::Leak;
@@ -174,7 +174,7 @@ impl Rounds {
         };
         let mut command = Command::new(std::env::current_exe()?);
         leak.arguments(&mut command);
-        let process = command.stdin(Stdio::null()).spawn().context("cannot start the victim")?;
+        let process = Running::start(command.stdin(Stdio::null()))?;
         Ok(Some(Doomed { process, _group: group }))
     }
 
@@ -260,7 +260,7 @@ fn stored(reader: &Reader) -> anyhow::Result<BTreeSet<u32>> {
 
 /// A process on its way to be killed by the kernel, in its cgroup.
 struct Doomed {
-    process: Child,
+    process: Running,
     _group: Group,
 }
 
@@ -274,18 +274,10 @@ impl Doomed {
     }
 }
 
-impl Drop for Doomed {
-    fn drop(&mut self) {
-        // It is dead already, unless the round failed.
-        let _gone = self.process.kill();
-        let _gone = self.process.wait();
-    }
-}
-
 /// Processes that sit beside the agent, some of which are others in the next round.
 struct Crowd {
     program: PathBuf,
-    idle: Vec<Child>,
+    idle: Vec<Running>,
 }
 
 /// How many of the crowd are replaced in a round.
@@ -301,10 +293,9 @@ impl Crowd {
         Ok(crowd)
     }
 
-    fn one(&self) -> anyhow::Result<Child> {
+    fn one(&self) -> anyhow::Result<Running> {
         let mut command = Command::new(&self.program);
-        command.arg("idle").stdin(Stdio::null()).stdout(Stdio::null());
-        command.spawn().context("cannot start an idle process")
+        Running::start(command.arg("idle").stdin(Stdio::null()).stdout(Stdio::null()))
     }
 
     fn churn(&mut self, dice: &mut Dice) -> anyhow::Result<()> {
@@ -312,41 +303,9 @@ impl Crowd {
             let at = usize::try_from(dice.below(u64::try_from(self.idle.len())?))?;
             let young = self.one()?;
             if let Some(old) = self.idle.get_mut(at) {
-                let mut old = std::mem::replace(old, young);
-                let killed = old.kill();
-                old.wait()?;
-                killed?;
+                *old = young;
             }
         }
         Ok(())
-    }
-}
-
-impl Drop for Crowd {
-    fn drop(&mut self) {
-        for idle in &mut self.idle {
-            // One that is gone already needs no more.
-            let _gone = idle.kill();
-            let _gone = idle.wait();
-        }
-    }
-}
-
-/// A folder of our own that goes when the test ends.
-pub(super) struct Scratch(pub(super) PathBuf);
-
-impl Scratch {
-    pub(super) fn new(name: &str) -> anyhow::Result<Self> {
-        let name = format!("highwater-e2e-{}-{name}", std::process::id());
-        let folder = std::env::temp_dir().join(name);
-        fs::create_dir_all(&folder)?;
-        Ok(Self(folder))
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        // What cannot be removed is in the folder for what is temporary.
-        let _left = fs::remove_dir_all(&self.0);
     }
 }

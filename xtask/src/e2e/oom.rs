@@ -4,9 +4,8 @@
 //! and thirty processes are killed at once, of which the kernel reports only some in full.
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
@@ -17,6 +16,7 @@ use super::Scoreboard;
 use super::agent::{Recording, victim};
 use super::group::{Group, Hierarchy};
 use super::verdict::Expected;
+use crate::borrowed::{Folder, Running};
 use crate::clock;
 use crate::repo::{self, Profile};
 use crate::victim::Leak;
@@ -65,7 +65,7 @@ struct Stage {
     program: PathBuf,
     hierarchy: Hierarchy,
     /// A name for the victim's program: what the kernel calls a process is what its file is called.
-    folder: PathBuf,
+    folder: Folder,
 }
 
 impl Stage {
@@ -76,8 +76,7 @@ impl Stage {
             return Ok(None);
         }
         let program = repo::build("highwater", Profile::Dev)?;
-        let folder = std::env::temp_dir().join(format!("highwater-e2e-{}", std::process::id()));
-        fs::create_dir_all(&folder)?;
+        let folder = Folder::fresh("e2e-oom")?;
         let xtask = std::env::current_exe().context("cannot find xtask's own program")?;
         std::os::unix::fs::symlink(xtask, folder.join(COMM))?;
         Ok(Some(Self { program, hierarchy, folder }))
@@ -92,21 +91,14 @@ impl Stage {
         let leak = Leak { cgroup: Some(group.folder().to_owned()), ..leak.clone() };
         let mut command = Command::new(self.folder.join(COMM));
         leak.arguments(&mut command);
-        let process = command.stdin(Stdio::null()).spawn().context("cannot start the victim")?;
+        let process = Running::start(command.stdin(Stdio::null()))?;
         Ok(Hog { process, group })
-    }
-}
-
-impl Drop for Stage {
-    fn drop(&mut self) {
-        // What cannot be removed is in the folder for what is temporary.
-        let _left = fs::remove_dir_all(&self.folder);
     }
 }
 
 /// A victim in its cgroup. Dropping it kills it, then removes the cgroup.
 struct Hog {
-    process: Child,
+    process: Running,
     group: Group,
 }
 
@@ -130,14 +122,6 @@ impl Hog {
     fn expected(&self, limit: u64, points: u64) -> Expected {
         let limit_owner = self.group.path().to_owned();
         Expected { pid: self.process.id().into(), comm: COMM.into(), limit, limit_owner, points }
-    }
-}
-
-impl Drop for Hog {
-    fn drop(&mut self) {
-        // It may be dead already: that is what it is for.
-        let _gone = self.process.kill();
-        let _gone = self.process.wait();
     }
 }
 

@@ -12,6 +12,7 @@ use highwater_core::series::SeriesSource;
 use highwater_core::time::WallTime;
 use highwater_store::Reader;
 
+use crate::borrowed::Folder;
 use crate::clock;
 use answer::Given;
 use questions::{Question, When};
@@ -31,13 +32,7 @@ const TO_THE_HISTORY: usize = 33;
 
 /// Asks everything, prints what differs, and fails where something does that should not.
 pub(crate) fn run() -> anyhow::Result<()> {
-    let folder =
-        std::env::temp_dir().join(format!("highwater-e2e-prometheus-{}", std::process::id()));
-    std::fs::create_dir_all(&folder)?;
-    let done = compare(&folder);
-    let removed = std::fs::remove_dir_all(&folder);
-    done?;
-    Ok(removed?)
+    compare(&Folder::fresh("e2e-prometheus")?)
 }
 
 fn compare(folder: &std::path::Path) -> anyhow::Result<()> {

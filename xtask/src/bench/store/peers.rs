@@ -8,12 +8,13 @@ use std::fs;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::borrowed::Running;
 use crate::clock;
 use crate::repo;
 
@@ -45,7 +46,7 @@ pub(super) fn prometheus(from: &Path, into: &Path) -> anyhow::Result<u64> {
 
 /// A running `VictoriaMetrics`. Dropping it ends it.
 pub(super) struct Victoria {
-    process: Child,
+    process: Running,
     port: u16,
 }
 
@@ -64,7 +65,7 @@ impl Victoria {
             .stderr(log)
             .spawn()
             .context("cannot start victoria-metrics")?;
-        let started = Self { process, port: PORT };
+        let started = Self { process: process.into(), port: PORT };
         let ready = || Ok(started.ask("/health").ok());
         clock::poll(START, EVERY, ready)?.context("victoria-metrics does not answer")?;
         Ok(started)
@@ -99,14 +100,6 @@ impl Victoria {
         kill_process(Pid::from_raw(pid).context("a process without a number")?, Signal::TERM)?;
         self.process.wait()?;
         Ok(())
-    }
-}
-
-impl Drop for Victoria {
-    fn drop(&mut self) {
-        // It may have ended already.
-        let _gone = self.process.kill();
-        let _gone = self.process.wait();
     }
 }
 

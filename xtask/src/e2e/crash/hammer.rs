@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{ChildStdout, Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use highwater_core::time::{BootId, BootTime, Stamp, WallTime};
 use highwater_core::units::Bytes;
 use highwater_store::{EventFilter, Keep, Reader, Store};
 
-use super::Scratch;
+use crate::borrowed::{Folder, Running};
 use crate::e2e::dice::Dice;
 use crate::e2e::sound;
 
@@ -173,10 +173,10 @@ fn event(number: u64) -> Event {
 
 /// Kills the writer again and again; what must hold does.
 pub(super) fn survive(rounds: usize, seed: u64) -> anyhow::Result<String> {
-    let folder = Scratch::new("hammer")?;
+    let folder = Folder::fresh("e2e-hammer")?;
     let mut work = Work {
-        data: folder.0.join("data"),
-        scratch: folder.0.join("scratch"),
+        data: folder.join("data"),
+        scratch: folder.join("scratch"),
         dice: Dice::of(seed),
         said: Said::default(),
     };
@@ -289,7 +289,7 @@ impl Work {
 
 /// A running writer. Dropping it kills it.
 struct Writer {
-    process: Child,
+    process: Running,
     lines: Option<BufReader<ChildStdout>>,
 }
 
@@ -298,7 +298,7 @@ impl Writer {
         let mut command = Command::new(std::env::current_exe()?);
         command.arg("hammer").arg("--data").arg(data).arg("--from").arg(from.to_string());
         command.stdin(Stdio::null()).stdout(Stdio::piped());
-        let mut process = command.spawn().context("cannot start the writer")?;
+        let mut process = Running::start(&mut command)?;
         let lines = process.stdout.take().map(BufReader::new);
         Ok(Self { process, lines })
     }
@@ -332,14 +332,6 @@ impl Writer {
         }
         ensure!(spoke, "the writer said nothing for {} s", GIVE_UP.as_secs());
         Ok(said)
-    }
-}
-
-impl Drop for Writer {
-    fn drop(&mut self) {
-        // It was killed already, unless the round failed.
-        let _gone = self.process.kill();
-        let _gone = self.process.wait();
     }
 }
 

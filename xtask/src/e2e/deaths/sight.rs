@@ -21,6 +21,7 @@ use serde_json::Value;
 
 use super::super::Scoreboard;
 use super::stage::Played;
+use crate::borrowed::Folder;
 use crate::clock;
 
 /// The user and the group that own nothing.
@@ -95,8 +96,7 @@ fn unreadable(program: &Path) -> anyhow::Result<String> {
 
 /// Docker, D-Bus and the kubelet accept a connection, read, and say nothing, for ever.
 fn hung(program: &Path) -> anyhow::Result<String> {
-    let folder = std::env::temp_dir().join(format!("highwater-hung-{}", std::process::id()));
-    fs::create_dir_all(&folder)?;
+    let folder = Folder::fresh("hung")?;
     let socket = folder.join("silent.sock");
     silence(&socket)?;
     let web = std::net::TcpListener::bind("127.0.0.1:0")?;
@@ -117,7 +117,6 @@ fn hung(program: &Path) -> anyhow::Result<String> {
     agent.stop()?;
     let ended = begun.elapsed().as_millis();
     drop(web);
-    fs::remove_dir_all(&folder)?;
     Ok(format!("{first}, later {again}; ended in {ended} ms"))
 }
 
@@ -156,15 +155,15 @@ fn death(why: &Value, pid: u32) -> Option<&Value> {
 
 /// A place for one agent, open to everybody.
 struct Stage {
-    folder: PathBuf,
+    folder: Folder,
 }
 
 impl Stage {
     fn new(program: &Path, name: &str, witnesses: &str) -> anyhow::Result<Self> {
-        let folder =
-            std::env::temp_dir().join(format!("highwater-sight-{}-{name}", std::process::id()));
-        fs::create_dir_all(folder.join("history"))?;
-        for folder in [&folder, &folder.join("history")] {
+        let folder = Folder::fresh(&format!("sight-{name}"))?;
+        let history = folder.join("history");
+        fs::create_dir_all(&history)?;
+        for folder in [&*folder, &history] {
             fs::set_permissions(folder, fs::Permissions::from_mode(0o777))?;
         }
         // Whoever it runs as may not be let into the folder where it was built.
@@ -253,13 +252,6 @@ impl Stage {
         })?;
         told.with_context(|| format!("the kill of pid {} is not told", victim.pid()))?;
         Ok(format!("a kill told after {} ms", begun.elapsed().as_millis()))
-    }
-}
-
-impl Drop for Stage {
-    fn drop(&mut self) {
-        // What cannot be removed is in the folder for what is temporary.
-        let _left = fs::remove_dir_all(&self.folder);
     }
 }
 

@@ -1,15 +1,15 @@
 //! The cgroups, the programs in them, and the agent that watches.
 
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::Context;
 
 use super::cast::{CAST, Limit, Part};
 use super::mixes::{MIXES, Mix};
+use crate::borrowed::{Folder, Running};
 use crate::clock;
 use crate::e2e::agent::{Agent, Recording};
 use crate::e2e::group::{Group, Hierarchy};
@@ -45,14 +45,14 @@ pub(super) struct Player {
     pub(super) part: Part,
     pub(super) pid: u32,
     pub(super) folder: PathBuf,
-    process: Child,
+    _process: Running,
     home: Home,
 }
 
 /// A mix of stress-ng.
 pub(super) struct Extra {
     pub(super) mix: Mix,
-    process: Option<Child>,
+    process: Option<Running>,
     home: Home,
     folder: PathBuf,
 }
@@ -64,9 +64,9 @@ impl Stage {
         if hierarchy.make(&named("trial"), None).is_err() {
             return Ok(None);
         }
-        let files = Folder::make(&std::env::temp_dir())?;
-        let shared = Folder::make(Path::new(TMPFS))?;
-        let logs = files.0.join(Habit::Log.name());
+        let files = Folder::fresh("e2e-leaks")?;
+        let shared = Folder::below(Path::new(TMPFS), "e2e-leaks")?;
+        let logs = files.join(Habit::Log.name());
         fs::create_dir_all(&logs)?;
         let recording = Recording::configured(&program, "leaks", &config(&logs))?;
         let agent = recording.agent()?;
@@ -121,9 +121,9 @@ impl Stage {
             };
             let mut command = Command::new(&xtask);
             program.arguments(&mut command);
-            let process = command.stdin(Stdio::null()).spawn().context("cannot start a program")?;
+            let process = Running::start(command.stdin(Stdio::null()))?;
             let (part, pid) = (*part, process.id());
-            self.players.push(Player { part, pid, folder, process, home });
+            self.players.push(Player { part, pid, folder, _process: process, home });
         }
         Ok(())
     }
@@ -169,7 +169,7 @@ impl Stage {
             Habit::Shmem | Habit::Dentries => folders.next_back(),
             _ => folders.next(),
         };
-        folder.map_or(Path::new("/tmp"), |folder| &folder.0)
+        folder.map_or(Path::new("/tmp"), |folder| &**folder)
     }
 }
 
@@ -214,22 +214,11 @@ impl Extra {
     }
 }
 
-impl Drop for Player {
-    fn drop(&mut self) {
-        // It may have ended already.
-        let _gone = self.process.kill();
-        let _gone = self.process.wait();
-    }
-}
-
 impl Drop for Extra {
     fn drop(&mut self) {
         // Its children die by the cgroup that they are in.
         self.home.end_all();
-        if let Some(process) = &mut self.process {
-            let _gone = process.kill();
-            let _gone = process.wait();
-        }
+        drop(self.process.take());
         self.home.end_all();
     }
 }
@@ -281,7 +270,7 @@ impl Home {
 
     /// Starts `command` inside, in a session of its own: where sessions share the processors evenly,
     /// the niceness of one counts by session, and stress-ng would lower that of whoever called it.
-    fn entering(&self, command: &Command) -> io::Result<Child> {
+    fn entering(&self, command: &Command) -> anyhow::Result<Running> {
         let enter: Vec<String> = self
             .folders()
             .iter()
@@ -295,7 +284,8 @@ impl Home {
         if let Some(folder) = command.get_current_dir() {
             shell.current_dir(folder);
         }
-        shell.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()
+        shell.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        Running::start(&mut shell)
     }
 
     /// Ends whoever is inside; nobody else ever was.
@@ -326,24 +316,6 @@ impl Drop for Home {
         if !matches!(removed, Ok(Some(()))) {
             eprintln!("could not remove {}", pids.display());
         }
-    }
-}
-
-/// A folder that is removed with the stage.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn make(parent: &Path) -> anyhow::Result<Self> {
-        let folder = parent.join(format!("{}-files", named("leaks")));
-        fs::create_dir_all(&folder)?;
-        Ok(Self(folder))
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        // What cannot be removed is in a folder for what is temporary.
-        let _left = fs::remove_dir_all(&self.0);
     }
 }
 

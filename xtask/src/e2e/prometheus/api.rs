@@ -4,8 +4,8 @@ use anyhow::Context;
 use serde_json::Value;
 
 use super::Count;
-use super::server::send;
 use crate::asked::percent;
+use crate::e2e::loopback::send;
 
 /// A question over HTTP, without `/api/v1/`. Values of parameters are written as they are meant.
 struct Asked {

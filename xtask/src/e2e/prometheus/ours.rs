@@ -2,25 +2,17 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
 use anyhow::Context;
 
+use crate::borrowed::Running;
 use crate::repo::{self, Profile};
 
-/// A server that is ended with this.
+/// A server that ends with this.
 pub(super) struct Ours {
-    child: Child,
+    _process: Running,
     address: String,
-}
-
-impl Drop for Ours {
-    fn drop(&mut self) {
-        let killed = self.child.kill().and_then(|()| self.child.wait());
-        if let Err(cause) = killed {
-            println!("highwater serve does not end: {cause}");
-        }
-    }
 }
 
 impl Ours {
@@ -30,9 +22,9 @@ impl Ours {
         let mut command = Command::new(program);
         command.args(["serve", "--listen", "127.0.0.1:0", "--data-dir"]).arg(data);
         command.stdin(Stdio::null()).stdout(Stdio::piped());
-        let mut child = command.spawn().context("cannot run highwater")?;
-        let said = child.stdout.take().context("it says nothing")?;
-        let mut ours = Self { child, address: String::new() };
+        let mut process = Running::start(&mut command)?;
+        let said = process.stdout.take().context("it says nothing")?;
+        let mut ours = Self { _process: process, address: String::new() };
         for line in BufReader::new(said).lines() {
             let line = line?;
             if let Some((_, at)) = line.split_once("http://") {
