@@ -204,10 +204,16 @@ fn a_victim_of_the_oom_killer_is_marked_and_killed_by_who_wanted_memory() {
     let v1 = Cgroup::make(tops, "oom", "memory.limit_in_bytes");
     let Some(cgroup) = v1.filter(|_| has("perl")) else { return };
     std::fs::write(cgroup.file("memory.limit_in_bytes"), "16M").unwrap();
-    let script = "exec perl -e 'my @a; push @a, \"x\" x 1000000 while 1'";
+    let script = "exec perl -e '<STDIN>; my @a; push @a, \"x\" x 1000000 while 1'";
     let script = format!("echo $$ > {}; {script}", cgroup.file("cgroup.procs"));
-    let mut child = shell(&script).spawn().unwrap();
+    let mut child = shell(&script).stdin(Stdio::piped()).spawn().unwrap();
     let pid = pid_of(&child);
+    // Where it is, is known while it lives.
+    stand.until(|notes| {
+        let party = notes.people.party(pid);
+        (party.comm.as_deref() == Some("perl") && party.cgroup.is_some()).then_some(())
+    });
+    drop(child.stdin.take());
     child.wait().unwrap();
     let heard = stand.signal(Signal::KILL, pid);
     assert_eq!((heard.sent.origin, heard.sent.to_process), (Origin::Kernel, true));
