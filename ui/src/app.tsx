@@ -5,7 +5,7 @@ import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { document as ask, Fault } from "./api";
 import type { Now as NowDocument } from "./documents";
 import mark from "./mark.svg";
-import { useLive, type Live } from "./live";
+import { useLive, type Live, type Topic } from "./live";
 import { Keys } from "./parts/keys";
 import { isTyping } from "./parts/typing";
 import { go, link, useRoute, VIEWS, type Route } from "./route";
@@ -37,7 +37,8 @@ export function App() {
   const [isHelping, setHelping] = useState(false);
   const say = useMemo(() => sayer(language), [language]);
   const pace = route.view === "now" ? EVERY_MS : CALMLY_MS;
-  const now = useLive("now", pace, (signal) => ask<NowDocument>("now", signal));
+  const topics: Topic[] = route.view === "now" ? ["samples", "events", "alerts"] : [];
+  const now = useLive("now", pace, (signal) => ask<NowDocument>("now", signal), ...topics);
   document.documentElement.dataset["theme"] = theme;
   useEffect(() => {
     document.documentElement.lang = language === "zh" ? "zh-CN" : "en";

@@ -1,8 +1,10 @@
-// Answers that are asked for again and again, as long as somebody looks.
+// Answers that are asked for again, as long as somebody looks: when the recorder says that something
+// was added, and now and then where it cannot say so.
 
 import { useEffect, useRef, useState } from "preact/hooks";
 
 import { Fault } from "./api";
+import { following, type Counts } from "./stream";
 
 export interface Live<T> {
   /** The newest answer, also while nobody answers any more. */
@@ -16,55 +18,116 @@ export interface Live<T> {
 /** After a failure it is tried again after this, whatever the pace. */
 const RETRY_MS = 5_000;
 
-/** Asks at once, whenever `key` changes, and every `everyMs`; not while the page is hidden. */
-export function useLive<T>(key: string, everyMs: number | null, ask: (signal: AbortSignal) => Promise<T>): Live<T> {
+/** What waits for news is asked for all the same after this: a line may be dead without a word. */
+const NET_MS = 60_000;
+
+/** What of a recording an answer depends on. */
+export type Topic = keyof Counts;
+
+/**
+ * Asks at once, whenever `key` changes, and then again: when something of the topics was added, as far as
+ * the recorder says so, else every `everyMs`. Not while the page is hidden.
+ */
+export function useLive<T>(key: string, everyMs: number | null, ask: (signal: AbortSignal) => Promise<T>, ...on: Topic[]): Live<T> {
   const [live, setLive] = useState<Live<T>>({ value: null, at: null, fault: null });
   const asked = useRef(ask);
   asked.current = ask;
   useEffect(() => {
-    const ended = new AbortController();
-    let timer = 0;
-    const look = async (): Promise<void> => {
-      let pause = everyMs;
+    const round = new Round(everyMs, on, async (signal) => {
       try {
-        if (!document.hidden) {
-          const value = await asked.current(ended.signal);
-          if (ended.signal.aborted) return;
-          setLive({ value, at: Date.now(), fault: null });
-        }
+        const value = await asked.current(signal);
+        if (!signal.aborted) setLive({ value, at: Date.now(), fault: null });
+        return true;
       } catch (error) {
-        if (ended.signal.aborted) return;
+        if (signal.aborted) return true;
         const fault = error instanceof Fault ? error : new Fault("broken", String(error));
         setLive((last) => ({ ...last, fault }));
-        const isFinal = fault.trouble === "wrong" || fault.trouble === "absent";
-        pause = isFinal ? everyMs : RETRY_MS;
+        return fault.trouble === "wrong" || fault.trouble === "absent";
       }
-      if (pause !== null) timer = window.setTimeout(() => void look(), pause);
-    };
-    void look();
-    const seen = (): void => {
-      if (document.hidden || everyMs === null) return;
-      window.clearTimeout(timer);
-      void look();
-    };
-    document.addEventListener("visibilitychange", seen);
-    return () => {
-      ended.abort();
-      window.clearTimeout(timer);
-      document.removeEventListener("visibilitychange", seen);
-    };
+    });
+    return () => round.end();
   }, [key, everyMs]);
   return live;
 }
 
-/** The present moment, anew every `everyMs`; it stands still for `null`. */
+/** One question, asked again and again until its end. */
+class Round {
+  private readonly ended = new AbortController();
+  private readonly leave: () => void;
+  private timer = 0;
+  private isAsking = false;
+  private hasAsked = false;
+  /** How far the recording was when it was asked last. */
+  private then: Counts | null = null;
+
+  constructor(
+    private readonly everyMs: number | null,
+    private readonly on: Topic[],
+    /** Whether the answer is final, as far as it goes. */
+    private readonly ask: (signal: AbortSignal) => Promise<boolean>,
+  ) {
+    this.leave = everyMs === null ? () => {} : following.join((isSeen) => this.look(isSeen));
+    void this.now();
+  }
+
+  end(): void {
+    this.ended.abort();
+    window.clearTimeout(this.timer);
+    this.leave();
+  }
+
+  /** Something changed: news, the stream itself, or somebody looks again. */
+  private look(isSeen: boolean): void {
+    if (this.isAsking || document.hidden) return;
+    if (isSeen || this.isNews()) void this.now();
+    else this.wait(this.everyMs);
+  }
+
+  private isNews(): boolean {
+    const { then, on } = this;
+    const { counts } = following;
+    if (counts === null || on.length === 0) return false;
+    // What came between the question and the first word of the stream is not known.
+    return then === null || on.some((topic) => counts[topic] !== then[topic]);
+  }
+
+  private async now(): Promise<void> {
+    window.clearTimeout(this.timer);
+    if (document.hidden && this.hasAsked) return;
+    this.isAsking = true;
+    this.hasAsked = true;
+    this.then = following.counts ?? this.then;
+    const isFine = await this.ask(this.ended.signal);
+    this.isAsking = false;
+    if (this.ended.signal.aborted || this.everyMs === null) return;
+    if (isFine && this.isNews()) void this.now();
+    else this.wait(isFine ? this.everyMs : RETRY_MS);
+  }
+
+  /** Asks again after this; where news is told, after that; where none comes, never. */
+  private wait(ms: number | null): void {
+    window.clearTimeout(this.timer);
+    if (ms === null) return;
+    const isTold = this.on.length > 0 && ms !== RETRY_MS;
+    if (isTold && following.isStill) return;
+    const pause = isTold && following.counts !== null ? Math.max(ms, NET_MS) : ms;
+    this.timer = window.setTimeout(() => void this.now(), pause);
+  }
+}
+
+/** The present moment, anew every `everyMs` if there is anything new by then; it stands still for `null`. */
 export function useNow(everyMs: number | null): number {
   const [now, setNow] = useState(Date.now);
   useEffect(() => {
     if (everyMs === null) return;
+    let then = following.counts?.samples ?? null;
     setNow(Date.now());
     const timer = setInterval(() => {
-      if (!document.hidden) setNow(Date.now());
+      const samples = following.counts?.samples ?? null;
+      const isNew = samples === null ? !following.isStill : samples !== then;
+      if (document.hidden || !isNew) return;
+      then = samples;
+      setNow(Date.now());
     }, everyMs);
     return () => clearInterval(timer);
   }, [everyMs]);

@@ -9,6 +9,7 @@ mod browser;
 pub(crate) mod crash;
 mod deaths;
 pub(crate) mod dice;
+mod driven;
 pub(crate) mod group;
 mod incident;
 mod leaks;

@@ -62,6 +62,8 @@ pub struct Counts {
     pub kept_files: AtomicU64,
     /// Deaths recorded.
     pub deaths: AtomicU64,
+    /// Events recorded, whatever they tell of.
+    pub events: AtomicU64,
     /// Kernel messages read.
     pub kernel_messages: AtomicU64,
     /// Times that kernel messages were overwritten before they were read.
@@ -269,6 +271,11 @@ impl Board {
     /// The rules, as far as they were evaluated, and their alerts.
     pub fn latest_rules(&self) -> std::sync::Arc<rules::RulesShown> {
         self.rules.latest()
+    }
+
+    /// How often an alert came, went or changed its state.
+    pub fn alert_changes(&self) -> u64 {
+        self.rules.changes()
     }
 
     /// Where the rules are shown.

@@ -402,6 +402,7 @@ impl Recorder {
     /// Reports events, now that they are safe on disk.
     fn tell(&mut self, events: &[Event], now: Stamp) {
         for event in events {
+            bump(&self.board.counts().events);
             self.coroner.take(event);
             match &event.what {
                 Happening::Death(_) => {

@@ -43,7 +43,7 @@ use crate::guard::Guard;
 use crate::metrics::Detail;
 use crate::page;
 use crate::readings::Readings;
-use crate::v1::{self, Teller};
+use crate::v1::{self, Endless, Teller};
 use body::LONG_BODIES;
 use door::{Door, Seat};
 use pages::Pages;
@@ -346,11 +346,11 @@ async fn exchange<S>(
 ) where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
+    let closes = closing.clone();
     let service = service_fn(|request| {
         Box::pin(async {
             let response = served.answer(seat, request).await;
-            seat.enter(Phase::sending());
-            Ok::<_, Infallible>(response.map(|body| Sent::new(body, Arc::clone(seat))))
+            Ok::<_, Infallible>(handed_over(response, seat, &closes))
         })
     });
     let mut conversation = http1::Builder::new()
@@ -374,6 +374,22 @@ async fn exchange<S>(
     drop(
         timeout(LINGER_TIME, linger(conversation.into_parts().io.into_inner().into_inner())).await,
     );
+}
+
+/// An answer on its way.
+fn handed_over(
+    response: Response,
+    seat: &Arc<Seat>,
+    closing: &watch::Receiver<bool>,
+) -> http::Response<Sent> {
+    let seat = Arc::clone(seat);
+    if response.extensions().get::<Endless>().is_some() {
+        seat.enter(Phase::Streaming(None));
+        let closing = Box::pin(closed(closing.clone()));
+        return response.map(|body| Sent::endless(body, seat, closing));
+    }
+    seat.enter(Phase::sending());
+    response.map(|body| Sent::new(body, seat))
 }
 
 /// Waits until the server closes.

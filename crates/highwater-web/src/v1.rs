@@ -6,6 +6,7 @@
 //! recorded, and the recorder comes first.
 
 mod openapi;
+mod stream;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +20,9 @@ use axum::routing::any;
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
+
+pub(crate) use stream::Endless;
+use stream::Streams;
 
 /// Where all of it is.
 pub(crate) const BASE: &str = "/api/highwater/v1/";
@@ -55,21 +59,37 @@ pub enum Untold {
     Failed(String),
 }
 
+/// How far a recording that goes on has come: how often something was added to it. Each only rises.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Whole readings of the machine.
+    pub samples: u64,
+    /// Deaths, growths, restarts, and whatever else happens.
+    pub events: u64,
+    /// Alerts that came, went or changed their state.
+    pub alerts: u64,
+}
+
 /// Who knows what happened.
 pub trait Teller: Send + Sync {
     /// The document that answers `question`, in JSON; from a thread that may wait.
     fn tell(&self, question: &Question) -> Result<Vec<u8>, Untold>;
+
+    /// How far what is recorded has come, at once; `None` where nothing is added any more.
+    fn progress(&self) -> Option<Progress>;
 }
 
-/// A teller, who is asked one thing at a time.
+/// A teller, who is asked one thing at a time, and is followed by some.
 struct Desk {
     teller: Arc<dyn Teller>,
     turn: Arc<Semaphore>,
+    streams: Streams,
 }
 
 /// All paths under [`BASE`].
 pub(crate) fn router(teller: Arc<dyn Teller>) -> Router {
-    let desk = Arc::new(Desk { teller, turn: Arc::new(Semaphore::new(1)) });
+    let turn = Arc::new(Semaphore::new(1));
+    let desk = Arc::new(Desk { teller, turn, streams: Streams::default() });
     Router::new().route(&format!("{BASE}{{*path}}"), any(handle)).with_state(desk)
 }
 
@@ -79,8 +99,10 @@ async fn handle(State(desk): State<Arc<Desk>>, request: Request) -> Response {
         return ([(ALLOW, "GET, HEAD")], refusal).into_response();
     }
     let path = request.uri().path().strip_prefix(BASE).unwrap_or_default();
-    if path == "openapi.json" {
-        return json(StatusCode::OK, openapi::document());
+    match path {
+        "openapi.json" => return json(StatusCode::OK, openapi::document()),
+        stream::PATH => return desk.streams.answer(&desk.teller, request.method()),
+        _ => {}
     }
     match question(path) {
         Some(question) => desk.answer(question).await,

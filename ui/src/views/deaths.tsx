@@ -23,7 +23,7 @@ export function Deaths({ route }: { route: Route }) {
 function List() {
   const say = useSay();
   const [wanted, setWanted] = useState("");
-  const list = useLive("deaths", EVERY_MS, (signal) => ask<DeathList>("deaths", signal));
+  const list = useLive("deaths", EVERY_MS, (signal) => ask<DeathList>("deaths", signal), "events");
   return (
     <>
       <div class="title">

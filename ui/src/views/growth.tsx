@@ -19,7 +19,7 @@ const SHOWN = 20;
 
 export function Growth() {
   const say = useSay();
-  const growth = useLive("growth", EVERY_MS, (signal) => ask<Document>("growth", signal));
+  const growth = useLive("growth", EVERY_MS, (signal) => ask<Document>("growth", signal), "events");
   return (
     <>
       <div class="title">

@@ -6,7 +6,8 @@ import type { Now as Document, Severity, Stall } from "../documents";
 import { split } from "../evidence";
 import { bytes, percent, plain, share, span } from "../format";
 import { useLive, useNow, type Live } from "../live";
-import { makeupOf, MEMORY } from "../memory";
+import { makeupOf, MEMORY, type Makeup } from "../memory";
+import { owners, OWNERS as OWNED, USAGES } from "../owners";
 import { Chart } from "../parts/chart";
 import { Proof } from "../parts/claim";
 import { Holders, Processes, type Held } from "../parts/holders";
@@ -25,6 +26,7 @@ const PROCESSES = 8;
 
 export function Now({ now }: { now: Live<Document> }) {
   const say = useSay();
+  const early = useLive("early", null, first);
   if (now.fault?.trouble === "absent" && now.value === null) {
     return (
       <>
@@ -35,6 +37,7 @@ export function Now({ now }: { now: Live<Document> }) {
       </>
     );
   }
+  if (now.value === null && now.fault === null) return <Early of={early.value} />;
   return (
     <Shown live={now}>
       {(document) => (
@@ -43,7 +46,7 @@ export function Now({ now }: { now: Live<Document> }) {
             <Verdict of={document} />
             <Figures of={document} />
           </div>
-          <Memory of={document} />
+          <Memory of={document} early={early.value?.memory ?? null} />
           <div class="panels is-uneven">
             <section class="panel">
               <header>
@@ -62,6 +65,48 @@ export function Now({ now }: { now: Live<Document> }) {
         </>
       )}
     </Shown>
+  );
+}
+
+interface First {
+  memory: Makeup | null;
+  owners: Held[];
+}
+
+/** What the recording knows at once, while the machine is still judged. */
+async function first(signal: AbortSignal): Promise<First> {
+  const asked = [MEMORY, OWNED, USAGES].map((expr) => query(expr, null, signal));
+  const [memory, sums, usages] = (await Promise.all(asked)).map((answer) => answer.all);
+  const all = owners(sums ?? [], usages ?? []).slice(0, OWNERS);
+  return { memory: makeupOf(memory ?? []), owners: all.map((owner) => ({ ...owner, name: owner.id, growing: null })) };
+}
+
+function Early({ of }: { of: First | null }) {
+  const say = useSay();
+  return (
+    <>
+      <section class="verdict is-unknown">
+        <p class="soft" aria-busy="true">
+          {say("load.busy")}
+        </p>
+      </section>
+      {of?.memory && (
+        <section class="panel">
+          <header>
+            <h2>{say("memory.title")}</h2>
+          </header>
+          <Whole of={of.memory} low={null} min={null} />
+        </section>
+      )}
+      {of && of.owners.length > 0 && (
+        <section class="panel">
+          <header>
+            <h2>{say("owners.title")}</h2>
+          </header>
+          <Holders all={of.owners} />
+        </section>
+      )}
+    </>
   );
 }
 
@@ -105,7 +150,7 @@ function Finding({ finding, at }: { finding: Document["urgent"][number]; at: num
   );
 }
 
-function Memory({ of }: { of: Document }) {
+function Memory({ of, early }: { of: Document; early: Makeup | null }) {
   const say = useSay();
   const parts = useLive(`makeup ${of.time}`, null, async (signal) => makeupOf((await query(MEMORY, Date.parse(of.time), signal)).all));
   const { available_bytes: free, total_bytes: all } = of.memory;
@@ -115,7 +160,7 @@ function Memory({ of }: { of: Document }) {
         <h2>{say("memory.title")}</h2>
         <span>{say("memory.of", { available: bytes(free), total: bytes(all) })}</span>
       </header>
-      <Shown live={parts}>
+      <Shown live={parts.value === null && early ? { ...parts, value: early } : parts}>
         {(parts) =>
           parts ? (
             <Whole of={parts} low={of.memory.low_watermark_bytes} min={of.memory.min_watermark_bytes}>

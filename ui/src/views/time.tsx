@@ -35,7 +35,7 @@ export function Time({ route }: { route: Route }) {
   const span = spanOf(route, now);
   const step = stepMs(span, PIXELS);
   const at = momentOf(route, span);
-  const marks = useLive("events", EVERY_MS, async (signal) => (await ask<{ events: Mark[] }>("events", signal)).events);
+  const marks = useLive("events", EVERY_MS, async (signal) => (await ask<{ events: Mark[] }>("events", signal)).events, "events");
   const within = (marks.value ?? []).filter((mark) => Date.parse(mark.at) >= span.from && Date.parse(mark.at) <= span.to);
   const go = (next: Span): void => set(route, { ...named(next), at: "" }, true);
   const pick = (moment: number): void => set(route, { ...(isLive ? {} : named(span)), at: String(Math.round(moment)) });

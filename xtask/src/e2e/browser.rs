@@ -12,11 +12,12 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, bail};
 use serde_json::Value;
 
 use super::Scoreboard;
 use super::agent::Recording;
+use super::driven::drive;
 use super::group::{Group, Hierarchy};
 use crate::borrowed::{Folder, Running};
 use crate::clock;
@@ -59,32 +60,12 @@ pub(crate) fn run(board: &mut Scoreboard) -> anyhow::Result<()> {
     let grows = clock::poll(at_most, every, || Ok(stage.grows(&recording)?.then_some(())))?;
     grows.context("the leak is not told as a growth")?;
     let address = recording.address().context("the agent names no address")?;
-    drive(&format!("http://{address}"), board)
-}
-
-/// Has the browser driven, and takes its statements over.
-fn drive(url: &str, board: &mut Scoreboard) -> anyhow::Result<()> {
-    let ui = repo::root().join("ui");
-    let mut node = Command::new("node");
-    node.current_dir(&ui).args(["drive/run.mjs", url, HOSTILE]);
-    let driven = node.stderr(Stdio::inherit()).output().context("cannot run node")?;
-    ensure!(driven.status.success(), "the browser was not driven to the end: {}", driven.status);
-    let said = String::from_utf8_lossy(&driven.stdout).into_owned();
-    let mut statements: usize = 0;
-    for line in said.lines() {
-        let Some((outcome, statement, seen)) = statement(line) else { continue };
-        statements += 1;
-        board.check(statement, outcome.then(|| seen.to_owned()).with_context(|| seen.to_owned()));
-    }
-    ensure!(statements > 0, "the browser's driver stated nothing");
-    Ok(())
-}
-
-/// `ok`, a tab, the statement, a tab, what was seen.
-fn statement(line: &str) -> Option<(bool, &str, &str)> {
-    let (outcome, rest) = line.split_once('\t')?;
-    let (statement, seen) = rest.split_once('\t')?;
-    Some((outcome == "ok", statement, seen))
+    let url = format!("http://{address}");
+    drive(&["drive/run.mjs".as_ref(), url.as_ref(), HOSTILE.as_ref()], board, || {
+        let mut dies = stage.victim("kiosk", SMALL, &Leak::default())?;
+        dies.process.wait()?;
+        Ok(())
+    })
 }
 
 /// What the victims need.
@@ -100,7 +81,7 @@ impl Stage {
         let program = repo::build("highwater", Profile::Dev)?;
         let folder = Folder::fresh("page")?;
         let xtask = std::env::current_exe().context("cannot find xtask's own program")?;
-        for name in ["shop", "creep", HOSTILE] {
+        for name in ["shop", "kiosk", "creep", HOSTILE] {
             symlink(&xtask, folder.join(name))?;
         }
         Ok(Self { program, hierarchy, folder })
@@ -140,16 +121,4 @@ impl Stage {
 struct Victim {
     process: Running,
     _group: Group,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_line_of_the_driver_is_a_statement() {
-        assert_eq!(statement("ok\tit is so\tseen\tso"), Some((true, "it is so", "seen\tso")));
-        assert_eq!(statement("FAIL\tit is so\tnot"), Some((false, "it is so", "not")));
-        assert_eq!(statement("ok, and no tabs"), None);
-    }
 }

@@ -1,9 +1,10 @@
 //! What is shown of the rules: groups with their states for whoever asks, and counts.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use highwater_alert::{Group, GroupState};
+use highwater_alert::{Alert, Group, GroupState};
 use highwater_core::series::Labels;
 use highwater_core::thing::{Metric, Thing};
 use highwater_core::units::Bytes;
@@ -57,6 +58,8 @@ pub struct RulesShown {
 #[derive(Debug, Default)]
 pub(crate) struct Shown {
     latest: Mutex<Arc<RulesShown>>,
+    /// How often an alert came, went or changed its state.
+    changes: AtomicU64,
 }
 
 impl Shown {
@@ -76,7 +79,15 @@ impl Shown {
         let shown: Vec<GroupShown> = shown.collect();
         let mut latest = self.lock();
         let latest = Arc::make_mut(&mut latest);
+        if !alike(&latest.groups, &shown) {
+            self.changes.fetch_add(1, Ordering::Relaxed);
+        }
         (latest.groups, latest.missed) = (shown, groups.missed());
+    }
+
+    /// How often an alert came, went or changed its state.
+    pub(crate) fn changes(&self) -> u64 {
+        self.changes.load(Ordering::Relaxed)
     }
 
     pub(super) fn set_faults(&self, faults: Vec<String>) {
@@ -114,6 +125,17 @@ impl Shown {
     fn lock(&self) -> MutexGuard<'_, Arc<RulesShown>> {
         self.latest.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether the same alerts stand as they stood; their values change with every round.
+fn alike(before: &[GroupShown], now: &[GroupShown]) -> bool {
+    standing(before).eq(standing(now))
+}
+
+fn standing(groups: &[GroupShown]) -> impl Iterator<Item = (&Labels, highwater_alert::State)> {
+    let rules = groups.iter().flat_map(|group| &group.state.rules);
+    let alerts = rules.flat_map(|rule| &rule.alerts);
+    alerts.map(|alert: &Alert| (&alert.labels, alert.state))
 }
 
 fn number(count: usize) -> f64 {

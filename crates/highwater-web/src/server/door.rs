@@ -155,7 +155,7 @@ impl Seat {
     pub(super) async fn begin(&self) {
         let mut phases = self.phase.subscribe();
         // The sender is this seat's own.
-        drop(phases.wait_for(|phase| !matches!(phase, Phase::Sending(..))).await);
+        drop(phases.wait_for(|phase| !phase.is_answering()).await);
         self.said.store(false, Ordering::Relaxed);
         self.enter(Phase::Work);
     }
@@ -183,11 +183,20 @@ impl Seat {
         self.said.store(true, Ordering::Relaxed);
     }
 
+    /// A piece of an answer without an end was handed over.
+    pub(super) fn says(&self) {
+        if self.phase() == Phase::Streaming(None) {
+            self.enter(Phase::Streaming(Some(Instant::now())));
+        }
+    }
+
     /// All that was handed over has gone out.
     pub(super) fn flushed(&self) {
-        let sending = matches!(self.phase(), Phase::Sending(..));
-        if sending && self.said.swap(false, Ordering::Relaxed) {
+        let phase = self.phase();
+        if phase.is_answering() && self.said.swap(false, Ordering::Relaxed) {
             self.enter(Phase::Idle(Instant::now()));
+        } else if matches!(phase, Phase::Streaming(_)) {
+            self.enter(Phase::Streaming(None));
         }
     }
 

@@ -4,7 +4,7 @@
 //!  Head ──whole──► Work ◄──whole── Body
 //!   ▲               │ └────more─────▲
 //!   │ first byte    ▼ answer is made
-//!  Idle ◄──taken── Sending
+//!  Idle ◄──taken── Sending, or Streaming
 //! ```
 
 use std::io;
@@ -38,6 +38,8 @@ pub(super) enum Phase {
     Work,
     /// The answer goes out; so much of it has.
     Sending(Instant, u64),
+    /// An answer goes on and on; since when its last piece waits to be taken.
+    Streaming(Option<Instant>),
     /// It was answered, and may ask again.
     Idle(Instant),
     /// It has to end, for the sake of others.
@@ -60,6 +62,7 @@ impl Phase {
                 let taken = Duration::from_secs(bytes / LEAST_BYTES_PER_SECOND);
                 since.checked_add(patience.sending.saturating_add(taken))
             }
+            Self::Streaming(since) => since?.checked_add(patience.sending),
             Self::Work => None,
             Self::Over => Some(Instant::now()),
         }
@@ -70,8 +73,14 @@ impl Phase {
         match self {
             Self::Idle(since) => Some((0, since)),
             Self::Head(since) | Self::Body(since) | Self::Sending(since, _) => Some((1, since)),
-            Self::Work | Self::Over => None,
+            // Those are few.
+            Self::Streaming(_) | Self::Work | Self::Over => None,
         }
+    }
+
+    /// Whether an answer goes out.
+    pub(super) fn is_answering(self) -> bool {
+        matches!(self, Self::Sending(..) | Self::Streaming(_))
     }
 }
 
@@ -143,16 +152,25 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Wire<S> {
     }
 }
 
+/// When the server closes.
+type Closing = Pin<Box<dyn Future<Output = ()> + Send>>;
+
 /// An answer's body: once it is dropped, all of it is in the wire's buffer.
-#[derive(Debug)]
 pub(super) struct Sent {
     body: Body,
     seat: Arc<Seat>,
+    /// What ends a body that has no end of its own.
+    closing: Option<Closing>,
 }
 
 impl Sent {
     pub(super) fn new(body: Body, seat: Arc<Seat>) -> Self {
-        Self { body, seat }
+        Self { body, seat, closing: None }
+    }
+
+    /// A body without an end; it ends with the server.
+    pub(super) fn endless(body: Body, seat: Arc<Seat>, closing: Closing) -> Self {
+        Self { body, seat, closing: Some(closing) }
     }
 }
 
@@ -170,6 +188,14 @@ impl HttpBody for Sent {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        if let Some(closing) = &mut self.closing {
+            if closing.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(None);
+            }
+            let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+            self.seat.says();
+            return Poll::Ready(frame);
+        }
         Pin::new(&mut self.body).poll_frame(cx)
     }
 
@@ -179,5 +205,20 @@ impl HttpBody for Sent {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stream_ends_when_its_last_piece_is_not_taken_and_gives_way_to_nobody() {
+        let (patience, now) = (Patience::default(), Instant::now());
+        let waits = Phase::Streaming(Some(now));
+        assert_eq!(waits.deadline(&patience), Some(now + patience.sending));
+        assert_eq!(Phase::Streaming(None).deadline(&patience), None);
+        assert_eq!(waits.rank(), None);
+        assert!(waits.is_answering() && !Phase::Work.is_answering());
     }
 }

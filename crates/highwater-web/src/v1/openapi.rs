@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{BASE, Question};
+use super::{BASE, Question, stream};
 
 /// A path, what is asked there, and what comes of it.
 pub(super) struct Place {
@@ -56,6 +56,13 @@ pub(super) const PLACES: &[Place] = &[
         keys: &[("schema", "integer"), ("events", "array")],
     },
     Place {
+        path: stream::PATH,
+        question: None,
+        summary: "Says that something was added, as server-sent events: `progress` with how far the \
+                  recording has come, `still` where nothing is added any more.",
+        keys: &[],
+    },
+    Place {
         path: "openapi.json",
         question: None,
         summary: "This description.",
@@ -84,7 +91,11 @@ pub(super) fn document() -> String {
 fn operation(place: &Place) -> Value {
     let name = place.path.trim_end_matches(".json").replace("/{id}", "-one");
     let mut responses = Map::new();
-    responses.insert("200".to_owned(), answer("the document", place.keys));
+    let told = match place.path {
+        stream::PATH => events(),
+        _ => answer("the document", place.keys),
+    };
+    responses.insert("200".to_owned(), told);
     for (status, when) in
         [("404", "there is nothing of the kind"), ("503", "it cannot be told now")]
     {
@@ -109,6 +120,12 @@ fn id() -> Value {
         "description": "as `deaths` gives it: milliseconds since 1970, a dash, a pid",
         "schema": { "type": "string", "pattern": "^[0-9][0-9-]{0,39}$" },
     })
+}
+
+/// An answer that goes on: lines of text.
+fn events() -> Value {
+    let schema = json!({ "type": "string" });
+    json!({ "description": "the events", "content": { "text/event-stream": { "schema": schema } } })
 }
 
 /// An answer whose keys these are at least.

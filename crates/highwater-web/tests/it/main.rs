@@ -17,4 +17,5 @@ mod machine;
 mod page;
 mod served;
 mod server;
+mod stream;
 mod v1;

@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 
-use highwater_web::{Question, Teller, Untold};
+use highwater_web::{Progress, Question, Teller, Untold};
 
 use crate::served::{Served, rest, status};
 
@@ -19,6 +19,10 @@ impl Teller for Witness {
             Question::Growth => Err(Untold::Failed("the disk hangs".to_owned())),
             Question::Events => panic!("a defect"),
         }
+    }
+
+    fn progress(&self) -> Option<Progress> {
+        None
     }
 }
 
@@ -67,7 +71,7 @@ fn the_description_names_every_path() {
     let (_, body) = answer.split_once("\r\n\r\n").unwrap();
     let document: serde_json::Value = serde_json::from_str(body).unwrap();
     let paths: Vec<&String> = document["paths"].as_object().unwrap().keys().collect();
-    for path in ["now", "growth", "deaths", "deaths/{id}", "events"] {
+    for path in ["now", "growth", "deaths", "deaths/{id}", "events", "stream"] {
         assert!(paths.iter().any(|known| **known == format!("/api/highwater/v1/{path}")), "{path}");
     }
     web.end();

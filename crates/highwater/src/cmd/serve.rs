@@ -61,7 +61,7 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<ExitCode> {
     let api = Api::new(recorded, limits);
     let guard = guard::of(&web, address, say)?;
     let url = format!("{}://{address}", guard.scheme());
-    let teller = Narrator::new(&dir, false).context("cannot find this program")?;
+    let teller = Narrator::new(&dir, None).context("cannot find this program")?;
     let site = Site::new(guard).api(Arc::new(api)).teller(Arc::new(teller)).log(say);
     let (stopper, stopping) = stopper();
     let server = Builder::new().name("web".to_owned()).stack_size(STACK_BYTES);

@@ -8,12 +8,14 @@ use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use highwater_agent::board::Board;
 use highwater_agent::clock;
 use highwater_core::time::BootTime;
-use highwater_web::{Question, Teller, Untold};
+use highwater_web::{Progress, Question, Teller, Untold};
 
 use crate::cmd::tell::ABSENT;
 
@@ -28,16 +30,25 @@ const KEPT: usize = 8;
 pub(crate) struct Narrator {
     program: PathBuf,
     dir: PathBuf,
-    /// Whether it is of this machine and goes on.
-    is_live: bool,
-    kept: Mutex<BTreeMap<Question, (BootTime, Vec<u8>)>>,
+    /// The board of whoever goes on recording it.
+    board: Option<Arc<Board>>,
+    kept: Mutex<BTreeMap<Question, Kept>>,
+}
+
+/// An answer that was given.
+#[derive(Debug)]
+struct Kept {
+    at: BootTime,
+    /// How far the recording had come before it was asked.
+    progress: Option<Progress>,
+    answer: Vec<u8>,
 }
 
 impl Narrator {
-    /// Of the recording in `dir`, which goes on if it `is_live`.
-    pub(crate) fn new(dir: &Path, is_live: bool) -> std::io::Result<Self> {
+    /// Of the recording in `dir`; with the board of the agent that goes on with it, if one does.
+    pub(crate) fn new(dir: &Path, board: Option<Arc<Board>>) -> std::io::Result<Self> {
         let program = std::env::current_exe()?;
-        Ok(Self { program, dir: dir.to_owned(), is_live, kept: Mutex::default() })
+        Ok(Self { program, dir: dir.to_owned(), board, kept: Mutex::default() })
     }
 
     fn ask(&self, question: &Question) -> Result<Vec<u8>, Untold> {
@@ -71,22 +82,48 @@ impl Narrator {
 
 impl Teller for Narrator {
     fn tell(&self, question: &Question) -> Result<Vec<u8>, Untold> {
-        if *question == Question::Now && !self.is_live {
+        if *question == Question::Now && self.board.is_none() {
             let why = "this is a history: nothing is recorded now";
             return Err(Untold::Absent(why.to_owned()));
         }
-        let now = clock::now().boot;
         // Held while a child works: one at a time.
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.retain(|question, (at, _)| now.since(*at) < lasts(question));
-        if let Some((_, answer)) = kept.get(question) {
-            return Ok(answer.clone());
+        let (at, progress) = (clock::now().boot, self.progress());
+        kept.retain(|question, kept| kept.is_good(question, at, progress));
+        if let Some(kept) = kept.get(question) {
+            return Ok(kept.answer.clone());
         }
         let answer = self.ask(question)?;
         if kept.len() < KEPT {
-            kept.insert(question.clone(), (now, answer.clone()));
+            kept.insert(question.clone(), Kept { at, progress, answer: answer.clone() });
         }
         Ok(answer)
+    }
+
+    fn progress(&self) -> Option<Progress> {
+        let board = self.board.as_ref()?;
+        let counts = board.counts();
+        Some(Progress {
+            samples: counts.frames.load(Ordering::Relaxed),
+            events: counts.events.load(Ordering::Relaxed),
+            alerts: board.alert_changes(),
+        })
+    }
+}
+
+impl Kept {
+    /// Whether it is still as good as a new one. Of a history that nobody adds to it is for ever; what
+    /// happened since makes it old at once.
+    fn is_good(&self, question: &Question, now: BootTime, progress: Option<Progress>) -> bool {
+        let (Some(then), Some(progress)) = (self.progress, progress) else { return true };
+        let is_same = match question {
+            Question::Now => (then.events, then.alerts) == (progress.events, progress.alerts),
+            Question::Deaths | Question::Death(_) | Question::Events => {
+                then.events == progress.events
+            }
+            Question::Growth => true,
+        };
+        is_same && now.since(self.at) < lasts(question)
     }
 }
 
@@ -104,8 +141,8 @@ const fn word(question: &Question) -> &'static str {
 /// How long an answer is as good as new. What takes long to judge changes slowly.
 const fn lasts(question: &Question) -> Duration {
     match question {
-        Question::Now | Question::Deaths | Question::Events => Duration::from_secs(4),
-        Question::Death(_) => Duration::from_mins(1),
+        Question::Now => Duration::from_secs(4),
+        Question::Deaths | Question::Death(_) | Question::Events => Duration::from_mins(1),
         Question::Growth => Duration::from_mins(2),
     }
 }
