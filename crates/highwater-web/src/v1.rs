@@ -46,6 +46,8 @@ pub enum Question {
     Death(String),
     /// What happened, as marks on an axis of time.
     Events,
+    /// The lives of services and containers: the document of `restarts --json`.
+    Restarts,
 }
 
 /// Why there is no document.

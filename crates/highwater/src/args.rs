@@ -293,6 +293,8 @@ pub(crate) enum Told {
     Death,
     /// Marks on an axis of time
     Events,
+    /// The lives of services and containers
+    Restarts,
 }
 
 /// Judge this machine's memory now, on one screen.

@@ -63,6 +63,12 @@ pub(super) const PLACES: &[Place] = &[
         keys: &[],
     },
     Place {
+        path: "restarts",
+        question: Some(Question::Restarts),
+        summary: "The lives of services and containers: the document of `highwater restarts --json`.",
+        keys: &[("schema", "integer"), ("owners", "array"), ("notes", "array")],
+    },
+    Place {
         path: "openapi.json",
         question: None,
         summary: "This description.",

@@ -17,6 +17,7 @@ impl Teller for Witness {
             Question::Death(id) if id == "17-7" => Ok(br#"{"summary":"x"}"#.to_vec()),
             Question::Death(_) => Err(Untold::Absent("no such \"death\"".to_owned())),
             Question::Growth => Err(Untold::Failed("the disk hangs".to_owned())),
+            Question::Restarts => Ok(br#"{"owners":[]}"#.to_vec()),
             Question::Events => panic!("a defect"),
         }
     }
@@ -33,6 +34,7 @@ fn a_document_is_given_as_it_is_told() {
         ("now", r#"{"schema":1}"#),
         ("deaths", r#"{"deaths":[]}"#),
         ("deaths/17-7", r#"{"summary":"x"}"#),
+        ("restarts", r#"{"owners":[]}"#),
     ] {
         let answer = web.get(&format!("/api/highwater/v1/{path}"), "");
         assert_eq!(status(&answer), "200", "{path}");

@@ -51,6 +51,23 @@ pub(crate) fn run(args: &RestartsArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// The document of all that the recording of `reader` tells.
+pub(crate) fn document(reader: &Reader, args: &RestartsArgs) -> anyhow::Result<RestartsDocument> {
+    let wanted = WhyArgs { data_dir: args.data_dir.clone(), ..WhyArgs::default() };
+    let found = gather_all(Some(reader), &wanted, HEARD)?;
+    let mut notes = history::left_out(reader, &[]);
+    notes.extend(found.remarks.clone());
+    let all = stories_of(judged(&found).inquest, reader, args);
+    Ok(documented(&all, args, notes))
+}
+
+fn documented(all: &[Story], args: &RestartsArgs, notes: Vec<String>) -> RestartsDocument {
+    let now: WallTime = highwater_agent::clock::now().wall;
+    let since = args.since.map(|since| moment(since, now));
+    let window = args.window.unwrap_or(SLOW_WINDOW);
+    RestartsDocument::new(all, (since, now), window, &args.scrape, notes)
+}
+
 /// What the recording tells, the stormiest first; an error if it tells nothing of who was asked for.
 fn told(
     reader: &Reader,
@@ -126,15 +143,13 @@ fn chosen(all: Vec<Story>, name: &str, ids: &BTreeSet<(Owner, String)>) -> Vec<S
 }
 
 fn show(args: &RestartsArgs, all: &[Story], notes: Vec<String>) -> anyhow::Result<()> {
-    let now: WallTime = highwater_agent::clock::now().wall;
-    let since = args.since.map(|since| moment(since, now));
-    let window = args.window.unwrap_or(SLOW_WINDOW);
     if args.json {
-        let document = RestartsDocument::new(all, (since, now), window, &args.scrape, notes);
-        let mut text = serde_json::to_string_pretty(&document)?;
+        let mut text = serde_json::to_string_pretty(&documented(all, args, notes))?;
         text.push('\n');
         return out::bytes(text.as_bytes());
     }
+    let now: WallTime = highwater_agent::clock::now().wall;
+    let since = args.since.map(|since| moment(since, now));
     let beside = Beside { since, now, scrapes: &args.scrape };
     let page = Page::of_terminal();
     let mut text = view::why::remarks(page, &notes);

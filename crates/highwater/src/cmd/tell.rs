@@ -7,8 +7,8 @@ use highwater_agent::growth::be_modest;
 use highwater_diagnose::document::{CheckupDocument, GrowthDocument};
 use highwater_store::Reader;
 
-use super::{checkup, leaks, out, why};
-use crate::args::{CheckupArgs, LeaksArgs, TellArgs, Told, WhyArgs};
+use super::{checkup, leaks, out, restarts, why};
+use crate::args::{CheckupArgs, LeaksArgs, RestartsArgs, TellArgs, Told, WhyArgs};
 
 /// The exit status that says: there is nothing of the kind.
 pub(crate) const ABSENT: u8 = 4;
@@ -31,6 +31,10 @@ pub(crate) fn run(args: &TellArgs) -> anyhow::Result<ExitCode> {
         }
         Told::Deaths => serde_json::to_vec(&why::desk::list(&reader, &all)?)?,
         Told::Events => serde_json::to_vec(&why::desk::marks(&reader, &all)?)?,
+        Told::Restarts => {
+            let args = RestartsArgs { data_dir, ..RestartsArgs::default() };
+            serde_json::to_vec(&restarts::document(&reader, &args)?)?
+        }
         Told::Death => {
             let Some(id) = &args.id else { bail!("whose death is missing: --id") };
             match why::desk::one(&reader, &all, id)? {

@@ -22,7 +22,7 @@ use crate::cmd::tell::ABSENT;
 /// An answer is a few hundred kB at most; more is none.
 const MOST_BYTES: u64 = 16 << 20;
 
-/// So many answers are kept: the four that every page asks for, and some deaths in full.
+/// So many answers are kept: the five that every page asks for, and some deaths in full.
 const KEPT: usize = 8;
 
 /// Tells of the recording in a directory.
@@ -118,7 +118,7 @@ impl Kept {
         let (Some(then), Some(progress)) = (self.progress, progress) else { return true };
         let is_same = match question {
             Question::Now => (then.events, then.alerts) == (progress.events, progress.alerts),
-            Question::Deaths | Question::Death(_) | Question::Events => {
+            Question::Deaths | Question::Death(_) | Question::Events | Question::Restarts => {
                 then.events == progress.events
             }
             Question::Growth => true,
@@ -135,6 +135,7 @@ const fn word(question: &Question) -> &'static str {
         Question::Deaths => "deaths",
         Question::Death(_) => "death",
         Question::Events => "events",
+        Question::Restarts => "restarts",
     }
 }
 
@@ -142,7 +143,9 @@ const fn word(question: &Question) -> &'static str {
 const fn lasts(question: &Question) -> Duration {
     match question {
         Question::Now => Duration::from_secs(4),
-        Question::Deaths | Question::Death(_) | Question::Events => Duration::from_mins(1),
+        Question::Deaths | Question::Death(_) | Question::Events | Question::Restarts => {
+            Duration::from_mins(1)
+        }
         Question::Growth => Duration::from_mins(2),
     }
 }
