@@ -9,6 +9,7 @@ import { createRequire } from "node:module";
 import { firstView } from "./pace.mjs";
 import { NARROW, open, settled, start, visit, WIDE } from "./browser.mjs";
 import { tooWide, wider } from "./fits.mjs";
+import { ownerAt, reached, saved, told } from "./owner.mjs";
 
 const [base, hostile = ""] = process.argv.slice(2);
 const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
@@ -39,6 +40,7 @@ const VIEWS = {
   death: `#/deaths/${killed?.id}`,
   growth: "#/growth",
   explore: "#/explore?q=node_memory_MemTotal_bytes&as=table",
+  owner: ownerAt({ kind: "cgroup", id: killed?.owner ?? "/" }, at),
 };
 
 const { page, faults, context } = await open(browser, base);
@@ -132,6 +134,16 @@ await check("what grows is shown with its rate and its limit", async () => {
   const shown = await page.locator(".grower").allInnerTexts();
   insist(shown.some((text) => text.includes(grower.owner.name)), `${grower.owner.name} is not among ${shown.length}`);
   return grower.owner.name;
+});
+
+await check("an owner's name leads to it from every view", () => reached(page, base, VIEWS, insist));
+
+await check("an owner is shown through its lives, with the API's numbers", () => told(page, base, api, killed, at, insist));
+
+await check("a chart is saved as a drawing that stands alone, as dots and as a table", async () => {
+  const seen = [];
+  for (const view of ["owner", "death", "time"]) seen.push(`${view}: ${await saved(browser, base, VIEWS[view], insist)}`);
+  return seen.join("; ");
 });
 
 await check("a question is completed, asked and answered with the API's number", async () => {

@@ -15,6 +15,7 @@ const views = {
   deaths: "#/deaths",
   death: `#/deaths/${killed.id}`,
   growth: "#/growth",
+  owner: `#/owner?${new URLSearchParams({ kind: "cgroup", id: killed.owner, from: at - 1_200_000, to: at + 300_000, at: at - 1000 })}`,
   explore: `#/explore?q=${encodeURIComponent("topk(5, container_memory_rss)")}`,
 };
 // Names of whoever else ran on the machine are nobody's business: they are replaced in the picture.

@@ -124,6 +124,12 @@ export function number(text: string): number {
   return Number(text);
 }
 
+/** The labels of the series that a selector matches within a span. */
+export async function series(match: string, span: { from: number; to: number }, signal?: AbortSignal): Promise<Metric[]> {
+  const form = new URLSearchParams({ "match[]": match, start: String(span.from / 1000), end: String(span.to / 1000) });
+  return ((await get(`/api/v1/series?${form}`, signal)) as { data: Metric[] }).data;
+}
+
 export async function names(kind: "metrics" | "labels", signal?: AbortSignal): Promise<string[]> {
   const path = kind === "metrics" ? "/api/v1/label/__name__/values" : "/api/v1/labels";
   return ((await get(path, signal)) as { data: string[] }).data;

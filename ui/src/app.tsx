@@ -13,6 +13,7 @@ import { Deaths } from "./views/deaths";
 import { Explore } from "./views/explore";
 import { Growth } from "./views/growth";
 import { Now } from "./views/now";
+import { Owner } from "./views/owner";
 import { Time } from "./views/time";
 import { keep, kept, preferred, sayer, Speech, useSay, type Language } from "./words";
 
@@ -106,6 +107,8 @@ function View({ route, now }: { route: Route; now: Live<NowDocument> }) {
       return <Deaths route={route} />;
     case "growth":
       return <Growth />;
+    case "owner":
+      return <Owner route={route} />;
     case "explore":
       return <Explore route={route} />;
   }

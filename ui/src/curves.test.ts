@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 
-import { csv, piled, plot, stepMs } from "./curves";
+import { bounded, csv, piled, plot, stepMs } from "./curves";
 
 const named = () => ({ label: "a", colour: "b" });
 
@@ -25,4 +25,16 @@ it("the kinds of memory are piled up to what is not free", () => {
 it("a name cannot become a formula in a spreadsheet", () => {
   const text = csv({ at: [0], lines: [{ label: '=HYPERLINK("x")', colour: "", values: [null] }] });
   expect(text).toBe("time,\"'=HYPERLINK(\"\"x\"\")\"\n1970-01-01T00:00:00.000Z,\n");
+});
+
+it("a table has each amount, not the pile it stands on", () => {
+  const lines = [1, 3].map((value, place) => ({ label: `l${place}`, colour: "", values: [value] }));
+  const limit = { label: "limit", colour: "", values: [9], isLimit: true };
+  expect(csv({ at: [0], lines: [...lines, limit] }, true).split("\n")[1]).toBe("1970-01-01T00:00:00.000Z,1,2,9");
+});
+
+it("a limit is in the picture where it is in reach", () => {
+  const lines = (limit: number) => [{ label: "", colour: "", values: [10, null] }, { label: "", colour: "", values: [limit], isLimit: true }];
+  expect(bounded({ at: [0], lines: lines(40) })).toBe(40);
+  expect(bounded({ at: [0], lines: lines(4000) })).toBe(10);
 });

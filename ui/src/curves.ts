@@ -8,6 +8,8 @@ export interface Line {
   /** A colour of the style sheet, without its dashes. */
   colour: string;
   values: (number | null)[];
+  /** What may not be passed: never piled up, drawn with dashes. */
+  isLimit?: boolean;
 }
 
 export interface Plot {
@@ -40,7 +42,7 @@ const finite = (value: number | undefined): number | null =>
   value === undefined || !Number.isFinite(value) ? null : value;
 
 /** All moments, and one more in each gap, so that no line is drawn across it. */
-function regular(all: number[], step: number): number[] {
+export function regular(all: number[], step: number): number[] {
   const sorted = [...new Set(all)].sort((a, b) => a - b);
   return sorted.flatMap((at, place) => {
     const before = sorted[place - 1];
@@ -64,12 +66,26 @@ export function piled(curves: Curve[], step: number, label: (kind: Kind) => stri
   return { at: moments.map((at) => at / 1000), lines };
 }
 
+/** A limit is in the picture if this many times what is used reach it; else it would make that a line. */
+const IN_REACH = 5;
+
+/** The highest amount, and the highest limit that is in reach of it. */
+export function bounded(plot: Plot): number {
+  const highest = (lines: Line[]): number =>
+    lines.reduce((most, line) => line.values.reduce<number>((most, value) => Math.max(most, value ?? 0), most), 0);
+  const used = highest(plot.lines.filter((line) => !line.isLimit));
+  const limits = plot.lines.filter((line) => line.isLimit).map((line) => highest([line]));
+  return Math.max(used, ...limits.filter((limit) => limit <= used * IN_REACH));
+}
+
 /** A table for a spreadsheet. A field that a spreadsheet could take for a formula is a text. */
-export function csv(plot: Plot): string {
+export function csv(plot: Plot, isPiled = false): string {
   const head = ["time", ...plot.lines.map((line) => field(line.label))].join(",");
-  const rows = plot.at.map((at, place) =>
-    [new Date(at * 1000).toISOString(), ...plot.lines.map((line) => line.values[place] ?? "")].join(","),
-  );
+  const own = plot.lines.map((line, place) => {
+    const below = isPiled && !line.isLimit ? plot.lines[place - 1] : undefined;
+    return below ? line.values.map((value, at) => (value === null ? null : value - (below.values[at] ?? 0))) : line.values;
+  });
+  const rows = plot.at.map((at, place) => [new Date(at * 1000).toISOString(), ...own.map((values) => values[place] ?? "")].join(","));
   return [head, ...rows, ""].join("\n");
 }
 

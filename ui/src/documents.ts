@@ -86,6 +86,19 @@ export interface DeathList {
   notes: string[];
 }
 
+/** Of the document of `restarts`: who, and all its lives. */
+export interface RestartStory {
+  owner: { kind: string; id: string; uid?: number; namespace?: string; container?: string };
+  lives: {
+    started: string | null;
+    ended: string | null;
+    cause: string | null;
+    summary: string | null;
+    cgroup: string | null;
+    memory: { peak_bytes: number | null };
+  }[];
+}
+
 export interface Death {
   time: string | null;
   cause: string;
@@ -93,6 +106,7 @@ export interface Death {
   summary: string;
   signal?: string | null;
   victim: { pid: number | null; comm: string | null; uid: number | null };
+  owner?: { kind: string; id: string } | null;
   memcg: { limit_owner: string | null; task: string | null; limit_bytes: number | null } | null;
   makeup: { of: string; total_bytes: number; parts: { kind: string; bytes: number }[] } | null;
   tasks: Task[];

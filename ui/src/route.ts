@@ -3,7 +3,9 @@
 import { useEffect, useState } from "preact/hooks";
 
 export const VIEWS = ["now", "time", "deaths", "growth", "explore"] as const;
-export type View = (typeof VIEWS)[number];
+/** Those that the head leads to, and those that are reached from them. */
+const PLACES = [...VIEWS, "owner"] as const;
+export type View = (typeof PLACES)[number];
 
 export interface Route {
   view: View;
@@ -15,7 +17,7 @@ export interface Route {
 export function read(hash: string): Route {
   const [path = "", query = ""] = hash.replace(/^#\/?/, "").split("?", 2);
   const [name = "", id] = path.split("/", 2);
-  const view = VIEWS.find((view) => view === name) ?? "now";
+  const view = PLACES.find((view) => view === name) ?? "now";
   return { view, id: id ? decode(id) : null, with: Object.fromEntries(new URLSearchParams(query)) };
 }
 

@@ -4,11 +4,13 @@ import { useEffect, useRef } from "preact/hooks";
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 
-import type { Plot } from "../curves";
-import { csv } from "../curves";
+import { amounts, times } from "../axis";
+import type { Line, Plot } from "../curves";
+import { bounded, csv } from "../curves";
 import { clock } from "../format";
+import { svg } from "../svg";
 import { useSay } from "../words";
-import { save } from "./save";
+import { picture, save } from "./save";
 
 export interface Moment {
   /** Milliseconds since 1970. */
@@ -84,32 +86,52 @@ export function Chart(given: Given) {
     <figure class="chart">
       <figcaption>
         <span>{given.title}</span>
-        <span class="tools">
-          <button type="button" onClick={() => savePicture(drawn.current, given.title)}>
-            {say("chart.png")}
-          </button>
-          <button type="button" onClick={() => save(`${given.title}.csv`, new Blob([csv(given.plot)], { type: "text/csv" }))}>
-            {say("chart.csv")}
-          </button>
-        </span>
+        <Saves of={given} width={() => place.current?.clientWidth ?? WIDEST} />
       </figcaption>
       <div class="plot" role="img" aria-label={say("chart.summary", words)} ref={place} />
     </figure>
   );
 }
 
-function savePicture(chart: uPlot | null, title: string): void {
-  if (!chart) return;
-  const { canvas } = chart.ctx;
-  const copy = document.createElement("canvas");
-  copy.width = canvas.width;
-  copy.height = canvas.height;
-  const ink = copy.getContext("2d");
-  if (!ink) return;
-  ink.fillStyle = colour("paper");
-  ink.fillRect(0, 0, copy.width, copy.height);
-  ink.drawImage(canvas, 0, 0);
-  copy.toBlob((blob) => blob && save(`${title}.png`, blob));
+/** Ways to take a chart along: as a picture that can be enlarged, as one of dots, as a table. */
+function Saves({ of, width }: { of: Given; width: () => number }) {
+  const say = useSay();
+  const drawn = (): string => svg(pictured(of, width(), say("chart.limit")));
+  const kinds = {
+    SVG: () => save(`${of.title}.svg`, new Blob([drawn()], { type: "image/svg+xml" })),
+    PNG: () => void picture(`${of.title}.png`, drawn()),
+    CSV: () => save(`${of.title}.csv`, new Blob([csv(of.plot, of.isPiled)], { type: "text/csv" })),
+  };
+  return (
+    <span class="tools">
+      {Object.entries(kinds).map(([kind, act]) => (
+        <button key={kind} type="button" aria-label={say("chart.save", { title: of.title, kind })} title={say("chart.save", { title: of.title, kind })} onClick={act}>
+          {kind}
+        </button>
+      ))}
+    </span>
+  );
+}
+
+/** A file is wide enough for its words, whatever the window. */
+const NARROWEST = 640;
+const WIDEST = 1280;
+
+function pictured(of: Given, width: number, limit: string) {
+  return {
+    title: of.title,
+    plot: of.plot,
+    span: of.span,
+    width: Math.min(WIDEST, Math.max(NARROWEST, width)),
+    height: Math.max(of.height, 160),
+    isPiled: of.isPiled ?? false,
+    most: ceiling(of),
+    format: of.format,
+    colour,
+    marks: of.marks ?? [],
+    shaded: of.shaded ?? null,
+    limit: of.limit ? { value: of.limit, label: `${limit} ${of.format(of.limit)}` } : null,
+  };
 }
 
 function data(plot: Plot): uPlot.AlignedData {
@@ -126,16 +148,17 @@ function options(width: number, now: { current: Given }): uPlot.Options {
     grid: { stroke: colour("line"), width: 1 },
     ticks: { stroke: colour("line"), width: 1, size: 4 },
   };
-  const line = (of: { label: string; colour: string }, place: number): uPlot.Series => {
-    const fill = given.isPiled ? { fill: colour(of.colour) } : {};
+  const line = (of: Line, place: number): uPlot.Series => {
+    const isFilled = given.isPiled && !of.isLimit;
     return {
       label: of.label,
       stroke: colour(of.colour),
-      width: given.isPiled ? 0 : 1.6,
+      width: isFilled ? 0 : 1.6,
       points: { show: false },
       spanGaps: false,
-      value: (_, value) => (value === null ? "–" : now.current.format(value - below(now.current, place))),
-      ...fill,
+      value: (_, __, ___, moment) => read(now.current, place, moment),
+      ...(isFilled ? { fill: colour(of.colour) } : {}),
+      ...(of.isLimit ? { dash: [6, 4] } : {}),
     };
   };
   return {
@@ -147,67 +170,37 @@ function options(width: number, now: { current: Given }): uPlot.Options {
     legend: { show: !given.isBare, live: true },
     scales: {
       x: { time: true },
-      y: { range: (_, __, high) => [0, ceiling(now.current, high)] },
+      y: { range: () => [0, ceiling(now.current)] },
     },
-    axes: [{ ...axis, size: 28, space: 90, values: times }, { ...axis, size: AXIS, values: (_, splits) => splits.map((value) => now.current.format(value)), splits: splits }],
-    series: [{ label: "", value: (_, at) => (at === null ? "–" : clock(at * 1000, Date.now())) }, ...lines.map(line)],
-    ...(given.isPiled ? { bands: lines.slice(1).map((_, place) => ({ series: [place + 2, place + 1] as [number, number] })) } : {}),
+    axes: [{ ...axis, size: 28, space: 90, values: (_, splits, __, ___, step) => times(splits, step) }, { ...axis, size: AXIS, values: (_, splits) => splits.map((value) => now.current.format(value)), splits: (chart, _, __, high) => amounts(high, chart.height / 36) }],
+    series: [{ label: "", value: (_, at) => clock(at === null ? now.current.span.to : at * 1000, Date.now()) }, ...lines.map(line)],
+    ...(given.isPiled ? { bands: lines.filter((one) => !one.isLimit).slice(1).map((_, place) => ({ series: [place + 2, place + 1] as [number, number] })) } : {}),
     hooks: { draw: [(chart) => overlay(chart, now.current)], setSelect: [(chart) => zoom(chart, now.current)], ready: [(chart) => pick(chart, now)] },
   };
 }
 
-/** What is piled up below a line at the cursor is not its own. */
-function below(given: Given, place: number): number {
-  if (!given.isPiled || place === 0 || hovered === null) return 0;
-  return given.plot.lines[place - 1]?.values[hovered] ?? 0;
+/** The amount at the cursor, the newest without one; what is piled up below a line is not its own. */
+function read(given: Given, place: number, moment: number | null): string {
+  const { lines } = given.plot;
+  const line = lines[place];
+  if (!line) return "–";
+  const at = moment ?? line.values.findLastIndex((value) => value !== null);
+  const value = line.values[at] ?? null;
+  const below = given.isPiled && !line.isLimit ? (lines[place - 1]?.values[at] ?? 0) : 0;
+  return value === null ? "–" : given.format(value - below);
 }
 
-let hovered: number | null = null;
-
-function ceiling(given: Given, high: number | null): number {
-  const most = Math.max(given.most ?? 0, given.limit ?? 0, high ?? 0);
+/** The upper end of the scale. */
+function ceiling(given: Given): number {
+  const most = Math.max(given.most ?? 0, given.limit ?? 0, bounded(given.plot));
   if (given.most && most <= given.most) return given.most;
   return most > 0 ? most * 1.08 : 1;
-}
-
-/** Round numbers of the units that bytes are told in, or of ten. */
-function splits(chart: uPlot, _: number, low: number, high: number): number[] {
-  const wanted = (high - low) / Math.max(2, chart.height / 48);
-  let step = 1;
-  if (high > 4096) {
-    while (step * 2 <= wanted) step *= 2;
-  } else {
-    const ten = 10 ** Math.floor(Math.log10(wanted || 1));
-    step = [10, 5, 2, 1].map((of) => of * ten).find((of) => of <= wanted) ?? ten;
-  }
-  const all: number[] = [];
-  for (let at = 0; at <= high + step / 1e6; at += step) all.push(at);
-  return all;
-}
-
-const two = (value: number): string => String(value).padStart(2, "0");
-
-/** The time of day, seconds only where they tell something; the date at the first and where it changes. */
-function times(_: uPlot, moments: number[], __: number, ___: number, step: number): string[] {
-  let last = "";
-  return moments.map((moment) => {
-    const at = new Date(moment * 1000);
-    const day = `${two(at.getMonth() + 1)}-${two(at.getDate())}`;
-    const time = `${two(at.getHours())}:${two(at.getMinutes())}${step < 60 ? `:${two(at.getSeconds())}` : ""}`;
-    const isNew = day !== last && (last !== "" || step >= 3600);
-    last = day;
-    return step >= 86400 ? day : isNew ? `${day} ${time}` : time;
-  });
 }
 
 function cursor(now: { current: Given }, together: string | null): uPlot.Cursor {
   return {
     y: false,
     drag: { x: now.current.onZoom !== undefined, y: false, setScale: false },
-    dataIdx: (_, __, at) => {
-      hovered = at;
-      return at;
-    },
     ...(together ? { sync: { key: together, setSeries: false } } : {}),
   };
 }

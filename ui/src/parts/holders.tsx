@@ -2,10 +2,13 @@
 
 import type { Growing } from "../documents";
 import { bytes, plain, rate, share, short, span } from "../format";
+import { ownerLink, type Owner } from "../owner";
 import { useSay } from "../words";
 
 export interface Held {
   name: string;
+  /** Where the name leads. */
+  owner: Owner | null;
   anon: number;
   usage: number | null;
   limit: number | null;
@@ -18,7 +21,18 @@ const NEAR = 0.9;
 /** What its cgroup has, page cache included; without one, what its processes have. */
 const used = (held: Held): number => Math.max(held.usage ?? 0, held.anon);
 
-export function Holders({ all }: { all: Held[] }) {
+/** A name that leads to whose it is, with the span that is looked at. */
+export function Name({ name, owner, given = {} }: { name: string; owner: Owner | null; given?: Record<string, string> }) {
+  return owner ? <a href={ownerLink(owner, given)}>{short(name)}</a> : <>{short(name)}</>;
+}
+
+interface Given<T> {
+  all: T[];
+  /** The span and the moment that go along to an owner. */
+  given?: Record<string, string>;
+}
+
+export function Holders({ all, given }: Given<Held>) {
   const say = useSay();
   const sorted = [...all].sort((a, b) => used(b) - used(a));
   const most = Math.max(1, ...sorted.map(used));
@@ -36,7 +50,7 @@ export function Holders({ all }: { all: Held[] }) {
         </thead>
         <tbody>
           {sorted.map((held) => (
-            <Row key={held.name} held={held} most={most} />
+            <Row key={held.name} held={held} most={most} given={given ?? {}} />
           ))}
         </tbody>
       </table>
@@ -44,7 +58,7 @@ export function Holders({ all }: { all: Held[] }) {
   );
 }
 
-function Row({ held, most }: { held: Held; most: number }) {
+function Row({ held, most, given }: { held: Held; most: number; given: Record<string, string> }) {
   const say = useSay();
   const { limit } = held;
   const amount = used(held);
@@ -52,7 +66,7 @@ function Row({ held, most }: { held: Held; most: number }) {
   return (
     <tr>
       <td class="name mono" title={plain(held.name)}>
-        {short(held.name)}
+        <Name name={held.name} owner={held.owner} given={given} />
       </td>
       <td class="number" data-bytes={amount}>
         {bytes(amount)}
@@ -98,11 +112,12 @@ export interface Ran {
   pid: string;
   comm: string;
   owner: string;
+  whose: Owner | null;
   anon: number;
   resident: number | null;
 }
 
-export function Processes({ all }: { all: Ran[] }) {
+export function Processes({ all, given }: Given<Ran>) {
   const say = useSay();
   return (
     <div class="scroll" tabIndex={0} role="group" aria-label={say("owners.memory")}>
@@ -122,7 +137,7 @@ export function Processes({ all }: { all: Ran[] }) {
               <td class="number soft">{ran.pid}</td>
               <td class="number">{bytes(ran.anon)}</td>
               <td class="name mono soft" title={plain(ran.owner)}>
-                {short(ran.owner)}
+                <Name name={ran.owner} owner={ran.whose} given={given ?? {}} />
               </td>
             </tr>
           ))}

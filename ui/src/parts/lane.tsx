@@ -2,25 +2,25 @@
 
 import type { Mark } from "../documents";
 import { plain } from "../format";
-import { link, type Span } from "../route";
+import { thinned } from "../marks";
+import { link, named, type Span } from "../route";
 import { useSay } from "../words";
 
 const SIGNS: Record<Mark["kind"], string> = { death: "✕", growth: "↗", restart: "↻", boot: "⏻", recorder: "○" };
 
-/** Those that are shown: of more the most important, so that each can be met with a finger. */
-const MOST = 60;
-const WEIGHT: Record<Mark["kind"], number> = { death: 0, growth: 1, boot: 2, restart: 3, recorder: 4 };
+/** So many can be met with a finger. */
+const PLACES = 80;
 
 export function Lane({ marks, span }: { marks: Mark[]; span: Span }) {
   const say = useSay();
-  const kept = [...marks].sort((a, b) => WEIGHT[a.kind] - WEIGHT[b.kind]).slice(0, MOST);
   const place = (mark: Mark): string => `${((Date.parse(mark.at) - span.from) / (span.to - span.from)) * 100}%`;
   return (
     <div class="lane">
-      {kept.reverse().map((mark) => {
-        const words = `${say(`event.${mark.kind}`)}: ${plain(mark.text)}`;
+      {thinned(marks, span, PLACES).map(({ mark, others }) => {
+        const more = others > 0 ? ` (${say("time.more", { n: others })})` : "";
+        const words = `${say(`event.${mark.kind}`)}: ${plain(mark.text)}${more}`;
         const at = String(Date.parse(mark.at));
-        const to = mark.id ? link("deaths", mark.id) : link("time", null, { ...around(span), at });
+        const to = mark.id ? link("deaths", mark.id) : link("time", null, { ...named({ ...span, isLive: false }), at });
         return (
           <a key={`${mark.at} ${mark.text}`} class={`event-${mark.kind}`} style={{ left: place(mark) }} href={to} title={words} aria-label={words}>
             {SIGNS[mark.kind]}
@@ -30,5 +30,3 @@ export function Lane({ marks, span }: { marks: Mark[]; span: Span }) {
     </div>
   );
 }
-
-const around = (span: Span): Record<string, string> => ({ from: String(Math.round(span.from)), to: String(Math.round(span.to)) });

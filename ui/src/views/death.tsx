@@ -3,8 +3,9 @@
 import { document as ask, query, range } from "../api";
 import { plot, stepMs } from "../curves";
 import type { Death as Document, Task } from "../documents";
-import { bytes, clock, plain, share, utc } from "../format";
+import { bytes, clock, plain, share, short, utc } from "../format";
 import { useLive } from "../live";
+import { aroundDeath, called, ownerLink, ownerNamed, ownerOf } from "../owner";
 import { quoted } from "../owners";
 import { Chart } from "../parts/chart";
 import { Claims } from "../parts/claim";
@@ -99,6 +100,8 @@ const CONFIDENCES = ["certain", "likely", "possible", "unknown"] as const;
 
 function Facts({ of, at }: { of: Document; at: number | null }) {
   const say = useSay();
+  const told = of.memcg?.task ?? null;
+  const whose = of.owner ? ownerOf(of.owner) : told === null ? null : ownerNamed(told);
   const confidence = CONFIDENCES.find((known) => known === of.confidence) ?? "unknown";
   const sender = of.sender ? [of.sender.comm, of.sender.pid].filter((part) => part !== null).join(" ") : "";
   return (
@@ -111,6 +114,11 @@ function Facts({ of, at }: { of: Document; at: number | null }) {
           <span class="soft">
             {clock(at, Date.now())} · <span class="mono">{utc(at)}</span>
           </span>
+        )}
+        {at !== null && whose && (
+          <a class="mono" href={ownerLink(whose, aroundDeath(at))}>
+            {short(called(whose))}
+          </a>
         )}
         {at !== null && <a href={travel(at)}>{say("death.travel")}</a>}
       </p>

@@ -4,8 +4,9 @@ import { useState } from "preact/hooks";
 
 import { document as ask } from "../api";
 import type { DeathList, DeathRow } from "../documents";
-import { bytes, clock, plain, utc } from "../format";
+import { bytes, clock, plain, short, utc } from "../format";
 import { useLive } from "../live";
+import { aroundDeath, ownerLink, ownerNamed } from "../owner";
 import { Notice, Shown } from "../parts/notice";
 import { link, type Route } from "../route";
 import { useSay } from "../words";
@@ -94,17 +95,26 @@ export function matches(row: DeathRow, wanted: string): boolean {
 
 function Row({ row }: { row: DeathRow }) {
   const at = Date.parse(row.time);
+  const owner = row.owner === null ? null : ownerNamed(row.owner);
   return (
-    <a class="death-row" href={link("deaths", row.id)}>
+    <div class="death-row">
       <span class="mono soft" title={utc(at)}>
         {clock(at, Date.now())}
       </span>
       <strong>
-        {plain(row.name ?? row.owner ?? "–")} {row.pid !== null && <span class="soft">{row.pid}</span>}
+        <a class="whole-row" href={link("deaths", row.id)}>
+          {plain(row.name ?? row.owner ?? "–")}
+        </a>{" "}
+        {row.pid !== null && <span class="soft">{row.pid}</span>}
+        {owner && (
+          <a class="of mono" href={ownerLink(owner, aroundDeath(at))}>
+            {short(row.owner ?? "")}
+          </a>
+        )}
       </strong>
       <span class="soft wide-only">{row.cause}</span>
       <span class="wide-only">{row.held_bytes === null ? "" : bytes(row.held_bytes)}</span>
       <span class="said">{plain(row.summary)}</span>
-    </a>
+    </div>
   );
 }

@@ -6,6 +6,7 @@ import type { Grower, Growth as Document } from "../documents";
 import { series } from "../evidence";
 import { amount, clock, percent, plain, rate, span } from "../format";
 import { useLive } from "../live";
+import { ownerLink, ownerOf } from "../owner";
 import { Chart } from "../parts/chart";
 import { Claims } from "../parts/claim";
 import { Notice, Shown } from "../parts/notice";
@@ -66,9 +67,10 @@ function Head({ of }: { of: Grower }) {
   const say = useSay();
   const said = (value: number | null): string => (value === null ? "–" : rate(value, of.unit));
   const verdict = of.verdict === "leak" ? "leak" : "growing";
+  const whose = ownerOf(of.owner);
   return (
     <div>
-      <h2 class="who">{plain(of.owner.name)}</h2>
+      <h2 class="who">{whose ? <a href={ownerLink(whose)}>{plain(of.owner.name)}</a> : plain(of.owner.name)}</h2>
       <p class="facts">
         <span class={`tag is-${verdict}`}>{say(`verdict.${verdict}`)}</span>
         <span class="mono">{of.resource}</span>
@@ -82,7 +84,7 @@ function Head({ of }: { of: Grower }) {
 }
 
 /** How much is left, as a bar, and when it is used up: the likely moment within its band. */
-function Runway({ of }: { of: Grower }) {
+export function Runway({ of }: { of: Grower }) {
   const say = useSay();
   const { current_bytes: now, limit_bytes: limit, seconds_to_limit: left } = of;
   const said = (value: number | null): string => amount(value, of.unit);
@@ -145,7 +147,7 @@ function Drawn({ of, query, span }: { of: Grower; query: string; span: { from: n
   );
 }
 
-function Grounds({ of, at }: { of: Grower; at: number }) {
+export function Grounds({ of, at }: { of: Grower; at: number }) {
   const say = useSay();
   const pro = of.claims.filter((claim) => claim.speaks === "for");
   const contra = of.claims.filter((claim) => claim.speaks === "against");

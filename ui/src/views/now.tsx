@@ -7,6 +7,7 @@ import { split } from "../evidence";
 import { bytes, percent, plain, share, span } from "../format";
 import { useLive, useNow, type Live } from "../live";
 import { makeupOf, MEMORY, type Makeup } from "../memory";
+import { ownerNamed, ownerOf } from "../owner";
 import { owners, OWNERS as OWNED, USAGES } from "../owners";
 import { Chart } from "../parts/chart";
 import { Proof } from "../parts/claim";
@@ -78,7 +79,7 @@ async function first(signal: AbortSignal): Promise<First> {
   const asked = [MEMORY, OWNED, USAGES].map((expr) => query(expr, null, signal));
   const [memory, sums, usages] = (await Promise.all(asked)).map((answer) => answer.all);
   const all = owners(sums ?? [], usages ?? []).slice(0, OWNERS);
-  return { memory: makeupOf(memory ?? []), owners: all.map((owner) => ({ ...owner, name: owner.id, growing: null })) };
+  return { memory: makeupOf(memory ?? []), owners: all.map((owner) => ({ ...owner, name: owner.id, owner: ownerOf(owner), growing: null })) };
 }
 
 function Early({ of }: { of: First | null }) {
@@ -249,6 +250,7 @@ function held(of: Document): Held[] {
     const mine = (of.growth?.items ?? []).filter(({ owner, unit }) => unit === "bytes" && (owner.name === holder.owner || owner.id === holder.cgroup));
     return {
       name: holder.owner,
+      owner: ownerNamed(holder.owner, holder.cgroup),
       anon: holder.anon_bytes,
       usage: holder.usage_bytes,
       limit: holder.limit_bytes,
@@ -262,6 +264,7 @@ const ran = (of: Document) =>
     pid: String(process.pid),
     comm: process.comm,
     owner: process.owner ?? "",
+    whose: process.owner === null ? null : ownerNamed(process.owner),
     anon: process.anon_bytes,
     resident: process.resident_bytes,
   }));

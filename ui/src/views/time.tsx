@@ -1,22 +1,22 @@
 // Time travel: one axis for everything, and any moment as it was.
 
-import { useEffect, useRef } from "preact/hooks";
-
 import { document as ask, query, range, type Curve } from "../api";
 import { piled, plot, stepMs } from "../curves";
 import type { Mark } from "../documents";
 import { bytes, clock, percent, plain, short, utc } from "../format";
 import { useLive, useNow } from "../live";
+import { thinned } from "../marks";
 import { makeupOf, MEMORY } from "../memory";
 import { literal, owners, OWNERS, PROCESSES, USAGES } from "../owners";
+import { ownerOf, ownerOfProcess } from "../owner";
 import { Chart, type Moment } from "../parts/chart";
 import { Controls } from "../parts/controls";
 import { Holders, Processes } from "../parts/holders";
 import { Lane } from "../parts/lane";
 import { Notice, Shown } from "../parts/notice";
 import { Whole } from "../parts/whole";
-import { isTyping } from "../parts/typing";
 import { link, named, set, spanOf, type Route, type Span } from "../route";
+import { jump, key, momentOf, PIXELS, useTimeKeys } from "../travel";
 import { useSay } from "../words";
 
 /** A live axis moves this often. */
@@ -24,9 +24,6 @@ const EVERY_MS = 10_000;
 
 /** Owners that are drawn: more lines are no longer told apart. */
 const LINES = 6;
-
-/** How wide a chart is, for what it asks: the finest that can be seen. */
-const PIXELS = 1400;
 
 export function Time({ route }: { route: Route }) {
   const say = useSay();
@@ -39,13 +36,14 @@ export function Time({ route }: { route: Route }) {
   const within = (marks.value ?? []).filter((mark) => Date.parse(mark.at) >= span.from && Date.parse(mark.at) <= span.to);
   const go = (next: Span): void => set(route, { ...named(next), at: "" }, true);
   const pick = (moment: number): void => set(route, { ...(isLive ? {} : named(span)), at: String(Math.round(moment)) });
-  useTimeKeys(route, span, at, marks.value ?? []);
-  const shared = { span, step, at, go, pick, lines: [...within.map(drawn), { at, colour: "accent" }] };
+  const moments = (marks.value ?? []).map((mark) => Date.parse(mark.at));
+  useTimeKeys(route, span, at, moments);
+  const shared = { span, step, at, go, pick, lines: [...lined(within, span), { at, colour: "accent" }] };
   return (
     <>
       <div class="title">
         <h1>{say("time.title")}</h1>
-        <Controls route={route} span={span} go={go} jump={(way) => jump(route, span, at, marks.value ?? [], way)} />
+        <Controls route={route} span={span} go={go} jump={(way) => jump(route, span, at, moments, way)} />
       </div>
       <section class="stack" aria-label={say("time.title")}>
         <p class="soft">{say("time.pick")}</p>
@@ -54,7 +52,7 @@ export function Time({ route }: { route: Route }) {
         <OwnersChart {...shared} />
         <StallsChart {...shared} />
       </section>
-      <Then at={at} isLive={isLive && !route.with["at"]} />
+      <Then at={at} isLive={isLive && !route.with["at"]} given={{ ...named(span), at: route.with["at"] ?? "" }} />
       <section class="panel">
         <header>
           <h2>{say("time.events")}</h2>
@@ -66,12 +64,13 @@ export function Time({ route }: { route: Route }) {
   );
 }
 
-function momentOf(route: Route, span: Span): number {
-  const at = Number(route.with["at"]);
-  return Number.isFinite(at) && at > 0 ? at : span.to;
-}
+/** More lines than this would hide the curves; the lane above has them all the same. */
+const LINED = 40;
 
-const drawn = (mark: Mark): Moment => ({ at: Date.parse(mark.at), colour: COLOURS[mark.kind] });
+function lined(marks: Mark[], span: Span): Moment[] {
+  const all = thinned(marks, span, PIXELS / 8);
+  return all.length > LINED ? [] : all.map(({ mark }) => ({ at: Date.parse(mark.at), colour: COLOURS[mark.kind] }));
+}
 
 const COLOURS: Record<Mark["kind"], string> = {
   death: "critical",
@@ -97,8 +96,6 @@ const frame = ({ span, lines, go, pick }: Shared) => ({
   onZoom: (from: number, to: number) => go({ from, to: Math.max(to, from + 10_000), isLive: false }),
   onPick: pick,
 });
-
-const key = (span: Span): string => `${span.from} ${span.to}`;
 
 function MemoryChart(shared: Shared) {
   const say = useSay();
@@ -160,7 +157,7 @@ function StallsChart(shared: Shared) {
 }
 
 /** The machine at one moment. */
-function Then({ at, isLive }: { at: number; isLive: boolean }) {
+function Then({ at, isLive, given }: { at: number; isLive: boolean; given: Record<string, string> }) {
   const say = useSay();
   const then = useLive(`then ${at}`, null, async (signal) => {
     const asked = [MEMORY, OWNERS, USAGES, PROCESSES].map((expr) => query(expr, at, signal));
@@ -181,12 +178,14 @@ function Then({ at, isLive }: { at: number; isLive: boolean }) {
             <>
               <Whole of={memory} low={null} min={null} />
               <div class="panels is-uneven">
-                <Holders all={owners.map((owner) => ({ ...owner, name: owner.id, growing: null }))} />
+                <Holders given={given} all={owners.map((owner) => ({ ...owner, name: owner.id, owner: ownerOf(owner), growing: null }))} />
                 <Processes
+                  given={given}
                   all={processes.map(({ labels, value }) => ({
                     pid: labels["pid"] ?? "",
                     comm: labels["comm"] ?? "",
                     owner: labels["unit"] ?? labels["container"] ?? labels["id"] ?? "",
+                    whose: ownerOfProcess(labels),
                     anon: value,
                     resident: null,
                   }))}
@@ -223,62 +222,3 @@ function Events({ all }: { all: Mark[] }) {
     </ul>
   );
 }
-
-/** To the event before or after the moment that is shown; it comes to stand in the middle if it is outside. */
-function jump(route: Route, span: Span, at: number, marks: Mark[], way: -1 | 1): void {
-  const all = marks.map((mark) => Date.parse(mark.at)).sort((a, b) => a - b);
-  const next = way > 0 ? all.find((moment) => moment > at + 500) : all.findLast((moment) => moment < at - 500);
-  if (next === undefined) return;
-  const half = (span.to - span.from) / 2;
-  const isInside = next >= span.from && next <= span.to;
-  const around = isInside ? { ...span, isLive: false } : { from: next - half, to: next + half, isLive: false };
-  set(route, { ...named(around), at: String(next) });
-}
-
-/** Arrows step, plus and minus zoom, brackets jump, `l` follows. */
-function useTimeKeys(route: Route, span: Span, at: number, marks: Mark[]): void {
-  const known = useRef({ route, span, at, marks });
-  known.current = { route, span, at, marks };
-  useEffect(() => {
-    const pressed = (event: KeyboardEvent): void => {
-      if (event.ctrlKey || event.altKey || event.metaKey || isTyping(event.target)) return;
-      const { route, span, at, marks } = known.current;
-      const done = act(event.key, event.shiftKey, route, span, at, marks);
-      if (done) event.preventDefault();
-    };
-    addEventListener("keydown", pressed);
-    return () => removeEventListener("keydown", pressed);
-  }, []);
-}
-
-function act(key: string, isFar: boolean, route: Route, span: Span, at: number, marks: Mark[]): boolean {
-  const wide = span.to - span.from;
-  const step = Math.max(stepMs(span, PIXELS), wide / (isFar ? 10 : 100));
-  const still = { ...span, isLive: false };
-  switch (key) {
-    case "ArrowLeft":
-    case "ArrowRight": {
-      const next = at + (key === "ArrowLeft" ? -step : step);
-      const moved = next < span.from ? -wide / 2 : next > span.to ? wide / 2 : 0;
-      set(route, { ...named({ ...still, from: span.from + moved, to: span.to + moved }), at: String(Math.round(next)) });
-      return true;
-    }
-    case "+":
-    case "=":
-    case "-": {
-      const half = (wide * (key === "-" ? 2 : 0.5)) / 2;
-      set(route, { ...named({ from: at - half, to: at + half, isLive: false }), at: String(Math.round(at)) });
-      return true;
-    }
-    case "[":
-    case "]":
-      jump(route, span, at, marks, key === "[" ? -1 : 1);
-      return true;
-    case "l":
-      set(route, { ...named({ ...span, isLive: true }), at: "" });
-      return true;
-    default:
-      return false;
-  }
-}
-

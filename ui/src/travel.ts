@@ -1,0 +1,78 @@
+// Moving along an axis of time: by keys, from event to event, with the moment that is looked at.
+
+import { useEffect, useRef } from "preact/hooks";
+
+import { stepMs } from "./curves";
+import { isTyping } from "./parts/typing";
+import { named, set, type Route, type Span } from "./route";
+
+/** How wide a chart is, for what it asks: the finest that can be seen. */
+export const PIXELS = 1400;
+
+/** The moment that a route names, the end of the span without one. */
+export function momentOf(route: Route, span: Span): number {
+  const at = Number(route.with["at"]);
+  return Number.isFinite(at) && at > 0 ? at : span.to;
+}
+
+/** What an answer over a span is known by. */
+export const key = (span: Span): string => `${span.from} ${span.to}`;
+
+/** To the event before or after the moment that is shown; it comes to stand in the middle if it is outside. */
+export function jump(route: Route, span: Span, at: number, moments: number[], way: -1 | 1): void {
+  const all = [...moments].sort((a, b) => a - b);
+  const next = way > 0 ? all.find((moment) => moment > at + 500) : all.findLast((moment) => moment < at - 500);
+  if (next === undefined) return;
+  const half = (span.to - span.from) / 2;
+  const isInside = next >= span.from && next <= span.to;
+  const around = isInside ? { ...span, isLive: false } : { from: next - half, to: next + half, isLive: false };
+  set(route, { ...named(around), at: String(next) });
+}
+
+/** Arrows step, plus and minus zoom, brackets jump, `l` follows. */
+export function useTimeKeys(route: Route, span: Span, at: number, moments: number[]): void {
+  const known = useRef({ route, span, at, moments });
+  known.current = { route, span, at, moments };
+  useEffect(() => {
+    const pressed = (event: KeyboardEvent): void => {
+      if (event.ctrlKey || event.altKey || event.metaKey || isTyping(event.target)) return;
+      const { route, span, at, moments } = known.current;
+      const done = act(event.key, event.shiftKey, route, span, at, moments);
+      if (done) event.preventDefault();
+    };
+    addEventListener("keydown", pressed);
+    return () => removeEventListener("keydown", pressed);
+  }, []);
+}
+
+function act(key: string, isFar: boolean, route: Route, span: Span, at: number, moments: number[]): boolean {
+  const wide = span.to - span.from;
+  const step = Math.max(stepMs(span, PIXELS), wide / (isFar ? 10 : 100));
+  const still = { ...span, isLive: false };
+  switch (key) {
+    case "ArrowLeft":
+    case "ArrowRight": {
+      const next = at + (key === "ArrowLeft" ? -step : step);
+      const moved = next < span.from ? -wide / 2 : next > span.to ? wide / 2 : 0;
+      set(route, { ...named({ ...still, from: span.from + moved, to: span.to + moved }), at: String(Math.round(next)) });
+      return true;
+    }
+    case "+":
+    case "=":
+    case "-": {
+      const half = (wide * (key === "-" ? 2 : 0.5)) / 2;
+      set(route, { ...named({ from: at - half, to: at + half, isLive: false }), at: String(Math.round(at)) });
+      return true;
+    }
+    case "[":
+    case "]":
+      jump(route, span, at, moments, key === "[" ? -1 : 1);
+      return true;
+    case "l":
+      set(route, { ...named({ ...span, isLive: true }), at: "" });
+      return true;
+    default:
+      return false;
+  }
+}
+

@@ -1,0 +1,342 @@
+// An owner through all its lives: memory by kind and its limits, restarts and deaths, descriptors,
+// threads, waiting, and its processes at a moment.
+
+import { document as ask, query, range, series, type Curve } from "../api";
+import { plot, stepMs } from "../curves";
+import type { DeathList, DeathRow, Growth, Mark, RestartStory } from "../documents";
+import { bytes, clock, percent, plain, utc } from "../format";
+import { useLive, useNow } from "../live";
+import { deathsOf, seen, told, type Life } from "../lives";
+import { above, among, called, cgroups, makeups, memoryOf, outermost, ownerAt, piledUp, sums, total, within, type Owner as Whose } from "../owner";
+import { Chart, type Moment } from "../parts/chart";
+import { Controls } from "../parts/controls";
+import { Lane } from "../parts/lane";
+import { Bands, LivesTable } from "../parts/lives";
+import { Notice, Shown } from "../parts/notice";
+import { Made, Members, members, type Member } from "../parts/members";
+import { Summary } from "../parts/summary";
+import { link, named, set, spanOf, type Route, type Span } from "../route";
+import { jump, key, momentOf, PIXELS, useTimeKeys } from "../travel";
+import { useSay } from "../words";
+import { Judged } from "./judged";
+
+const EVERY_MS = 10_000;
+const DEATHS_EVERY_MS = 10_000;
+const GROWTH_EVERY_MS = 120_000;
+
+/** Of an owner that is made anew each time, such as a container: so many of its cgroups. */
+const MOST_CGROUPS = 60;
+
+/** So many limits of others are drawn: those that could be met first. */
+const MOST_ABOVE = 2;
+
+export function Owner({ route }: { route: Route }) {
+  const say = useSay();
+  const owner = ownerAt(route);
+  if (!owner) {
+    return (
+      <>
+        <h1>{say("nav.owner")}</h1>
+        <Notice head={say("owner.none")} what={say("owner.noneDo")} />
+      </>
+    );
+  }
+  return <Story key={sums(owner)} route={route} owner={owner} />;
+}
+
+/** What was recorded of an owner in a span. */
+interface Course {
+  paths: string[];
+  lives: Life[] | null;
+  memory: Curve[];
+  limits: { label: string; curve: Map<number, number> }[];
+  counts: Curve[];
+  stalls: (Curve | null)[];
+}
+
+function Story({ route, owner }: { route: Route; owner: Whose }) {
+  const say = useSay();
+  const isLive = !route.with["from"];
+  const now = useNow(isLive ? EVERY_MS : null);
+  const span = spanOf(route, now);
+  const step = stepMs(span, PIXELS);
+  const at = momentOf(route, span);
+  const list = useLive("deaths", DEATHS_EVERY_MS, (signal) => ask<DeathList>("deaths", signal), "events");
+  const growth = useLive("growth", GROWTH_EVERY_MS, (signal) => ask<Growth>("growth", signal), "events");
+  const course = useLive(key(span), null, (signal) => read(owner, span, step, say, signal));
+  const deaths = deathsOf(list.value?.deaths ?? [], owner);
+  const lives = livesOf(course.value, deaths, span, step);
+  const marks = marksOf(lives, deaths, say("owner.began"));
+  const moments = marks.map((mark) => Date.parse(mark.at));
+  const go = (next: Span): void => set(route, { ...named(next), at: "" }, true);
+  const pick = (moment: number): void => set(route, { ...(isLive ? {} : named(span)), at: String(Math.round(moment)) });
+  useTimeKeys(route, span, at, moments);
+  const inside = marks.filter((mark) => Date.parse(mark.at) >= span.from && Date.parse(mark.at) <= span.to);
+  const lines: Moment[] = [...inside.filter((mark) => mark.kind === "death").map((mark) => ({ at: Date.parse(mark.at), colour: "critical" })), { at, colour: "accent" }];
+  const shared: Shared = { span, step, lines: lines.slice(-LINED), go, pick };
+  return (
+    <>
+      <div class="title">
+        <div>
+          <p class="soft">{say(`owner.kind.${owner.kind}`)}</p>
+          <h1 class="owner-name">{plain(called(owner))}</h1>
+        </div>
+        <Controls route={route} span={span} go={go} jump={(way) => jump(route, span, at, moments, way)} />
+      </div>
+      <Shown live={course}>
+        {(course) =>
+          course.paths.length === 0 && course.counts.length === 0 ? (
+            <Notice head={say("owner.unseen")} what={say("owner.unseenDo")} />
+          ) : (
+            <>
+              <Then owner={owner} course={course} at={at} lives={lives} deaths={deaths} growth={growth.value}>
+                <section class="stack" aria-label={say("memory.title")}>
+                  <Lane marks={inside} span={span} />
+                  <Bands lives={lives} span={span} show={(from, to) => go({ from, to, isLive: false })} />
+                  <Memory course={course} {...shared} />
+                  <Counts course={course} {...shared} />
+                  <Stalls course={course} {...shared} />
+                </section>
+              </Then>
+              <div class="panels is-uneven">
+                <section class="panel">
+                  <header>
+                    <h2>{say("owner.lives")}</h2>
+                    <span class="soft">{say(course.lives ? "owner.livesTold" : "owner.livesSeen")}</span>
+                  </header>
+                  <LivesTable all={lives} show={(from, to) => go({ from, to, isLive: false })} />
+                </section>
+                <section class="panel">
+                  <header>
+                    <h2>{say("deaths.title")}</h2>
+                    <span class="soft">{deaths.length}</span>
+                  </header>
+                  <Deaths all={deaths} />
+                </section>
+              </div>
+            </>
+          )
+        }
+      </Shown>
+      <Shown live={growth}>{(growth) => <Judged of={growth} owner={owner} />}</Shown>
+    </>
+  );
+}
+
+/** More lines than this would hide the curves. */
+const LINED = 40;
+
+/** All that was recorded of an owner in a span: where it was first, then what it had there. */
+async function read(owner: Whose, span: Span, step: number, say: ReturnType<typeof useSay>, signal: AbortSignal): Promise<Course> {
+  const match = cgroups(owner);
+  const [found, stories] = await Promise.all([
+    match === null ? [] : series(`container_memory_usage_bytes{${match}}`, span, signal),
+    // A server of an earlier version does not tell of lives: they are seen in the series then.
+    ask<{ owners: RestartStory[] }>("restarts", signal).catch(() => ({ owners: [] })),
+  ]);
+  const lives = told(stories.owners, owner, []);
+  const known = [...found.map((labels) => labels["id"] ?? ""), ...lives.map((life) => life.cgroup ?? "")].filter((path) => path !== "");
+  const paths = outermost(known.length > 0 ? known : owner.cgroup === undefined ? [] : [owner.cgroup]).slice(-MOST_CGROUPS);
+  const get = async (expr: string): Promise<Curve[]> => (await range(expr, span, step, signal)).all;
+  const wide = `${Math.max(30, (step / 1000) * 4)}s`;
+  const stalled = ["waiting", "stalled"].map((kind) => `sum(rate(container_pressure_memory_${kind}_seconds_total{${among(paths)}}[${wide}])) * 100`);
+  const [memory, limits, counts, ...stalls] = await Promise.all([
+    paths.length > 0 ? get(memoryOf(paths)) : [],
+    paths.length > 0 ? limitsOf(paths, get, say) : [],
+    get(`{__name__=~"highwater_owner_(processes|threads|open_fds)",${sums(owner).slice(1)}`),
+    ...stalled.map(async (expr) => (paths.length > 0 ? ((await get(expr))[0] ?? null) : null)),
+  ]);
+  return { paths, lives: lives.length > 0 ? lives : null, memory, limits, counts, stalls };
+}
+
+const LIMITS = "container_spec_memory_limit_bytes|highwater_cgroup_memory_high_bytes";
+
+/** Its own limits, and those above it that it shares with others. */
+async function limitsOf(paths: string[], get: (expr: string) => Promise<Curve[]>, say: ReturnType<typeof useSay>): Promise<Course["limits"]> {
+  const outer = above(paths);
+  const [own, shared] = await Promise.all([
+    get(`{__name__=~"${LIMITS}",${among(paths)}}`),
+    outer.length > 0 ? get(`{__name__=~"${LIMITS}",${among(outer)}}`) : [],
+  ]);
+  const isMost = ({ labels }: Curve): boolean => labels["__name__"] === "container_spec_memory_limit_bytes";
+  const all = [
+    { label: say("owner.max"), curve: total(own.filter(isMost)) },
+    { label: say("owner.high"), curve: total(own.filter((curve) => !isMost(curve))) },
+  ];
+  const others = shared.map((curve) => {
+    const path = plain(curve.labels["id"] ?? "");
+    return { label: say(isMost(curve) ? "owner.maxOf" : "owner.highOf", { path }), curve: total([curve]) };
+  });
+  const least = ({ curve }: { curve: Map<number, number> }): number => Math.min(...curve.values());
+  const near = others.filter(({ curve }) => curve.size > 0).sort((a, b) => least(a) - least(b));
+  return [...all.filter(({ curve }) => curve.size > 0), ...near.slice(0, MOST_ABOVE)];
+}
+
+function livesOf(course: Course | null, deaths: DeathRow[], span: Span, step: number): Life[] {
+  if (!course) return [];
+  if (course.lives) return course.lives.map((life) => ({ ...life, death: life.death ?? nearest(deaths, life.to) }));
+  const counts = course.counts.filter(({ labels }) => labels["__name__"] === "highwater_owner_processes");
+  const usage = makeups(course.memory);
+  const lives = seen([...total(counts)].sort(([a], [b]) => a - b), step, span, deaths);
+  return lives.map((life) => {
+    const during = [...usage].filter(([at]) => at >= (life.from ?? span.from) && at <= (life.to ?? span.to));
+    const peak = Math.max(0, ...during.map(([, of]) => Object.values(of).reduce((sum, part) => sum + part, 0)));
+    return { ...life, peak: peak > 0 ? peak : null };
+  });
+}
+
+const nearest = (deaths: DeathRow[], at: number | null): string | null =>
+  at === null ? null : (deaths.find((row) => Math.abs(Date.parse(row.time) - at) < 2_000)?.id ?? null);
+
+/** Its deaths, and where it began again. */
+function marksOf(lives: Life[], deaths: DeathRow[], began: string): Mark[] {
+  const starts = lives.slice(1).filter((life) => life.from !== null);
+  return [
+    ...deaths.map((row): Mark => ({ at: row.time, kind: "death", text: row.summary, id: row.id })),
+    ...starts.map((life): Mark => ({ at: new Date(life.from ?? 0).toISOString(), kind: "restart", text: began, id: null })),
+  ].sort((a, b) => a.at.localeCompare(b.at));
+}
+
+interface Shared {
+  span: Span;
+  step: number;
+  lines: Moment[];
+  go: (span: Span) => void;
+  pick: (at: number) => void;
+}
+
+const frame = ({ span, lines, go, pick }: Shared) => ({
+  span,
+  marks: lines,
+  together: "owner",
+  onZoom: (from: number, to: number) => go({ from, to: Math.max(to, from + 10_000), isLive: false }),
+  onPick: pick,
+});
+
+function Memory({ course, ...shared }: { course: Course } & Shared) {
+  const say = useSay();
+  const drawn = piledUp(course.memory, course.limits, shared.step, (part) => say(`owner.part.${part}`));
+  if (drawn.at.length === 0) return <Notice head={say("owner.noCgroup")} what={say("owner.noCgroupDo")} />;
+  return <Chart {...frame(shared)} title={say("memory.title")} plot={drawn} height={230} isPiled format={bytes} />;
+}
+
+const COUNTS = [
+  { name: "highwater_owner_open_fds", word: "owner.fds", colour: "curve-1" },
+  { name: "highwater_owner_threads", word: "owner.threads", colour: "curve-3" },
+  { name: "highwater_owner_processes", word: "owner.processes", colour: "curve-7" },
+] as const;
+
+function Counts({ course, ...shared }: { course: Course } & Shared) {
+  const say = useSay();
+  const of = (wanted: readonly (typeof COUNTS)[number][]) => {
+    const curves = wanted.map(({ name }) => ({ labels: { name }, points: [...total(course.counts.filter(({ labels }) => labels["__name__"] === name))] }));
+    return plot(curves, shared.step, ({ labels }) => {
+      const { word, colour } = COUNTS.find(({ name }) => name === labels["name"]) ?? COUNTS[0];
+      return { label: say(word), colour };
+    });
+  };
+  const whole = (value: number): string => (Number.isInteger(value) ? value.toLocaleString("en") : "");
+  return (
+    <>
+      <Chart {...frame(shared)} title={say("owner.fdsTitle")} plot={of(COUNTS.slice(0, 1))} height={84} format={whole} most={4} />
+      <Chart {...frame(shared)} title={say("owner.threadsTitle")} plot={of(COUNTS.slice(1))} height={84} format={whole} most={4} />
+    </>
+  );
+}
+
+function Stalls({ course, ...shared }: { course: Course } & Shared) {
+  const say = useSay();
+  const [some, full] = course.stalls;
+  if (!some?.points.length && !full?.points.length) return <p class="soft">{say("owner.noStalls")}</p>;
+  const told = [
+    { label: say("pressure.some"), colour: "curve-6", curve: some },
+    { label: say("pressure.full"), colour: "curve-2", curve: full },
+  ];
+  const drawn = plot(
+    told.map(({ curve }, place) => ({ labels: { place: String(place) }, points: curve?.points ?? [] })),
+    shared.step,
+    ({ labels }) => told[Number(labels["place"])] ?? { label: "", colour: "" },
+  );
+  return <Chart {...frame(shared)} title={say("owner.stalls")} plot={drawn} height={84} format={percent} most={1} />;
+}
+
+interface Known {
+  owner: Whose;
+  course: Course;
+  at: number;
+  lives: Life[];
+  deaths: DeathRow[];
+  growth: Growth | null;
+  children: preact.ComponentChildren;
+}
+
+/** In short, then the course, then who is in it at the chosen moment. */
+function Then({ owner, course, at, lives, deaths, growth, children }: Known) {
+  const say = useSay();
+  const then = useLive(`then ${at}`, null, async (signal) => {
+    if (course.paths.length === 0) return { made: null, limit: null, all: [] as Member[] };
+    const [memory, limits, processes] = await Promise.all([
+      query(memoryOf(course.paths), at, signal),
+      query(`min(container_spec_memory_limit_bytes{${among([...course.paths, ...above(course.paths)])}})`, at, signal),
+      query(members(within(course.paths)), at, signal),
+    ]);
+    const made = [...makeups(memory.all.map(({ labels, value }) => ({ labels, points: [[0, value]] }))).values()][0] ?? null;
+    const limit = limits.all[0]?.value ?? Infinity;
+    return { made, limit: Number.isFinite(limit) ? limit : null, all: joined(processes.all) };
+  });
+  return (
+    <>
+      <Summary owner={owner} made={then.value?.made ?? null} limit={then.value?.limit ?? null} lives={lives} deaths={deaths} growth={growth} />
+      {children}
+      <section class="panel">
+        <header>
+          <h2 title={utc(at)}>{say("time.then", { at: clock(at, Date.now()) })}</h2>
+          <a href={link("time", null, { from: String(Math.round(at - 900_000)), to: String(Math.round(at + 300_000)), at: String(Math.round(at)) })}>{say("owner.machine")}</a>
+        </header>
+        <Shown live={then}>
+          {({ made, all }) => (
+            <>
+              {made && <Made of={made} />}
+              <Members all={all} />
+            </>
+          )}
+        </Shown>
+      </section>
+    </>
+  );
+}
+
+/** One row for each process, of its series. */
+function joined(all: { labels: Record<string, string>; value: number }[]): Member[] {
+  const known = new Map<string, Member>();
+  for (const { labels, value } of all) {
+    const { pid = "", start = "", comm = "" } = labels;
+    const of = known.get(`${pid} ${start}`) ?? { pid, comm, of: {} };
+    of.of[labels["__name__"] ?? ""] = value;
+    known.set(`${pid} ${start}`, of);
+  }
+  return [...known.values()];
+}
+
+/** So many are listed. */
+const LISTED = 12;
+
+function Deaths({ all }: { all: DeathRow[] }) {
+  const say = useSay();
+  if (all.length === 0) return <p class="soft">{say("owner.noDeaths")}</p>;
+  return (
+    <>
+      <ul class="claims">
+        {all.slice(0, LISTED).map((row) => (
+          <li key={row.id}>
+            <span class="mono soft" title={row.time}>
+              {clock(Date.parse(row.time), Date.now())}
+            </span>{" "}
+            <a href={link("deaths", row.id)}>{plain(row.summary)}</a>
+          </li>
+        ))}
+      </ul>
+      {all.length > LISTED && <p class="soft">{say("time.more", { n: all.length - LISTED })}</p>}
+    </>
+  );
+}
