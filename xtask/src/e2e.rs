@@ -11,6 +11,7 @@ mod deaths;
 pub(crate) mod dice;
 mod driven;
 pub(crate) mod group;
+mod hostile;
 mod incident;
 mod leaks;
 mod loopback;
@@ -40,6 +41,8 @@ pub(crate) enum Scenario {
     Power(power::Options),
     /// The page in a real browser, over a real death and a real leak.
     Browser,
+    /// Names made to be mistaken for something else, in the page, the answers and the terminal.
+    Hostile,
     /// The same queries to Debian's Prometheus and to a history of ours.
     Prometheus,
     /// A squeeze of memory that a shipped rule tells Debian's Alertmanager of, through kill -9.
@@ -53,6 +56,7 @@ impl Scenario {
             Self::Prometheus => return prometheus::run(),
             Self::Alertmanager => alertmanager::run(&mut board)?,
             Self::Browser => browser::run(&mut board)?,
+            Self::Hostile => hostile::run(&mut board)?,
             Self::Oom => oom::run(&mut board)?,
             Self::Vm(options) => vm::run(options, &mut board)?,
             Self::Deaths(options) => deaths::run(options, &mut board)?,

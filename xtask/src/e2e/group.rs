@@ -40,8 +40,12 @@ impl Hierarchy {
     }
 
     /// Makes the cgroup `name` at the top, with `limit` bytes if any.
-    pub(crate) fn make(&self, name: &str, limit: Option<u64>) -> io::Result<Group> {
-        let folder = self.mount.join(name);
+    pub(crate) fn make(
+        &self,
+        name: &(impl AsRef<Path> + ?Sized),
+        limit: Option<u64>,
+    ) -> io::Result<Group> {
+        let (folder, name) = (self.mount.join(name), name.as_ref().display());
         if self.version == Version::V2 {
             fs::write(self.mount.join("cgroup.subtree_control"), "+memory")?;
         }
