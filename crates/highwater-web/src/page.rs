@@ -38,6 +38,9 @@ const FOR_EVER: &str = "public, max-age=31536000, immutable";
 /// The page itself names them: it is asked for anew each time.
 const EACH_TIME: &str = "no-cache";
 
+/// Whose work is in it, and under what licence. It has no hash in its name.
+const NOTICES: &str = "/assets/notices.txt";
+
 /// The files behind the page; the page itself is at `/`.
 pub(crate) fn router() -> Router {
     Router::new().route("/assets/{*path}", get(asset))
@@ -52,6 +55,7 @@ pub(crate) fn page(headers: &HeaderMap) -> Option<Response> {
 async fn asset(request: Request) -> Response {
     let path = request.uri().path();
     match FILES.iter().find(|file| file.path == path) {
+        Some(file) if path == NOTICES => file.response(request.headers(), EACH_TIME),
         Some(file) => file.response(request.headers(), FOR_EVER),
         None => plain(StatusCode::NOT_FOUND, "the page has no such file\n".to_owned()),
     }

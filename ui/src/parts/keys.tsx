@@ -29,6 +29,9 @@ export function Keys({ close }: { close: () => void }) {
           </>
         ))}
       </dl>
+      <p class="soft">
+        <a href="/assets/notices.txt">{say("page.notices")}</a>
+      </p>
       <button class="plainly" type="button" onClick={() => dialog.current?.close()}>
         {say("page.keysClose")}
       </button>

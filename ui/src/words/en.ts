@@ -24,6 +24,7 @@ export const en = {
   "keys.jump": "the event before, the event after",
   "keys.live": "follow what happens now",
   "keys.help": "this list",
+  "page.notices": "Whose work is in this page",
   "load.busy": "Reading…",
   "load.stale": "Not reached since {at}; what is shown is of then. It is tried again by itself.",
   "fault.gone": "The recorder does not answer.",

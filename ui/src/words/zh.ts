@@ -25,6 +25,7 @@ export const zh: Catalogue = {
   "keys.jump": "上一个、下一个事件",
   "keys.live": "跟随当前时刻",
   "keys.help": "显示此列表",
+  "page.notices": "本页面所用的第三方作品",
   "load.busy": "正在读取…",
   "load.stale": "自 {at} 起无法连接，以下是当时的数据，页面会自动重试。",
   "fault.gone": "记录程序没有应答。",

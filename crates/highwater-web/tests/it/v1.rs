@@ -110,6 +110,10 @@ fn a_browser_gets_the_page_and_a_program_a_list() {
         write!(stream, "GET {script} HTTP/1.1\r\nHost: {}\r\n{close}\r\n", web.at).unwrap();
         let packed = rest(&mut stream);
         assert!(packed.len() * 2 < answer.len(), "{} of {}", packed.len(), answer.len());
+        let notices = web.get("/assets/notices.txt", "");
+        for whose in ["text/plain", "== preact", "== uplot", "Permission is hereby granted"] {
+            assert!(notices.contains(whose), "{whose} is missing: {notices}");
+        }
     } else {
         assert!(page.contains("built without the page"), "{page}");
     }
