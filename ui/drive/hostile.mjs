@@ -58,10 +58,11 @@ await check("every answer is JSON in UTF-8, and its texts are nothing but text",
 });
 
 await check("each name is on record, written out", async () => {
-  const { data } = await answer("/api/v1/label/id/values");
-  const missing = names.filter((name) => !data.some((id) => id.includes(name)));
+  const labels = ["id", "comm"].map((name) => answer(`/api/v1/label/${name}/values`));
+  const all = (await Promise.all(labels)).flatMap(({ data }) => data).concat(deaths.map(({ name }) => name ?? ""));
+  const missing = names.filter((name) => !all.some((known) => known.includes(name)));
   insist(missing.length === 0, missing.join(" and "));
-  return `${names.length} names among ${data.length}`;
+  return `${names.length} names among ${all.length}`;
 });
 
 /** What is wrong with a page that is shown now. */
@@ -98,7 +99,7 @@ async function views(page) {
     `#/time?from=${at - 60_000}&to=${at + 30_000}&at=${at - 1000}`,
     `#/deaths/${killed.id}`,
     table(`container_memory_usage_bytes${ours}`),
-    table("highwater_process_resident_anon_bytes"),
+    table(`highwater_process_resident_anon_bytes${ours}`),
     `#/explore?last=300&q=${encodeURIComponent(`container_memory_usage_bytes${ours}`)}`,
   ];
 }

@@ -10,6 +10,7 @@ mod footprint;
 mod leaks;
 mod monitor;
 mod oom;
+mod page;
 mod promql;
 mod rules;
 mod store;
@@ -31,6 +32,8 @@ pub(crate) enum Bench {
     /// Work a little, now and then (the measured crowd of `footprint`).
     #[command(hide = true)]
     Busy(crowd::Busy),
+    /// Weight and speed of the page, and what twenty open ones cost the agent.
+    Page(page::Options),
     /// Latency and memory of the queries of dashboards, beside other servers.
     Promql(promql::Options),
     /// Processor time of the agent for fifty rules over thousands of series.
@@ -57,6 +60,7 @@ impl Bench {
             Self::Detect(options) => detect::run(options),
             Self::Leaks(options) => leaks::run(options),
             Self::Oom(options) => oom::run(options),
+            Self::Page(options) => page::run(options),
             Self::Promql(options) => promql::run(options),
             Self::Rules(options) => rules::run(options),
             Self::Store(store) => store.run(),

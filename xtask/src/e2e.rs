@@ -14,8 +14,9 @@ pub(crate) mod group;
 mod hostile;
 mod incident;
 mod leaks;
-mod loopback;
+pub(crate) mod loopback;
 mod oom;
+mod openapi;
 mod power;
 mod prometheus;
 mod sound;
@@ -43,6 +44,8 @@ pub(crate) enum Scenario {
     Browser,
     /// Names made to be mistaken for something else, in the page, the answers and the terminal.
     Hostile,
+    /// The described API, asked by schemathesis all that its description allows and forbids.
+    Openapi,
     /// The same queries to Debian's Prometheus and to a history of ours.
     Prometheus,
     /// A squeeze of memory that a shipped rule tells Debian's Alertmanager of, through kill -9.
@@ -57,6 +60,7 @@ impl Scenario {
             Self::Alertmanager => alertmanager::run(&mut board)?,
             Self::Browser => browser::run(&mut board)?,
             Self::Hostile => hostile::run(&mut board)?,
+            Self::Openapi => openapi::run(&mut board)?,
             Self::Oom => oom::run(&mut board)?,
             Self::Vm(options) => vm::run(options, &mut board)?,
             Self::Deaths(options) => deaths::run(options, &mut board)?,

@@ -166,6 +166,11 @@ pub(crate) struct Agent {
 }
 
 impl Agent {
+    /// Its pid.
+    pub(crate) fn id(&self) -> u32 {
+        self.process.id()
+    }
+
     /// Asks it to end, as systemd does, and waits until it has.
     pub(crate) fn stop(mut self) -> anyhow::Result<()> {
         let pid = i32::try_from(self.process.id()).ok().and_then(rustix::process::Pid::from_raw);

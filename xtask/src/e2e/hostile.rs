@@ -87,8 +87,7 @@ pub(crate) fn run(board: &mut Scoreboard) -> anyhow::Result<()> {
     let look = terminal::Look { program: &program, data: &recording.data() };
     board.check("no command writes more than text to a terminal", look.at(&commands()));
     let url = format!("http://{}", recording.address().context("the agent names no address")?);
-    let names: Vec<String> = NAMES.iter().chain([&KILLED]).map(|(_, group)| shown(group)).collect();
-    let names = serde_json::to_string(&names)?;
+    let names = serde_json::to_string(&recorded())?;
     drive(&["drive/hostile.mjs".as_ref(), url.as_ref(), names.as_ref()], board, || Ok(()))?;
     board.check("the agent's log is lines of text", log(&recording));
     Ok(())
@@ -97,6 +96,14 @@ pub(crate) fn run(board: &mut Scoreboard) -> anyhow::Result<()> {
 /// How a name has to be written wherever somebody reads it.
 fn shown(name: &[u8]) -> String {
     escape(name).into_owned()
+}
+
+/// What has to be on record, as it has to be written: every process, and the cgroups whose names are
+/// plain. The others are part of the one above (see the agent's reader), and only told of in a death.
+fn recorded() -> Vec<String> {
+    let groups = NAMES.map(|(_, group)| group).into_iter();
+    let plain = groups.filter(|group| shown(group).as_bytes() == *group);
+    NAMES.iter().chain([&KILLED]).map(|(comm, _)| *comm).chain(plain).map(shown).collect()
 }
 
 /// What is typed.
@@ -128,11 +135,9 @@ fn metrics(recording: &Recording) -> anyhow::Result<String> {
     let status = promtool.wait()?;
     ensure!(matches!(status.code(), Some(0 | 3)), "promtool cannot read it: {status}");
     terminal::is_text(text.as_bytes())?;
-    for (comm, group) in NAMES {
-        let in_label = |name| shown(name).replace('\\', r"\\").replace('"', "\\\"");
-        for name in [in_label(comm), in_label(group)] {
-            ensure!(text.contains(&name), "{name} is not there");
-        }
+    for (comm, _) in NAMES {
+        let name = shown(comm).replace('\\', r"\\").replace('"', "\\\"");
+        ensure!(text.contains(&name), "{name} is not there");
     }
     Ok(format!("{} lines", text.lines().count()))
 }

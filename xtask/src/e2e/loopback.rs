@@ -20,7 +20,7 @@ const STARTS_WITHIN: Duration = Duration::from_mins(1);
 const ANSWERS_WITHIN: Duration = Duration::from_mins(1);
 
 /// A server that ends with this.
-pub(super) struct Server {
+pub(crate) struct Server {
     _process: Running,
     address: String,
 }
@@ -28,7 +28,7 @@ pub(super) struct Server {
 impl Server {
     /// Starts `program` with the arguments that `arguments` adds for its address, and waits until it
     /// answers at `path`. What it says goes to the file `log`.
-    pub(super) fn start(
+    pub(crate) fn start(
         program: &str,
         log: &Path,
         path: &str,
@@ -52,7 +52,7 @@ impl Server {
     }
 
     /// Where it listens.
-    pub(super) fn address(&self) -> &str {
+    pub(crate) fn address(&self) -> &str {
         &self.address
     }
 }

@@ -99,9 +99,14 @@ fn operation(place: &Place) -> Value {
     let mut responses = Map::new();
     let told = match place.path {
         stream::PATH => events(),
+        "deaths" => deaths(place.keys),
         _ => answer("the document", place.keys),
     };
     responses.insert("200".to_owned(), told);
+    for (status, when) in [("401", "no credentials, or wrong ones"), ("403", "not for this caller")]
+    {
+        responses.insert(status.to_owned(), words(when));
+    }
     for (status, when) in
         [("404", "there is nothing of the kind"), ("503", "it cannot be told now")]
     {
@@ -124,8 +129,12 @@ fn id() -> Value {
         "in": "path",
         "required": true,
         "description": "as `deaths` gives it: milliseconds since 1970, a dash, a pid",
-        "schema": { "type": "string", "pattern": "^[0-9][0-9-]{0,39}$" },
+        "schema": id_schema(),
     })
+}
+
+fn id_schema() -> Value {
+    json!({ "type": "string", "pattern": "^[0-9][0-9-]{0,39}$" })
 }
 
 /// An answer that goes on: lines of text.
@@ -134,13 +143,50 @@ fn events() -> Value {
     json!({ "description": "the events", "content": { "text/event-stream": { "schema": schema } } })
 }
 
+/// What whoever guards the server says, to a person.
+fn words(when: &str) -> Value {
+    let schema = json!({ "type": "string" });
+    json!({ "description": when, "content": { "text/plain": { "schema": schema } } })
+}
+
+/// The deaths of the list, each of which can be asked for.
+fn deaths(keys: &[(&str, &str)]) -> Value {
+    let text = json!({ "type": "string" });
+    let item = json!({
+        "type": "object",
+        "properties": { "id": id_schema(), "time": text, "cause": text, "summary": text },
+        "required": ["id", "time", "cause", "summary"],
+    });
+    let mut properties = typed(keys);
+    properties.insert("deaths".to_owned(), json!({ "type": "array", "items": item }));
+    let one = json!({
+        "operationId": "deaths-one",
+        "parameters": { "id": "$response.body#/deaths/0/id" },
+        "description": "the newest of them in full",
+    });
+    json!({
+        "description": "the document",
+        "content": { "application/json": { "schema": object(&properties) } },
+        "links": { "one": one },
+    })
+}
+
 /// An answer whose keys these are at least.
 fn answer(when: &str, keys: &[(&str, &str)]) -> Value {
-    let properties: Map<String, Value> =
-        keys.iter().map(|(key, kind)| ((*key).to_owned(), json!({ "type": kind }))).collect();
-    let required: Vec<&str> = keys.iter().map(|(key, _)| *key).collect();
-    let schema = json!({ "type": "object", "properties": properties, "required": required });
+    let schema = object(&typed(keys));
     json!({ "description": when, "content": { "application/json": { "schema": schema } } })
+}
+
+/// Keys, each with its type.
+fn typed(keys: &[(&str, &str)]) -> Map<String, Value> {
+    keys.iter().map(|(key, kind)| ((*key).to_owned(), json!({ "type": kind }))).collect()
+}
+
+/// What has all of these.
+fn object(properties: &Map<String, Value>) -> Value {
+    let required: Vec<&String> = properties.keys().collect();
+    let required = json!(required);
+    json!({ "type": "object", "properties": properties, "required": required })
 }
 
 #[cfg(test)]
