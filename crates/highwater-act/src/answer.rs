@@ -1,4 +1,4 @@
-//! What an answer means. Two messengers say 200 and mean no.
+//! What an answer means. Two messengers say 200 and mean no, or say 400 and mean not now.
 
 use std::time::Duration;
 
@@ -19,13 +19,19 @@ pub(crate) fn meaning(
     asked: Option<Duration>,
     body: &[u8],
 ) -> Outcome {
-    if !(200..300).contains(&status) {
-        return refused(status, asked, body);
-    }
-    match manner {
-        Manner::Plain | Manner::Alertmanager => Outcome::Sent,
-        Manner::DingTalk { .. } => coded(body, &DINGTALK),
-        Manner::Feishu { .. } => coded(body, &FEISHU),
+    let codes = match manner {
+        Manner::Plain | Manner::Alertmanager => None,
+        Manner::DingTalk { .. } => Some(&DINGTALK),
+        Manner::Feishu { .. } => Some(&FEISHU),
+    };
+    let good = (200..300).contains(&status);
+    match codes.map(|codes| (codes, codes.said(body))) {
+        Some((codes, Some(told))) if told.number != 0 => codes.meaning(&told, asked),
+        Some((_, None)) if good => {
+            Outcome::later(format!("what answers is not the messenger: {}", words(body)))
+        }
+        _ if good => Outcome::Sent,
+        _ => refused(status, asked, body),
     }
 }
 
@@ -53,43 +59,79 @@ struct Codes {
     fields: &'static [(&'static str, &'static str)],
     /// It was asked too often.
     too_often: &'static [i64],
-    /// It cannot read the message.
-    unreadable: &'static [i64],
+    /// It will never take this message: it cannot read it, or does not want what it says.
+    unwanted: &'static [i64],
+    /// What to look at, where the messenger's own words do not tell.
+    advice: &'static [(i64, &'static str)],
 }
 
-/// open.dingtalk.com, "Custom robots: error codes".
+/// What a messenger told.
+struct Told {
+    number: i64,
+    words: String,
+}
+
+/// open.dingtalk.com, "Custom robots: error codes". Who sends more than 20 messages in a minute is
+/// not heard for up to ten.
 const DINGTALK: Codes = Codes {
     fields: &[("errcode", "errmsg")],
-    too_often: &[130_101, 410_100, 660_026],
-    unreadable: &[40_035, 43_004, 400_105],
+    too_often: &[-1, 90_030, 130_101, 410_100, 660_026],
+    unwanted: &[40_035, 43_004, 400_105, 430_101, 430_102, 430_103, 430_104, 460_101],
+    advice: &[
+        (300_005, "is url the whole address, with access_token?"),
+        (
+            310_000,
+            "the robot's security settings refuse it: is secret_file its secret, is the clock right, \
+             is firing one of its keywords?",
+        ),
+        (400_101, "is url the whole address, with access_token?"),
+        (400_102, "somebody switched the robot off"),
+    ],
 };
 
-/// open.feishu.cn, "Use bots in groups: error codes"; the older name of the field is still met.
+/// open.feishu.cn, "Use bots in groups: error codes", "Generic error codes"; the older names of the
+/// fields are still met.
 const FEISHU: Codes = Codes {
     fields: &[("code", "msg"), ("StatusCode", "StatusMessage")],
-    too_often: &[9_499_001, 11_232],
-    unreadable: &[9_499, 19_002],
+    too_often: &[11_232, 230_020, 9_499_001, 99_991_400],
+    unwanted: &[9_499, 19_002],
+    advice: &[
+        (19_001, "is url the bot's whole address?"),
+        (19_021, "is secret_file the bot's secret, and is the clock right?"),
+        (19_022, "this machine's address is not on the bot's list"),
+        (19_024, "none of the bot's keywords is in the message: add firing and resolved"),
+    ],
 };
 
-fn coded(body: &[u8], codes: &Codes) -> Outcome {
-    let answer: Value = serde_json::from_slice(body).unwrap_or_default();
-    let found = codes.fields.iter().find_map(|(code, said)| {
-        Some((answer.get(code)?.as_i64()?, answer.get(said).and_then(Value::as_str)))
-    });
-    let Some((code, said)) = found else {
-        let said = words(body);
-        return Outcome::later(format!("what answers is not the messenger: {said}"));
-    };
-    let why = format!("it answers code {code}: {}", words(said.unwrap_or_default().as_bytes()));
-    match code {
-        0 => Outcome::Sent,
-        _ if codes.too_often.contains(&code) => Outcome::Later { after: Some(TOO_OFTEN), why },
-        _ if codes.unreadable.contains(&code) => Outcome::Never { why },
-        _ => Outcome::later(why),
+/// The words beside a number that else means a message that cannot be read.
+const BUSY: &str = "too many request";
+
+impl Codes {
+    /// The number and the words in the body, if it is the messenger that answers.
+    fn said(&self, body: &[u8]) -> Option<Told> {
+        let answer: Value = serde_json::from_slice(body).ok()?;
+        self.fields.iter().find_map(|(number, said)| {
+            let said = answer.get(said).and_then(Value::as_str).unwrap_or_default();
+            Some(Told { number: answer.get(number)?.as_i64()?, words: words(said.as_bytes()) })
+        })
+    }
+
+    /// What a number other than 0 means; `asked` is the field `Retry-After`.
+    fn meaning(&self, told: &Told, asked: Option<Duration>) -> Outcome {
+        let Told { number, words } = told;
+        let advice = self.advice.iter().find(|(of, _)| of == number);
+        let advice = advice.map(|(_, advice)| format!("; {advice}")).unwrap_or_default();
+        let why = format!("it answers code {number}: {words}{advice}");
+        let busy = self.too_often.contains(number) || words.to_lowercase().contains(BUSY);
+        match *number {
+            _ if busy => Outcome::Later { after: asked.or(Some(TOO_OFTEN)), why },
+            number if self.unwanted.contains(&number) => Outcome::Never { why },
+            _ => Outcome::Later { after: asked, why },
+        }
     }
 }
 
-/// The field `Retry-After`: seconds, or a date.
+/// What the field says that tells when to ask again: seconds, or a date.
 pub(crate) fn retry_after(field: &str, now: WallTime) -> Option<Duration> {
     let field = field.trim();
     if let Ok(seconds) = field.parse() {
@@ -110,22 +152,61 @@ mod tests {
         }
     }
 
+    fn dingtalk(status: u16, body: &str) -> Outcome {
+        meaning(&Manner::DingTalk { secret: None }, status, None, body.as_bytes())
+    }
+
+    fn feishu(status: u16, body: &str) -> Outcome {
+        meaning(&Manner::Feishu { secret: None }, status, None, body.as_bytes())
+    }
+
     #[test]
     fn who_says_200_and_means_no_is_understood() {
-        let dingtalk = |body: &str| coded(body.as_bytes(), &DINGTALK);
-        assert_eq!(dingtalk(r#"{"errcode":0,"errmsg":"ok"}"#), Outcome::Sent);
-        let limit = dingtalk(r#"{"errcode":130101,"errmsg":"send too fast"}"#);
-        assert_eq!(later(&limit), Some(TOO_OFTEN));
-        let sign = dingtalk(r#"{"errcode":310000,"errmsg":"sign not match"}"#);
+        assert_eq!(dingtalk(200, r#"{"errcode":0,"errmsg":"ok"}"#), Outcome::Sent);
+        let sign = dingtalk(200, r#"{"errcode":310000,"errmsg":"sign not match"}"#);
         assert_eq!(later(&sign), Some(Duration::ZERO));
-        assert_eq!(sign.to_string(), "it answers code 310000: sign not match");
-        let bad = dingtalk(r#"{"errcode":40035,"errmsg":"no"}"#);
+        let told = sign.to_string();
+        assert!(told.starts_with("it answers code 310000: sign not match; "), "{told}");
+        for code in [40_035, 430_101, 460_101] {
+            let bad = dingtalk(200, &format!(r#"{{"errcode":{code},"errmsg":"no"}}"#));
+            assert!(matches!(bad, Outcome::Never { .. }), "{bad:?}");
+        }
+        assert!(later(&dingtalk(200, "<html>sign in to the hotel")).is_some());
+        assert_eq!(feishu(200, r#"{"StatusCode":0,"StatusMessage":"success"}"#), Outcome::Sent);
+        assert_eq!(feishu(200, r#"{"code":0,"msg":"success","data":{}}"#), Outcome::Sent);
+    }
+
+    #[test]
+    fn too_often_is_never_too_often_for_ever() {
+        for code in [130_101, 410_100, 90_030] {
+            let limit = dingtalk(200, &format!(r#"{{"errcode":{code},"errmsg":"send too fast"}}"#));
+            assert_eq!(later(&limit), Some(TOO_OFTEN), "{code}");
+        }
+        // Feishu says 400 with it, which of others means that the message is bad.
+        for status in [200, 400, 429] {
+            for code in ["11232", "99991400", "230020"] {
+                let limit = feishu(status, &format!(r#"{{"code":{code},"msg":"limited"}}"#));
+                assert_eq!(later(&limit), Some(TOO_OFTEN), "{status} {code}");
+            }
+        }
+        let busy = feishu(200, r#"{"code":9499,"msg":"too many request","data":{}}"#);
+        assert_eq!(later(&busy), Some(TOO_OFTEN));
+        let asked = Some(Duration::from_secs(7));
+        let manner = Manner::Feishu { secret: None };
+        assert_eq!(later(&meaning(&manner, 429, asked, br#"{"code":11232}"#)), asked);
+        assert_eq!(later(&meaning(&manner, 429, asked, b"")), asked);
+    }
+
+    /// A wrong address is answered with 400: it can be put right.
+    #[test]
+    fn the_number_in_the_body_tells_more_than_the_status() {
+        let wrong = feishu(400, r#"{"code":19001,"msg":"param invalid: access token invalid"}"#);
+        assert!(later(&wrong).is_some(), "{wrong:?}");
+        assert!(wrong.to_string().ends_with("is url the bot's whole address?"), "{wrong}");
+        let bad = feishu(400, r#"{"code":9499,"msg":"Bad Request","data":{}}"#);
         assert!(matches!(bad, Outcome::Never { .. }), "{bad:?}");
-        assert!(later(&dingtalk("<html>sign in to the hotel")).is_some());
-        let feishu = |body: &str| coded(body.as_bytes(), &FEISHU);
-        assert_eq!(feishu(r#"{"StatusCode":0,"StatusMessage":"success"}"#), Outcome::Sent);
-        assert_eq!(feishu(r#"{"code":0,"msg":"success","data":{}}"#), Outcome::Sent);
-        assert_eq!(later(&feishu(r#"{"code":11232,"msg":"limited"}"#)), Some(TOO_OFTEN));
+        assert!(later(&dingtalk(502, "<html>bad gateway")).is_some());
+        assert!(later(&dingtalk(500, r#"{"errcode":0}"#)).is_some());
     }
 
     #[test]

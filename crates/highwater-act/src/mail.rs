@@ -1,5 +1,7 @@
 //! People with mailboxes, reached over SMTP.
 
+mod delivery;
+
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
@@ -8,7 +10,7 @@ use lettre::message::header::ContentType;
 use lettre::message::{MultiPart, SinglePart};
 use lettre::transport::smtp::authentication::Credentials;
 use lettre::transport::smtp::client::{Certificate, Tls, TlsParameters};
-use lettre::{Address, Message, SmtpTransport, Transport as _};
+use lettre::{Address, Message};
 
 use crate::failure::words;
 use crate::receiver::Outcome;
@@ -66,7 +68,7 @@ enum Unmade {
 }
 
 impl Smtp {
-    /// Sends a letter. It goes to all at once, or to none.
+    /// Sends a letter. Whom the server refuses does not keep it from the others.
     pub(crate) fn send(
         &self,
         id: &str,
@@ -74,12 +76,12 @@ impl Smtp {
         now: WallTime,
     ) -> Outcome {
         let made = self.letter(id, (subject, text, html), now);
-        match made.and_then(|letter| Ok((letter, self.transport()?))) {
+        match made.and_then(|letter| Ok((letter, self.tls()?, self.credentials()?))) {
             Err(unmade) => Outcome::later(unmade.to_string()),
-            Ok((letter, transport)) => match transport.send(&letter) {
-                Ok(_) => Outcome::Sent,
-                Err(error) => failed(&error),
-            },
+            Ok((letter, tls, login)) => {
+                let outcome = delivery::deliver(self, &tls, login.as_ref(), &letter);
+                outcome.unwrap_or_else(|error| failed(&error))
+            }
         }
     }
 
@@ -107,15 +109,9 @@ impl Smtp {
         letter.multipart(both).map_err(|error| wrong(&error))
     }
 
-    fn transport(&self) -> Result<SmtpTransport, Unmade> {
-        let mut transport = SmtpTransport::builder_dangerous(&self.host)
-            .port(self.port)
-            .timeout(Some(self.timeout))
-            .tls(self.tls()?);
-        if let Some((name, password)) = &self.login {
-            transport = transport.credentials(Credentials::new(name.clone(), password.read()?));
-        }
-        Ok(transport.build())
+    fn credentials(&self) -> Result<Option<Credentials>, Unmade> {
+        let Some((name, password)) = &self.login else { return Ok(None) };
+        Ok(Some(Credentials::new(name.clone(), password.read()?)))
     }
 
     fn tls(&self) -> Result<Tls, Unmade> {
@@ -142,17 +138,21 @@ impl Smtp {
 fn failed(error: &lettre::transport::smtp::Error) -> Outcome {
     /// The message is too large; the transaction failed (RFC 5321, 4.2.3).
     const OF_THE_LETTER: [&str; 2] = ["552", "554"];
-    let mut why = words(error.to_string().as_bytes());
-    if let Some(cause) = std::error::Error::source(error) {
-        let cause = words(cause.to_string().as_bytes());
-        if !why.contains(&cause) {
-            why = format!("{why}: {cause}");
-        }
-    }
+    let why = said(error);
     let code = error.status().map(|code| code.to_string());
     match code {
         Some(code) if OF_THE_LETTER.contains(&code.as_str()) => Outcome::never(why),
         _ => Outcome::later(why),
+    }
+}
+
+/// What went wrong, in one line.
+fn said(error: &lettre::transport::smtp::Error) -> String {
+    let why = words(error.to_string().as_bytes());
+    let cause = std::error::Error::source(error);
+    match cause.map(|cause| words(cause.to_string().as_bytes())) {
+        Some(cause) if !why.contains(&cause) => format!("{why}: {cause}"),
+        _ => why,
     }
 }
 

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::mail::Smtp;
 use crate::program::Program;
+use crate::secret::Secret;
 use crate::web::Web;
 
 /// Somebody or something that messages are sent to.
@@ -52,6 +53,11 @@ pub enum Body {
 pub enum Outcome {
     /// The receiver has taken it.
     Sent,
+    /// It has gone to some, and the others will not get it.
+    Partly {
+        /// Who will not, and why.
+        why: String,
+    },
     /// It may go later.
     Later {
         /// Not before this span, if the receiver said so.
@@ -82,12 +88,24 @@ impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Sent => f.write_str("sent"),
-            Self::Later { why, .. } | Self::Never { why } => f.write_str(why),
+            Self::Partly { why } | Self::Later { why, .. } | Self::Never { why } => {
+                f.write_str(why)
+            }
         }
     }
 }
 
 impl Receiver {
+    /// The files that hold its secrets and that everybody on this machine may read.
+    pub fn open_files(&self) -> Vec<String> {
+        let secrets: Vec<&Secret> = match self {
+            Self::Web(web) => web.secrets(),
+            Self::Mail(smtp) => smtp.login.iter().map(|(_, password)| password).collect(),
+            Self::Program(_) => Vec::new(),
+        };
+        secrets.into_iter().filter_map(Secret::open_file).collect()
+    }
+
     /// Sends `message`; `now` goes into signatures. It takes as long as the receiver's time-out at
     /// most.
     pub fn send(&self, message: &Message, now: WallTime) -> Outcome {

@@ -3,12 +3,16 @@
 use std::fmt;
 use std::fs::File;
 use std::io::Read as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 
 use highwater_core::text::escape;
 
 /// The most that is read of a file: a hundred times the longest token.
 const MOST_BYTES: u64 = 64 * 1024;
+
+/// The bit of a file's mode by which everybody may read it.
+const EVERYBODY_READS: u32 = 0o004;
 
 /// Where a secret is found. It is looked up at each use: a file may be written anew meanwhile.
 #[derive(Clone, PartialEq, Eq)]
@@ -62,6 +66,13 @@ impl Secret {
             return Err(SecretError::Empty(self.place()));
         }
         Ok(text.to_owned())
+    }
+
+    /// The file that it is in, if everybody on this machine may read that.
+    pub(crate) fn open_file(&self) -> Option<String> {
+        let Self::File(path) = self else { return None };
+        let mode = std::fs::metadata(path).ok()?.permissions().mode();
+        (mode & EVERYBODY_READS != 0).then(|| self.place())
     }
 
     /// Where it is found.

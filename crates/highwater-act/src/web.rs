@@ -21,6 +21,9 @@ const MOST_OF_ANSWER: u64 = 64 * 1024;
 /// The most that is read of a file of certificates.
 const MOST_OF_FILE: u64 = 1 << 20;
 
+/// The fields that say when to ask again: everybody's, and Feishu's own.
+const ASK_AGAIN: [&str; 2] = ["retry-after", "x-ogw-ratelimit-reset"];
+
 /// A server that takes documents.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Web {
@@ -85,6 +88,20 @@ enum Unmade {
 }
 
 impl Web {
+    /// What nobody else should see.
+    pub(crate) fn secrets(&self) -> Vec<&Secret> {
+        let mut all = vec![&self.url];
+        match &self.auth {
+            Some(Auth::Bearer(secret) | Auth::Basic { password: secret, .. }) => all.push(secret),
+            None => {}
+        }
+        match &self.manner {
+            Manner::DingTalk { secret } | Manner::Feishu { secret } => all.extend(secret),
+            Manner::Plain | Manner::Alertmanager => {}
+        }
+        all
+    }
+
     /// Posts `document`.
     pub(crate) fn send(&self, id: &str, document: &Value, now: WallTime) -> Outcome {
         self.post(id, document, now).unwrap_or_else(|unmade| Outcome::later(unmade.to_string()))
@@ -104,8 +121,8 @@ impl Web {
             Ok(answer) => answer,
             Err(error) => return Ok(Outcome::later(failure::http(&error))),
         };
-        let asked = answer.headers().get("retry-after").and_then(|field| field.to_str().ok());
-        let asked = asked.and_then(|field| retry_after(field, now));
+        let field = |name| answer.headers().get(name).and_then(|field| field.to_str().ok());
+        let asked = ASK_AGAIN.into_iter().find_map(|name| retry_after(field(name)?, now));
         let status = answer.status().as_u16();
         let mut said = Vec::new();
         // It is the status that counts: what breaks off behind it is read as far as it goes.

@@ -199,12 +199,14 @@ impl Line {
                 }
                 Delivery::Arrived
             }
+            Outcome::Partly { why } => {
+                self.counts.sent += 1;
+                self.complain(why, "the others have it");
+                Delivery::Arrived
+            }
             Outcome::Later { after, why } => {
                 self.counts.failed += 1;
-                if self.trouble.as_ref() != Some(why) {
-                    self.said.push(format!("{why}; it is tried again"));
-                    self.trouble = Some(why.clone());
-                }
+                self.complain(why, "it is tried again");
                 Delivery::Later(*after)
             }
             Outcome::Never { why } => {
@@ -212,6 +214,14 @@ impl Line {
                 self.said.push(format!("{why}; this one is given up"));
                 Delivery::Refused
             }
+        }
+    }
+
+    /// Says what is wrong, once, and what comes of it.
+    fn complain(&mut self, why: &str, outcome: &str) {
+        if self.trouble.as_deref() != Some(why) {
+            self.said.push(format!("{why}; {outcome}"));
+            self.trouble = Some(why.to_owned());
         }
     }
 

@@ -1,135 +1,25 @@
-//! Letters to a real server, Debian's exim4: it takes them into its queue, where they are read.
+//! Letters to a real server.
 
-use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::net::{TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::net::TcpListener;
 use std::time::Duration;
 
 use highwater_act::{Body, Message, Outcome, Receiver, Secret, Security, Smtp};
 use highwater_core::time::WallTime;
 
-/// The server, with a queue, a certificate and a password of its own.
-struct Exim {
-    dir: tempfile::TempDir,
-    port: u16,
-    child: Child,
-}
+use crate::exim::Exim;
 
-impl Drop for Exim {
-    fn drop(&mut self) {
-        let _ended = self.child.kill();
-        let _ended = self.child.wait();
+fn smtp(exim: &Exim, security: Security, password: &str) -> Smtp {
+    Smtp {
+        host: "localhost".to_owned(),
+        port: exim.port,
+        security,
+        login: Some(("agent".to_owned(), Secret::Plain(password.to_owned()))),
+        from: "highwater@example.com".to_owned(),
+        to: vec!["ops@example.com".to_owned(), "boss@example.com".to_owned()],
+        ca_file: Some(exim.authority()),
+        timeout: Duration::from_secs(20),
     }
-}
-
-impl Exim {
-    /// A server that wants TLS, from the first byte (`wrapped`) or after a greeting, and a password.
-    fn start(wrapped: bool) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        certificate(dir.path());
-        let config = dir.path().join("exim.conf");
-        fs::write(&config, settings(dir.path(), port, wrapped)).unwrap();
-        let child = Command::new("/usr/sbin/exim4")
-            .arg("-C")
-            .arg(&config)
-            .arg("-bdf")
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("exim4-daemon-light is installed");
-        let server = Self { dir, port, child };
-        server.wait();
-        server
-    }
-
-    /// Until it greets.
-    fn wait(&self) {
-        for _ in 0..200 {
-            if TcpStream::connect(("127.0.0.1", self.port)).is_ok() {
-                return;
-            }
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        panic!("exim4 does not listen: {}", self.log());
-    }
-
-    fn log(&self) -> String {
-        fs::read_to_string(self.dir.path().join("log/main")).unwrap_or_default()
-    }
-
-    fn smtp(&self, security: Security, password: &str) -> Smtp {
-        Smtp {
-            host: "localhost".to_owned(),
-            port: self.port,
-            security,
-            login: Some(("agent".to_owned(), Secret::Plain(password.to_owned()))),
-            from: "highwater@example.com".to_owned(),
-            to: vec!["ops@example.com".to_owned(), "boss@example.com".to_owned()],
-            ca_file: Some(self.dir.path().join("cert.pem")),
-            timeout: Duration::from_secs(20),
-        }
-    }
-
-    /// What is in the queue: of each letter its head and its body.
-    fn queue(&self) -> Vec<(String, String)> {
-        let mut heads: Vec<PathBuf> = fs::read_dir(self.dir.path().join("spool/input"))
-            .map(|all| all.map(|entry| entry.unwrap().path()).collect())
-            .unwrap_or_default();
-        heads.retain(|path| path.to_string_lossy().ends_with("-H"));
-        let body = |head: &PathBuf| head.to_string_lossy().replace("-H", "-D");
-        let read = |path: &Path| fs::read_to_string(path).unwrap();
-        heads.iter().map(|head| (read(head), read(Path::new(&body(head))))).collect()
-    }
-}
-
-fn certificate(dir: &Path) {
-    let made = Command::new("openssl")
-        .args([
-            "req",
-            "-x509",
-            "-newkey",
-            "ec",
-            "-pkeyopt",
-            "ec_paramgen_curve:prime256v1",
-            "-nodes",
-        ])
-        .args(["-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"])
-        .args(["-addext", "basicConstraints=critical,CA:FALSE"])
-        .arg("-keyout")
-        .arg(dir.join("key.pem"))
-        .arg("-out")
-        .arg(dir.join("cert.pem"))
-        .stderr(Stdio::null())
-        .status()
-        .unwrap();
-    assert!(made.success());
-}
-
-fn settings(dir: &Path, port: u16, wrapped: bool) -> String {
-    fs::create_dir_all(dir.join("log")).unwrap();
-    let owner = |flag: &str| {
-        let id = Command::new("id").arg(flag).output().unwrap();
-        String::from_utf8(id.stdout).unwrap().trim().to_owned()
-    };
-    let (user, group, dir) = (owner("-un"), owner("-gn"), dir.display());
-    let on_connect =
-        if wrapped { format!("tls_on_connect_ports = {port}\n") } else { String::new() };
-    format!(
-        "primary_hostname = mail.test\nlocal_interfaces = 127.0.0.1\ndaemon_smtp_ports = {port}\n\
-         {on_connect}spool_directory = {dir}/spool\nlog_file_path = {dir}/log/%s\n\
-         tls_advertise_hosts = *\ntls_certificate = {dir}/cert.pem\ntls_privatekey = {dir}/key.pem\n\
-         host_lookup =\nrfc1413_query_timeout = 0s\nqueue_only = true\nkeep_environment =\n\
-         exim_user = {user}\nexim_group = {group}\nnever_users =\nacl_smtp_rcpt = check\n\
-         begin acl\ncheck:\n  deny message = TLS first\n       !encrypted = *\n\
-         \x20 deny message = who are you\n       !authenticated = *\n\
-         \x20 deny message = no such mailbox\n       local_parts = nobody\n  accept\n\
-         begin authenticators\nplain:\n  driver = plaintext\n  public_name = PLAIN\n\
-         \x20 server_prompts = :\n  server_set_id = $auth2\n\
-         \x20 server_condition = ${{if and{{{{eq{{$auth2}}{{agent}}}}{{eq{{$auth3}}{{pass word}}}}}}}}\n"
-    )
 }
 
 fn letter() -> Message {
@@ -147,7 +37,7 @@ const NOW: WallTime = WallTime::from_millis(1_795_219_200_123);
 fn a_letter_reaches_the_queue_over_starttls_and_over_tls() {
     for (wrapped, security) in [(false, Security::StartTls), (true, Security::Tls)] {
         let exim = Exim::start(wrapped);
-        let outcome = Receiver::Mail(exim.smtp(security, "pass word")).send(&letter(), NOW);
+        let outcome = Receiver::Mail(smtp(&exim, security, "pass word")).send(&letter(), NOW);
         assert_eq!(outcome, Outcome::Sent, "{}", exim.log());
         let queue = exim.queue();
         let [(head, body)] = queue.as_slice() else { panic!("{queue:?}") };
@@ -165,12 +55,12 @@ fn a_letter_reaches_the_queue_over_starttls_and_over_tls() {
 fn what_can_be_put_right_goes_later_and_nothing_goes_in_the_clear() {
     let exim = Exim::start(false);
     let send = |smtp: Smtp| Receiver::Mail(smtp).send(&letter(), NOW);
-    let good = || exim.smtp(Security::StartTls, "pass word");
+    let good = || smtp(&exim, Security::StartTls, "pass word");
     let nobody = Smtp { to: vec!["nobody@example.com".to_owned()], ..good() };
     let stranger = Smtp { ca_file: None, ..good() };
-    let plain = Smtp { login: None, ..exim.smtp(Security::Plain, "") };
+    let plain = Smtp { login: None, ..smtp(&exim, Security::Plain, "") };
     let all = [
-        (exim.smtp(Security::StartTls, "wrong"), "535"),
+        (smtp(&exim, Security::StartTls, "wrong"), "535"),
         (nobody, "no such mailbox"),
         (stranger, "certificate"),
         (plain, "TLS first"),
@@ -183,6 +73,23 @@ fn what_can_be_put_right_goes_later_and_nothing_goes_in_the_clear() {
         assert!(!why.contains("wrong"), "{why}");
     }
     assert!(exim.queue().is_empty());
+}
+
+#[test]
+fn who_is_refused_holds_up_nobody_else() {
+    let exim = Exim::start(false);
+    let to = ["ops", "nobody", "boss"].map(|name| format!("{name}@example.com")).to_vec();
+    let smtp = Smtp { to, ..smtp(&exim, Security::StartTls, "pass word") };
+    let outcome = Receiver::Mail(smtp).send(&letter(), NOW);
+    let Outcome::Partly { why } = &outcome else { panic!("{outcome:?}") };
+    assert!(why.starts_with("refused for nobody@example.com: "), "{why}");
+    assert!(why.contains("no such mailbox") && !why.contains("ops@"), "{why}");
+    let queue = exim.queue();
+    let [(head, _)] = queue.as_slice() else { panic!("{queue:?}") };
+    // In exim's own note of whom it goes to, before the letter's own lines.
+    let (envelope, _) = head.split_once("\n\n").unwrap();
+    assert!(envelope.contains("\nops@example.com\nboss@example.com"), "{envelope}");
+    assert!(!envelope.contains("nobody"), "{envelope}");
 }
 
 /// A server that offers no TLS is told nothing, and no password.

@@ -8,7 +8,9 @@
     reason = "tests"
 )]
 
+mod exim;
 mod mail;
 mod program;
 mod server;
+mod signature;
 mod web;

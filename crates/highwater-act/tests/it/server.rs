@@ -60,6 +60,11 @@ impl Server {
         Self::start(move |_| answer("200 OK", body))
     }
 
+    /// Whether nobody has asked anything.
+    pub(crate) fn is_unasked(&self) -> bool {
+        self.asked.try_recv().is_err()
+    }
+
     /// The next request.
     pub(crate) fn asked(&self) -> Asked {
         self.asked.recv_timeout(Duration::from_secs(20)).expect("a request comes")

@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 use super::story::{Chapter, Story, left_out};
 use crate::dispatch::Notice;
 
-/// A section may have 3,000 characters; the rest is room for what is put around.
+/// A section may have 3,000 characters, perhaps counted as UTF-16 does; the rest is room for what is
+/// put around.
 const MOST_SECTION_CHARS: usize = 2_900;
 /// A header may have 150.
 const MOST_HEAD_CHARS: usize = 140;
@@ -24,7 +25,7 @@ pub(super) fn message(notice: &Notice) -> Value {
     out = out.saturating_add(sections.len().saturating_sub(MOST_SECTIONS));
     sections.truncate(MOST_SECTIONS);
     sections.extend(left_out(out));
-    let head: String = story.title.chars().take(MOST_HEAD_CHARS).collect();
+    let head = beginning(&story.title, MOST_HEAD_CHARS);
     let head =
         json!({"type": "header", "text": {"type": "plain_text", "text": head, "emoji": false}});
     // Verbatim: no name becomes a link or calls anybody.
@@ -34,32 +35,45 @@ pub(super) fn message(notice: &Notice) -> Value {
     json!({"text": escaped(&story.title), "blocks": blocks})
 }
 
+/// What the rule says has half of the room at most, so that what is known is told whatever it says.
 fn section(chapter: &Chapter) -> String {
-    let mut lines = vec![format!("*{}*", bold(&chapter.head))];
-    lines.extend(chapter.text.iter().map(|line| escaped(line)));
+    let page = chapter.page.as_ref().map(|page| format!("\n<{}|More>", escaped(page)));
+    let room = MOST_SECTION_CHARS.saturating_sub(page.as_deref().map_or(0, long));
+    let mut text = format!("*{}*", bold(&chapter.head));
+    add(&mut text, chapter.text.iter().map(|line| escaped(line)), room / 2);
     let fact = |(what, text): &(&str, String)| format!("{what}: {}", code(text));
-    lines.extend(chapter.facts.iter().map(fact));
-    let page = chapter.page.as_ref().map(|page| format!("<{}|More>", escaped(page)));
-    let room = MOST_SECTION_CHARS.saturating_sub(page.as_ref().map_or(0, |it| it.chars().count()));
-    let mut text = cut(&lines, room);
-    text.extend(page.map(|page| format!("\n{page}")));
+    add(&mut text, chapter.facts.iter().map(fact), room);
+    text.extend(page);
     text
 }
 
-/// Whole lines, as many as have room: a line that is cut in two could leave a mark open.
-fn cut(lines: &[String], most: usize) -> String {
-    let mut text = String::new();
+/// Adds whole lines, those that have room: one that is cut in two could leave a mark open.
+fn add(text: &mut String, lines: impl Iterator<Item = String>, most: usize) {
     for line in lines {
-        if text.chars().count().saturating_add(line.chars().count()).saturating_add(3) > most {
+        // Room for the sign that one is missing stays.
+        let fits = long(text).saturating_add(long(&line)).saturating_add(3) <= most;
+        if fits {
+            text.extend(["\n", &line]);
+        } else if !text.ends_with("\n…") && long(text) < most {
             text.push_str("\n…");
-            break;
         }
-        if !text.is_empty() {
-            text.push('\n');
-        }
-        text.push_str(line);
     }
-    text
+}
+
+/// The beginning of a text that is too long.
+fn beginning(text: &str, most: usize) -> String {
+    let mut room = most;
+    let fits = |c: &char| {
+        let left = room.checked_sub(c.len_utf16());
+        room = left.unwrap_or(0);
+        left.is_some()
+    };
+    text.chars().take_while(fits).collect()
+}
+
+/// How long a text is, as the strictest counts: a sign beyond the first 65,536 is two.
+fn long(text: &str) -> usize {
+    text.encode_utf16().count()
 }
 
 /// Slack asks for three characters to be escaped; without `<` there are no links and no calls.

@@ -13,6 +13,8 @@ const MOST_CHARS: usize = 1_000;
 const MOST_LINES: usize = 20;
 /// So much of a name or a label.
 const MOST_NAME_CHARS: usize = 200;
+/// So much of a severity: a word.
+const MOST_WORD_CHARS: usize = 40;
 /// So much of the name of a process: the kernel keeps 15 bytes, others tell more.
 const MOST_PROCESS_CHARS: usize = 100;
 /// So much of a verdict or an advice.
@@ -110,7 +112,7 @@ impl Chapter {
         let said = |name: &str| alert.annotations.get(name).filter(|text| !text.trim().is_empty());
         let how = if alert.ends_at.is_some() { "resolved" } else { "firing" };
         let severity =
-            alert.labels.get("severity").map(|it| format!("{}, ", shown(it, MOST_NAME_CHARS)));
+            alert.labels.get("severity").map(|it| format!("{}, ", shown(it, MOST_WORD_CHARS)));
         let what = said("summary").map_or(alert.name(), String::as_str);
         let text = said("description").or_else(|| said("message"));
         Self {

@@ -152,6 +152,40 @@ fn what_does_not_fit_is_counted() {
     assert!(text.contains("left out") && html.contains("left out"));
 }
 
+/// One alert whose every text is as long as it may be, of signs that take the most room in each
+/// format: it is told, with what is known beside it.
+#[test]
+fn the_longest_alert_fits_into_every_message() {
+    for sign in ["🐘", "&", "\\", "*", "\"", "\u{202e}", "二"] {
+        let long = sign.repeat(5_000);
+        let mut alert = report(&long);
+        for name in ["summary", "description", "action"] {
+            alert.annotations.insert(name.to_owned(), long.clone());
+        }
+        alert.labels.insert("severity".to_owned(), long.clone());
+        alert.context.verdict = Some(long.clone());
+        let process = TopProcess { name: long.clone(), pid: 1, bytes: 1 };
+        alert.context.processes = vec![process; 9];
+        let mut notice = notice(vec![alert]);
+        notice.group = pairs([("id", &long)]);
+        for format in [Format::Slack, Format::DingTalk, Format::Feishu] {
+            let document = json(&notice, format).to_string();
+            assert!(document.len() < 20_000, "{sign:?} {format:?}: {}", document.len());
+            for word in ["Owner", "Process"] {
+                assert!(document.contains(word), "{sign:?} {format:?} {word}");
+            }
+        }
+        let slack = json(&notice, Format::Slack);
+        let most = |block: &Value| if block["type"] == "header" { 150 } else { 3_000 };
+        for block in slack["blocks"].as_array().unwrap() {
+            let text = block["text"]["text"].as_str().unwrap();
+            assert!(text.encode_utf16().count() <= most(block), "{sign:?}: {}", text.len());
+        }
+        let Body::Letter { subject, .. } = Body::of(&notice, Format::Mail, "") else { panic!() };
+        assert!(subject.chars().count() < 260, "{subject}");
+    }
+}
+
 /// What Debian's Alertmanager says of an alert with these labels.
 #[test]
 fn fingerprints_are_alertmanagers() {

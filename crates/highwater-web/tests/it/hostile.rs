@@ -62,7 +62,7 @@ fn a_body_that_does_not_come_in_time_is_refused() {
 
 #[test]
 fn a_connection_is_kept_and_ends_when_it_is_idle() {
-    let web = Served::patiently(Patience { idle: SOON, ..patient(16) });
+    let web = Served::patiently(Patience { idle: IN_A_WHILE, ..patient(16) });
     let mut stream = web.connect();
     let request = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n";
     stream.write_all(request).unwrap();

@@ -18,6 +18,7 @@ use sd_notify::NotifyState;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
+use super::out::say;
 use crate::args::{AgentArgs, Listen};
 use crate::view::wrap::wrap;
 use server::{Place, Server};
@@ -151,11 +152,6 @@ fn reloaded(opened: &Config, before: &Config, now: &Config) -> String {
         text.extend([between, &later.join(", "), " will change at the next start"]);
     }
     text
-}
-
-/// One line of the agent's log; nothing can be done about a standard error that is closed.
-fn say(line: &str) {
-    let _unheard = writeln!(anstream::stderr(), "highwater: {line}");
 }
 
 /// How wide a sentence of the greeting may be beside its head, on a terminal of 80 columns.

@@ -25,9 +25,12 @@ const FORGOTTEN: Duration = Duration::from_mins(1);
 pub(crate) fn run(args: &NotifyArgs) -> anyhow::Result<ExitCode> {
     let NotifyCommand::Test(args) = &args.command;
     let file = args.config.as_deref().unwrap_or(Path::new(CONFIG_FILE));
+    let is_there = args.config.is_some() || file.exists();
+    ensure!(is_there, "there is no {CONFIG_FILE}: name the configuration with --config FILE");
     let config = Config::load(file).map_err(|error| anyhow::anyhow!("{error}"))?;
     let now = clock::now().wall;
     let receivers = chosen(&config, args, file)?;
+    warn(&receivers);
     let url = &config.rules.external_url;
     let messages = receivers.into_iter().map(|receiver| (receiver, test(receiver, url, now)));
     if args.dry_run { show(messages, args.json) } else { send(messages.collect(), now, args.json) }
@@ -49,6 +52,18 @@ fn chosen<'c>(
         format!("{shown} has no receiver {}; it has {}", escape(name.as_bytes()), names.join(", "))
     })?;
     Ok(vec![found])
+}
+
+/// Says which secrets are none. That is no failure: the message goes.
+fn warn(receivers: &[&Receiver]) {
+    let mut open: Vec<String> = receivers.iter().flat_map(|it| it.way.open_files()).collect();
+    open.sort();
+    open.dedup();
+    for file in open {
+        out::say(&format!(
+            "{file} holds a secret that everybody on this machine may read: chmod 600 it"
+        ));
+    }
 }
 
 /// What this receiver is sent.

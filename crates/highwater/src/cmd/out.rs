@@ -1,4 +1,5 @@
-//! Standard output: what is printed there, and what is said where it takes nothing.
+//! Standard output: what is printed there, and what is said where it takes nothing. What is no part of
+//! an answer goes to standard error.
 
 use std::io::{self, Write as _};
 
@@ -33,4 +34,9 @@ pub(crate) fn writing(
 ) -> anyhow::Result<()> {
     let mut out = io::BufWriter::new(io::stdout().lock());
     write(&mut out).and_then(|()| out.flush()).context(REFUSED)
+}
+
+/// One line beside the answer; nothing can be done about a standard error that is closed.
+pub(crate) fn say(line: &str) {
+    let _unheard = writeln!(anstream::stderr(), "highwater: {line}");
 }

@@ -18,6 +18,7 @@ use highwater_web::{Api, Limits, Site, serve, stopper};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
+use super::out::say;
 use super::{guard, history};
 use crate::args::ServeArgs;
 use recorded::Recorded;
@@ -94,11 +95,6 @@ fn rehearse(recorded: Arc<Recorded>, metrics: &[KnownMetric], info: &Info) {
     let asked = format!("query=sum(rate({name}[5m]))&start={from}&end={to}&step=60");
     let limits = Limits { max_samples: REHEARSED, ..Limits::default() };
     let (_status, _answer) = Api::new(recorded, limits).ask("/api/v1/query_range", &asked, &[]);
-}
-
-/// One line of the log; nothing can be done about a standard error that is closed.
-fn say(line: &str) {
-    let _unheard = writeln!(anstream::stderr(), "highwater: {line}");
 }
 
 /// What is served, from when, and what to open next.

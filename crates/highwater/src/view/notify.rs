@@ -38,6 +38,7 @@ pub(crate) fn tried(all: &[Tried]) -> String {
     for Tried { name, kind, outcome } in all {
         let advice = match outcome {
             Outcome::Sent => "",
+            Outcome::Partly { .. } => " (the others have it)",
             Outcome::Later { .. } => " (the agent would try it again)",
             Outcome::Never { .. } => " (the agent would give it up)",
         };
@@ -58,7 +59,7 @@ pub(crate) struct TriedDocument<'t> {
 struct TriedReceiver<'t> {
     name: &'t str,
     kind: &'t str,
-    /// `sent`, `later` or `never`.
+    /// `sent`, `partly`, `later` or `never`.
     outcome: &'static str,
     why: Option<&'t str>,
 }
@@ -71,6 +72,7 @@ pub(crate) fn tried_document(all: &[Tried]) -> TriedDocument<'_> {
 fn receiver(tried: &Tried) -> TriedReceiver<'_> {
     let (outcome, why) = match &tried.outcome {
         Outcome::Sent => ("sent", None),
+        Outcome::Partly { why } => ("partly", Some(why.as_str())),
         Outcome::Later { why, .. } => ("later", Some(why.as_str())),
         Outcome::Never { why } => ("never", Some(why.as_str())),
     };

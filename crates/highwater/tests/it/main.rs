@@ -11,6 +11,8 @@
 mod backtest;
 mod checkup;
 mod deaths;
+#[path = "../../../highwater-act/tests/it/exim.rs"]
+mod exim;
 mod exits;
 mod growth;
 mod guarded;
@@ -18,10 +20,15 @@ mod import;
 mod leaks;
 mod lives;
 mod logs;
+mod notify;
 mod pauses;
 mod query;
 mod serve;
+#[path = "../../../highwater-act/tests/it/server.rs"]
+mod server;
 mod share;
+#[path = "../../../highwater-act/tests/it/signature.rs"]
+mod signature;
 mod store;
 
 /// What the manual shows is what the commands print.

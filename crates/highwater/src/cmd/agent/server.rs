@@ -15,8 +15,8 @@ use highwater_agent::config::Config;
 use highwater_web::{Detail, Guard, Site, Stopper, Stopping, serve, stopper};
 
 use super::page::{self, Page};
-use super::say;
 use crate::cmd::guard;
+use crate::cmd::out::say;
 use crate::cmd::serve::teller::Narrator;
 
 /// The server's own thread reads requests and sends answers; questions have threads of their own.
