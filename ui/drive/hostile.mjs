@@ -3,6 +3,7 @@
 // NAMES: a list in JSON of names as they have to be written. One line for each statement, as run.mjs.
 
 import { open, settled, start, visit, NARROW, WIDE } from "./browser.mjs";
+import { ownerAt } from "./owner.mjs";
 
 const [base, given = "[]"] = process.argv.slice(2);
 const names = JSON.parse(given);
@@ -94,8 +95,11 @@ async function views(page) {
   const led = await page.$$eval("header nav a", (all) => all.map((a) => a.getAttribute("href")));
   const table = (expr) => `#/explore?as=table&q=${encodeURIComponent(expr)}`;
   const ours = '{id=~".*highwater-hostile.*"}';
+  const { data: ids } = await answer("/api/v1/label/id/values");
+  const owners = ids.filter((id) => names.some((name) => id.includes(name))).slice(0, 4);
   return [
     ...led,
+    ...owners.map((id) => ownerAt({ kind: "cgroup", id }, at)),
     `#/time?from=${at - 60_000}&to=${at + 30_000}&at=${at - 1000}`,
     `#/deaths/${killed.id}`,
     table(`container_memory_usage_bytes${ours}`),
