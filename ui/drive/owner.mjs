@@ -9,7 +9,7 @@ export const ownerAt = (owner, at) => `#/owner?${new URLSearchParams({ ...owner,
 
 /** A click on an owner's name leads to it, from each view that names one. */
 export async function reached(page, base, views, insist) {
-  const ways = { now: "td.name a", time: "td.name a", deaths: ".death-row a.of", death: '.facts a[href^="#/owner"]', growth: ".grower .who a" };
+  const ways = { now: "td.name a", time: "td.name a", deaths: ".death-row a.of", death: '.facts a[href^="#/owner"]', growth: ".grower .who a", alerts: '.alert a[href^="#/owner"]' };
   for (const [view, selector] of Object.entries(ways)) {
     await visit(page, base, views[view]);
     const way = page.locator(selector).first();

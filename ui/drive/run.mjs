@@ -39,6 +39,8 @@ const VIEWS = {
   deaths: "#/deaths",
   death: `#/deaths/${killed?.id}`,
   growth: "#/growth",
+  alerts: "#/alerts?last=900",
+  backtest: "#/alerts/backtest?last=86400&rule=CreepHolds",
   explore: "#/explore?q=node_memory_MemTotal_bytes&as=table",
   owner: ownerAt({ kind: "cgroup", id: killed?.owner ?? "/" }, at),
 };
@@ -144,6 +146,76 @@ await check("a chart is saved as a drawing that stands alone, as dots and as a t
   const seen = [];
   for (const view of ["owner", "death", "time"]) seen.push(`${view}: ${await saved(browser, base, VIEWS[view], insist)}`);
   return seen.join("; ");
+});
+
+await check("an alert that fires comes with its sentence and the API's value", async () => {
+  const answer = page.waitForResponse((response) => response.url().endsWith("/api/v1/rules"));
+  await visit(page, base, VIEWS.alerts);
+  const { data } = await (await answer).json();
+  const alerts = data.groups.flatMap(({ rules }) => rules.flatMap((rule) => rule.alerts ?? []));
+  const fires = alerts.find(({ labels, state }) => labels.alertname === "CreepHolds" && state === "firing");
+  insist(fires, "CreepHolds does not fire");
+  const shown = page.locator('[data-alert="CreepHolds"]');
+  insist((await shown.innerText()).includes(fires.annotations.summary), await shown.innerText());
+  const value = Number(await shown.locator("[data-value]").getAttribute("data-value"));
+  insist(value === Number(fires.value), `${value}, not ${fires.value}`);
+  const states = await page.$$eval("[data-alert]", (all) => all.map(({ dataset }) => dataset.state));
+  insist(states.join() === [...states].sort().join(), `not those that fire first: ${states}`);
+  insist(states.length === alerts.length, `${states.length} of ${alerts.length} alerts`);
+  return fires.annotations.summary;
+});
+
+await check("when it fired is drawn, and a click leads to that moment", async () => {
+  await visit(page, base, VIEWS.alerts);
+  const track = page.locator(".tracks li", { hasText: "CreepHolds" }).locator(".track");
+  const fired = await track.locator(".is-firing").last().boundingBox();
+  insist(fired.width > 0, "nothing is drawn");
+  const span = await track.boundingBox();
+  await page.mouse.click(fired.x + fired.width / 2, span.y + span.height / 2);
+  await page.waitForFunction(() => location.hash.startsWith("#/time"));
+  await settled(page);
+  const told = Number(await page.evaluate(() => new URLSearchParams(location.hash.split("?")[1]).get("at")));
+  const meant = Date.now() - 900_000 * (1 - (fired.x + fired.width / 2 - span.x) / span.width);
+  insist(Math.abs(told - meant) < 60_000, `${new Date(told).toISOString()}, and not about ${new Date(meant).toISOString()}`);
+  return new Date(told).toISOString();
+});
+
+await check("a backtest is drawn as its document tells it", async () => {
+  const answer = page.waitForResponse((response) => response.url().includes("/v1/backtest") && response.ok(), { timeout: 120_000 });
+  await visit(page, base, VIEWS.backtest);
+  const told = await (await answer).json();
+  await page.locator(".picture canvas").waitFor({ timeout: 60_000 });
+  await settled(page);
+  const rule = told.rules.find(({ alert }) => alert === "CreepHolds");
+  insist(rule.fired && rule.conditions[0].bound === "20000000", JSON.stringify(rule.conditions));
+  const fired = told.rules.filter(({ fired }) => fired).length;
+  insist((await page.locator(".tracks > ul > li").count()) === fired, "not every rule that fired has its line");
+  const listed = await page.locator(".incident").count();
+  insist(listed === Math.min(20, told.incidents.length), `${listed} of ${told.incidents.length} incidents`);
+  const leads = told.incidents.flatMap(({ warned }) => warned.map(({ lead_seconds: lead }) => lead)).filter((lead) => lead !== null);
+  const shown = await page.$$eval("[data-lead]", (all) => all.map(({ dataset }) => dataset.lead).filter((lead) => lead !== ""));
+  insist(shown.every((lead) => leads.includes(Number(lead))), `${shown}: not of the document`);
+  return `${told.rules.length} rules, ${fired} fired, ${told.incidents.length} incidents`;
+});
+
+await check("a rule that is typed is tried, and one that is wrong is told why", async () => {
+  await visit(page, base, VIEWS.backtest);
+  await page.locator(".typed summary").click();
+  const field = page.locator(".typed textarea");
+  const answered = () => page.waitForResponse((response) => response.url().includes("expr=") && response.status() !== 503, { timeout: 120_000 });
+  const told = answered();
+  await field.fill("node_memory_MemTotal_bytes > 1");
+  await field.press("Control+Enter");
+  insist((await told).ok(), "it is not told");
+  await page.locator(".picture canvas").waitFor({ timeout: 60_000 });
+  const said = await text(".picture .tag");
+  const wrong = answered();
+  await field.fill("up ==");
+  await field.press("Control+Enter");
+  const { error } = await (await wrong).json();
+  await page.getByRole("alert").waitFor();
+  insist((await page.getByRole("alert").innerText()).includes(error), error);
+  return `${said}; and: ${error}`;
 });
 
 await check("a question is completed, asked and answered with the API's number", async () => {

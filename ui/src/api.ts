@@ -32,7 +32,7 @@ export interface Answer<T> {
   warnings: string[];
 }
 
-async function get(path: string, signal?: AbortSignal): Promise<unknown> {
+export async function get(path: string, signal?: AbortSignal): Promise<unknown> {
   const late = AbortSignal.timeout(PATIENCE_MS);
   const both = signal ? AbortSignal.any([signal, late]) : late;
   let response: Response;

@@ -9,6 +9,7 @@ import { useLive, type Live, type Topic } from "./live";
 import { Keys } from "./parts/keys";
 import { isTyping } from "./parts/typing";
 import { go, link, useRoute, VIEWS, type Route } from "./route";
+import { Alerts } from "./views/alerts";
 import { Deaths } from "./views/deaths";
 import { Explore } from "./views/explore";
 import { Growth } from "./views/growth";
@@ -109,6 +110,8 @@ function View({ route, now }: { route: Route; now: Live<NowDocument> }) {
       return <Growth />;
     case "owner":
       return <Owner route={route} />;
+    case "alerts":
+      return <Alerts route={route} isHistory={now.fault?.trouble === "absent"} />;
     case "explore":
       return <Explore route={route} />;
   }
@@ -129,7 +132,7 @@ function State({ now }: { now: Live<unknown> }) {
   );
 }
 
-/** `1` to `5` lead to the views, `?` tells of all keys. */
+/** Digits lead to the views, `?` tells of all keys. */
 function useKeys(help: () => void): void {
   const told = useRef(help);
   told.current = help;

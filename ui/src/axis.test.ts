@@ -7,6 +7,7 @@ it("amounts are round, and no more than there is room for", () => {
   expect(amounts(1.9, 2)).toEqual([0, 1]);
   expect(amounts(100, 4)).toEqual([0, 50, 100]);
   expect(amounts(0, 4)).toEqual([0]);
+  expect(amounts(100, 4, -100)).toEqual([-100, -50, 0, 50, 100]);
 });
 
 it("moments are of the clock, and days are told by their date", () => {

@@ -1,22 +1,22 @@
 // The marks of an axis: round amounts, round moments, and how they are written.
 
 /** Round numbers of the units that bytes are told in, or of ten: at most as many as there are `places`. */
-export function amounts(high: number, places: number): number[] {
-  const wanted = high / Math.max(2, places);
+export function amounts(high: number, places: number, low = 0): number[] {
+  const wanted = (high - low) / Math.max(2, places);
   let step = 1;
-  if (high > 4096) {
+  if (high - low > 4096) {
     while (step < wanted) step *= 2;
   } else {
     const ten = 10 ** Math.floor(Math.log10(wanted || 1));
     step = [1, 2, 5].map((of) => of * ten).find((of) => of >= wanted) ?? ten * 10;
   }
   const all: number[] = [];
-  for (let at = 0; at <= high + step / 1e6; at += step) all.push(at);
+  for (let at = Math.ceil(low / step) * step; at <= high + step / 1e6; at += step) all.push(at);
   return all;
 }
 
 /** Steps of a clock, in seconds. */
-const STEPS = [1, 5, 10, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400, 172_800, 604_800, 1_209_600, 2_592_000];
+const STEPS = [1, 5, 10, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400, 172_800, 259_200, 345_600, 604_800, 1_209_600, 2_592_000];
 
 /** Round moments of the clock here between two, in seconds, and the step from one to the next. */
 export function moments(from: number, to: number, places: number): { all: number[]; step: number } {

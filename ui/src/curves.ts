@@ -78,6 +78,11 @@ export function bounded(plot: Plot): number {
   return Math.max(used, ...limits.filter((limit) => limit <= used * IN_REACH));
 }
 
+/** The lowest amount. */
+export function lowest(plot: Plot): number {
+  return plot.lines.reduce((least, line) => line.values.reduce<number>((least, value) => Math.min(least, value ?? least), least), Infinity);
+}
+
 /** A table for a spreadsheet. A field that a spreadsheet could take for a formula is a text. */
 export function csv(plot: Plot, isPiled = false): string {
   const head = ["time", ...plot.lines.map((line) => field(line.label))].join(",");

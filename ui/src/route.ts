@@ -2,7 +2,7 @@
 
 import { useEffect, useState } from "preact/hooks";
 
-export const VIEWS = ["now", "time", "deaths", "growth", "explore"] as const;
+export const VIEWS = ["now", "time", "deaths", "growth", "alerts", "explore"] as const;
 /** Those that the head leads to, and those that are reached from them. */
 const PLACES = [...VIEWS, "owner"] as const;
 export type View = (typeof PLACES)[number];

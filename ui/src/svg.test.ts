@@ -13,7 +13,8 @@ const picture = (change: Partial<Picture> = {}): Picture => ({
   format: (value) => `${value} B`,
   colour: (name) => `#${name}`,
   marks: [{ at: 15_000, colour: "c" }],
-  shaded: null,
+  least: 0,
+  bands: [],
   limit: null,
   ...change,
 });
@@ -29,6 +30,14 @@ it("a picture has its title, its axes, its curves with their gaps, and limits wi
   expect(text).toMatch(/stroke="#b"[^>]*stroke-dasharray="6 4"/);
   expect(text).toMatch(/stroke="#c"[^>]*stroke-dasharray="3 3"/);
   expect(text).toContain("1970-01-01T00:00:00Z – 1970-01-01T00:00:30Z");
+});
+
+it("spans are shaded in their colours, and a scale may begin below nothing", () => {
+  const plot = { at: [0, 10], lines: [{ label: "x", colour: "a", values: [-8, 8] }] };
+  const text = svg(picture({ plot, least: -8, bands: [{ from: 15_000, to: 30_000, colour: "d" }] }));
+  expect(text).toMatch(/width="266" height="160" fill="#d"/);
+  const [, low, high] = /M84 ([\d.]+)L[\d.]+ ([\d.]+)" fill="none" stroke="#a"/.exec(text) ?? [];
+  expect(Number(low) - Number(high)).toBe(160);
 });
 
 it("what is piled up is filled, the highest first", () => {

@@ -13,11 +13,14 @@ export interface Picture {
   isPiled: boolean;
   /** The upper end of the scale. */
   most: number;
+  /** Its lower end. */
+  least: number;
   format: (value: number) => string;
   /** The value of a colour of the style sheet. */
   colour: (name: string) => string;
   marks: { at: number; colour: string }[];
-  shaded: { from: number; to: number } | null;
+  /** Spans that are shaded. */
+  bands: { from: number; to: number; colour: string }[];
   /** A limit that no curve tells of. */
   limit: { value: number; label: string } | null;
 }
@@ -117,7 +120,7 @@ function grid(of: Picture, box: Box): string[] {
     const x = across(of, box, at * 1000);
     return `<path d="M${x} ${box.top}V${round(box.top + box.height)}" stroke="${line}"/><text x="${x}" y="${round(box.top + box.height + 17)}" text-anchor="middle" fill="${ink}">${escaped(words[place] ?? "")}</text>`;
   });
-  const level = amounts(of.most, box.height / 36).map((value) => {
+  const level = amounts(of.most, box.height / 36, of.least).map((value) => {
     const y = up(of, box, value);
     return `<path d="M${box.left} ${y}h${box.width}" stroke="${line}"/><text x="${box.left - 8}" y="${y + 4}" text-anchor="end" fill="${ink}">${escaped(of.format(value))}</text>`;
   });
@@ -126,7 +129,7 @@ function grid(of: Picture, box: Box): string[] {
 
 const round = (value: number): number => Math.round(value * 10) / 10;
 const across = (of: Picture, box: Box, at: number): number => round(box.left + ((at - of.span.from) / (of.span.to - of.span.from)) * box.width);
-const up = (of: Picture, box: Box, value: number): number => round(box.top + box.height * (1 - value / of.most));
+const up = (of: Picture, box: Box, value: number): number => round(box.top + box.height * (1 - (value - of.least) / (of.most - of.least)));
 
 /** The curves; of those that are piled up the highest first, so that each covers what is not its own. */
 function curves(of: Picture, box: Box): string[] {
@@ -164,9 +167,9 @@ function area(line: Line, of: Picture, box: Box): string {
 
 function overlay(of: Picture, box: Box): string[] {
   const parts: string[] = [];
-  if (of.shaded) {
-    const [left, right] = [across(of, box, of.shaded.from), across(of, box, of.shaded.to)];
-    parts.push(`<rect x="${left}" y="${box.top}" width="${Math.max(2, round(right - left))}" height="${box.height}" fill="${of.colour("accent")}" opacity="0.16"/>`);
+  for (const band of of.bands) {
+    const [left, right] = [across(of, box, band.from), across(of, box, band.to)];
+    parts.push(`<rect x="${left}" y="${box.top}" width="${Math.max(2, round(right - left))}" height="${box.height}" fill="${of.colour(band.colour)}" opacity="0.16"/>`);
   }
   if (of.limit) {
     parts.push(`<path d="M${box.left} ${up(of, box, of.limit.value)}h${box.width}" stroke="${of.colour("critical")}" stroke-width="1.6" stroke-dasharray="6 4"/>`);

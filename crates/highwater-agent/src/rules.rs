@@ -29,6 +29,7 @@ use highwater_core::time::{BootTime, Stamp};
 use highwater_promql::{Options, Stop, Watch as Deadline};
 use highwater_store::{Reader, Round};
 
+pub use book::{files, shipped};
 pub use shown::{GroupShown, RulesShown};
 pub(crate) use shown::{METRICS, Shown};
 

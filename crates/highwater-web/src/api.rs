@@ -7,11 +7,11 @@
 
 mod answered;
 mod ask;
-mod failure;
-mod form;
+pub(crate) mod failure;
+pub(crate) mod form;
 mod history;
 mod json;
-mod moment;
+pub(crate) mod moment;
 mod names;
 mod reply;
 mod rules;

@@ -24,4 +24,4 @@ pub use health::health;
 pub use metrics::{Detail, FIXED, Fixed, metrics};
 pub use readings::{Condition, Health, Readings};
 pub use server::{Patience, Site, Stopper, Stopping, serve, stopper};
-pub use v1::{Progress, Question, Teller, Untold};
+pub use v1::{Progress, Question, Since, Teller, Trial, Tried, Untold};

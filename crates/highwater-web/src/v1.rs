@@ -3,10 +3,12 @@
 //!
 //! Each answer is a document that a [`Teller`] gives, the same as the command line's with `--json`.
 //! One question is answered at a time and the others wait: a document is judged anew from what was
-//! recorded, and the recorder comes first.
+//! recorded, and the recorder comes first. What takes long has a turn of its own, so that nobody waits
+//! for it who did not ask.
 
 mod openapi;
 mod stream;
+mod trial;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,6 +25,7 @@ use tokio::time::timeout;
 
 pub(crate) use stream::Endless;
 use stream::Streams;
+pub use trial::{Since, Trial, Tried};
 
 /// Where all of it is.
 pub(crate) const BASE: &str = "/api/highwater/v1/";
@@ -48,6 +51,8 @@ pub enum Question {
     Events,
     /// The lives of services and containers: the document of `restarts --json`.
     Restarts,
+    /// What rules would have done: the document of `rules backtest --json`.
+    Backtest(Trial),
 }
 
 /// Why there is no document.
@@ -56,6 +61,9 @@ pub enum Untold {
     /// There is nothing of the kind, and why.
     #[error("{0}")]
     Absent(String),
+    /// It was asked wrongly, and how.
+    #[error("{0}")]
+    Wrong(String),
     /// It could not be told, and why.
     #[error("{0}")]
     Failed(String),
@@ -81,17 +89,19 @@ pub trait Teller: Send + Sync {
     fn progress(&self) -> Option<Progress>;
 }
 
-/// A teller, who is asked one thing at a time, and is followed by some.
+/// A teller, who is asked one thing at a time, and beside it one that takes long; some follow.
 struct Desk {
     teller: Arc<dyn Teller>,
     turn: Arc<Semaphore>,
+    long_turn: Arc<Semaphore>,
     streams: Streams,
 }
 
 /// All paths under [`BASE`].
 pub(crate) fn router(teller: Arc<dyn Teller>) -> Router {
-    let turn = Arc::new(Semaphore::new(1));
-    let desk = Arc::new(Desk { teller, turn, streams: Streams::default() });
+    let one = || Arc::new(Semaphore::new(1));
+    let (turn, long_turn) = (one(), one());
+    let desk = Arc::new(Desk { teller, turn, long_turn, streams: Streams::default() });
     Router::new().route(&format!("{BASE}{{*path}}"), any(handle)).with_state(desk)
 }
 
@@ -106,17 +116,21 @@ async fn handle(State(desk): State<Arc<Desk>>, request: Request) -> Response {
         stream::PATH => return desk.streams.answer(&desk.teller, request.method()),
         _ => {}
     }
-    match question(path) {
-        Some(question) => desk.answer(question).await,
+    match question(path, request.uri().query().unwrap_or_default()) {
+        Some(Ok(question)) => desk.answer(question).await,
+        Some(Err(why)) => failed(StatusCode::BAD_REQUEST, &why),
         None => failed(StatusCode::NOT_FOUND, &no_such_path()),
     }
 }
 
-/// What is asked at a path.
-fn question(path: &str) -> Option<Question> {
+/// What is asked at a path; inside, what is wrong with its parameters.
+fn question(path: &str, query: &str) -> Option<Result<Question, String>> {
+    if path == "backtest" {
+        return Some(Trial::read(query).map(Question::Backtest));
+    }
     match path.strip_prefix("deaths/") {
-        Some(id) => is_id(id).then(|| Question::Death(id.to_owned())),
-        None => openapi::PLACES.iter().find(|place| place.path == path)?.question.clone(),
+        Some(id) => is_id(id).then(|| Ok(Question::Death(id.to_owned()))),
+        None => openapi::PLACES.iter().find(|place| place.path == path)?.question.clone().map(Ok),
     }
 }
 
@@ -134,7 +148,11 @@ impl Desk {
 
     async fn told(&self, question: Question) -> Response {
         // Nobody closes the semaphore.
-        let Ok(turn) = Arc::clone(&self.turn).acquire_owned().await else {
+        let turn = match question {
+            Question::Backtest(_) => &self.long_turn,
+            _ => &self.turn,
+        };
+        let Ok(turn) = Arc::clone(turn).acquire_owned().await else {
             return failed(StatusCode::SERVICE_UNAVAILABLE, "nothing is told any more");
         };
         let teller = Arc::clone(&self.teller);
@@ -146,6 +164,7 @@ impl Desk {
         match told.await {
             Ok(Ok(document)) => json(StatusCode::OK, document),
             Ok(Err(Untold::Absent(why))) => failed(StatusCode::NOT_FOUND, &why),
+            Ok(Err(Untold::Wrong(why))) => failed(StatusCode::BAD_REQUEST, &why),
             Ok(Err(Untold::Failed(why))) => failed(StatusCode::SERVICE_UNAVAILABLE, &why),
             Err(_) => failed(StatusCode::INTERNAL_SERVER_ERROR, "telling it failed: a defect"),
         }
@@ -172,12 +191,14 @@ mod tests {
 
     #[test]
     fn paths_are_questions() {
-        assert_eq!(question("now"), Some(Question::Now));
-        assert_eq!(question("deaths"), Some(Question::Deaths));
-        assert_eq!(question("deaths/17-7"), Some(Question::Death("17-7".to_owned())));
+        assert_eq!(question("now", ""), Some(Ok(Question::Now)));
+        assert_eq!(question("deaths", ""), Some(Ok(Question::Deaths)));
+        assert_eq!(question("deaths/17-7", ""), Some(Ok(Question::Death("17-7".to_owned()))));
+        assert!(matches!(question("backtest", "last=1d"), Some(Ok(Question::Backtest(_)))));
+        assert!(matches!(question("backtest", "last=x"), Some(Err(_))));
         for wrong in ["", "now/", "deaths/", "deaths/-1", "deaths/1/2", "deaths/x", "deaths/{id}"] {
-            assert_eq!(question(wrong), None, "{wrong}");
+            assert_eq!(question(wrong, ""), None, "{wrong}");
         }
-        assert_eq!(question(&format!("deaths/{}", "1".repeat(MOST_ID + 1))), None);
+        assert_eq!(question(&format!("deaths/{}", "1".repeat(MOST_ID + 1)), ""), None);
     }
 }

@@ -12,7 +12,7 @@ mod websecret;
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub(crate) use backtest::BacktestArgs;
+pub(crate) use backtest::{BacktestArgs, TrialArgs};
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
@@ -275,6 +275,9 @@ pub(crate) struct TellArgs {
     /// Which death
     #[arg(long, value_name = "ID")]
     pub(crate) id: Option<String>,
+    /// What goes through the history
+    #[command(flatten)]
+    pub(crate) trial: TrialArgs,
     /// Where the agent keeps its data
     #[arg(long, value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
@@ -295,6 +298,8 @@ pub(crate) enum Told {
     Events,
     /// The lives of services and containers
     Restarts,
+    /// What rules would have done
+    Backtest,
 }
 
 /// Judge this machine's memory now, on one screen.

@@ -6,7 +6,7 @@ import "uplot/dist/uPlot.min.css";
 
 import { amounts, times } from "../axis";
 import type { Line, Plot } from "../curves";
-import { bounded, csv } from "../curves";
+import { bounded, csv, lowest } from "../curves";
 import { clock } from "../format";
 import { svg } from "../svg";
 import { useSay } from "../words";
@@ -15,6 +15,13 @@ import { picture, save } from "./save";
 export interface Moment {
   /** Milliseconds since 1970. */
   at: number;
+  colour: string;
+}
+
+/** A span that is shaded in a colour of its own. */
+export interface Band {
+  from: number;
+  to: number;
   colour: string;
 }
 
@@ -34,6 +41,7 @@ interface Given {
   /** A line across. */
   limit?: number | null;
   marks?: Moment[];
+  bands?: Band[];
   /** A span that is shaded. */
   shaded?: { from: number; to: number } | null;
   /** Charts of one name share their cursor. */
@@ -126,11 +134,12 @@ function pictured(of: Given, width: number, limit: string) {
     height: Math.max(of.height, 160),
     isPiled: of.isPiled ?? false,
     most: ceiling(of),
+    least: ground(of),
     format: of.format,
     colour,
     marks: of.marks ?? [],
-    shaded: of.shaded ?? null,
-    limit: of.limit ? { value: of.limit, label: `${limit} ${of.format(of.limit)}` } : null,
+    bands: shades(of),
+    limit: isSet(of.limit) ? { value: of.limit, label: `${limit} ${of.format(of.limit)}` } : null,
   };
 }
 
@@ -170,9 +179,9 @@ function options(width: number, now: { current: Given }): uPlot.Options {
     legend: { show: !given.isBare, live: true },
     scales: {
       x: { time: true },
-      y: { range: () => [0, ceiling(now.current)] },
+      y: { range: () => [ground(now.current), ceiling(now.current)] },
     },
-    axes: [{ ...axis, size: 28, space: 90, values: (_, splits, __, ___, step) => times(splits, step) }, { ...axis, size: AXIS, values: (_, splits) => splits.map((value) => now.current.format(value)), splits: (chart, _, __, high) => amounts(high, chart.height / 36) }],
+    axes: [{ ...axis, size: 28, space: 90, values: (_, splits, __, ___, step) => times(splits, step) }, { ...axis, size: AXIS, values: (_, splits) => splits.map((value) => now.current.format(value)), splits: (chart, _, low, high) => amounts(high, chart.height / 36, low) }],
     series: [{ label: "", value: (_, at) => clock(at === null ? now.current.span.to : at * 1000, Date.now()) }, ...lines.map(line)],
     ...(given.isPiled ? { bands: lines.filter((one) => !one.isLimit).slice(1).map((_, place) => ({ series: [place + 2, place + 1] as [number, number] })) } : {}),
     hooks: { draw: [(chart) => overlay(chart, now.current)], setSelect: [(chart) => zoom(chart, now.current)], ready: [(chart) => pick(chart, now)] },
@@ -188,6 +197,16 @@ function read(given: Given, place: number, moment: number | null): string {
   const value = line.values[at] ?? null;
   const below = given.isPiled && !line.isLimit ? (lines[place - 1]?.values[at] ?? 0) : 0;
   return value === null ? "–" : given.format(value - below);
+}
+
+/** A limit may be 0. */
+const isSet = (limit: number | null | undefined): limit is number => limit !== null && limit !== undefined;
+
+const shades = ({ shaded, bands = [] }: Given): Band[] => (shaded ? [{ ...shaded, colour: "accent" }, ...bands] : bands);
+
+/** The lower end of the scale: nothing, unless something is less. */
+function ground(given: Given): number {
+  return Math.min(0, given.limit ?? 0, lowest(given.plot)) * 1.08;
 }
 
 /** The upper end of the scale. */
@@ -224,22 +243,15 @@ function pick(chart: uPlot, now: { current: Given }): void {
   });
 }
 
-/** What lies over the curves: a shaded span, a limit, moments. */
+/** What lies over the curves: shaded spans, a limit, moments. */
 function overlay(chart: uPlot, given: Given): void {
   const { ctx: ink, bbox: box } = chart;
   ink.save();
   ink.beginPath();
   ink.rect(box.left, box.top, box.width, box.height);
   ink.clip();
-  if (given.shaded) {
-    const left = chart.valToPos(given.shaded.from / 1000, "x", true);
-    const right = chart.valToPos(given.shaded.to / 1000, "x", true);
-    ink.globalAlpha = 0.16;
-    ink.fillStyle = colour("accent");
-    ink.fillRect(left, box.top, Math.max(2, right - left), box.height);
-    ink.globalAlpha = 1;
-  }
-  if (given.limit) {
+  for (const band of shades(given)) shade(chart, band);
+  if (isSet(given.limit)) {
     const top = Math.round(chart.valToPos(given.limit, "y", true)) + 0.5;
     across(ink, [box.left, top, box.left + box.width, top], "critical", [6, 4]);
   }
@@ -248,6 +260,16 @@ function overlay(chart: uPlot, given: Given): void {
     across(ink, [left, box.top, left, box.top + box.height], mark.colour, [3, 3]);
   }
   ink.restore();
+}
+
+function shade(chart: uPlot, { from, to, colour: name }: Band): void {
+  const { ctx: ink, bbox: box } = chart;
+  const left = chart.valToPos(from / 1000, "x", true);
+  const right = chart.valToPos(to / 1000, "x", true);
+  ink.globalAlpha = 0.16;
+  ink.fillStyle = colour(name);
+  ink.fillRect(left, box.top, Math.max(2, right - left), box.height);
+  ink.globalAlpha = 1;
 }
 
 function across(ink: CanvasRenderingContext2D, [x1, y1, x2, y2]: [number, number, number, number], name: string, dash: number[]): void {

@@ -1,9 +1,10 @@
 import { useEffect, useRef } from "preact/hooks";
 
+import { VIEWS } from "../route";
 import { useSay, type Word } from "../words";
 
 const KEYS: [string, Word][] = [
-  ["1 – 5", "keys.views"],
+  [`1 – ${VIEWS.length}`, "keys.views"],
   ["← →", "keys.step"],
   ["+ −", "keys.zoom"],
   ["[ ]", "keys.jump"],

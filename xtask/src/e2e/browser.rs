@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! a kill, a leak, a name made of markup ──► the agent ──► the page in Chromium ── ui/drive/run.mjs
+//!                  rules that they meet ──────┘
 //! ```
 //!
 //! What is shown is compared with what the API says, by the script that drives the browser. Each line
@@ -41,6 +42,21 @@ const GROWS_WITHIN: Duration = Duration::from_mins(4);
 /// A name that a page must show as it is. The kernel keeps 15 bytes of it.
 const HOSTILE: &str = "<img src=x>";
 
+/// The alert that fires for what leaks, and one that is still pending when it is looked at.
+const RULES: &str = r#"groups:
+  - name: page
+    rules:
+      - alert: CreepHolds
+        expr: container_memory_rss{id=~".*-creep"} > 2e7
+        for: 5s
+        labels: {severity: critical}
+        annotations:
+          summary: 'creep holds {{ $value | humanize1024 }}B'
+      - alert: CreepStays
+        expr: container_memory_rss{id=~".*-creep"} > 1e6
+        for: 2h
+"#;
+
 /// Makes what is to be seen, and has it looked at.
 pub(crate) fn run(board: &mut Scoreboard) -> anyhow::Result<()> {
     let Some(hierarchy) = Hierarchy::find()? else {
@@ -48,7 +64,7 @@ pub(crate) fn run(board: &mut Scoreboard) -> anyhow::Result<()> {
         return Ok(());
     };
     let stage = Stage::build(hierarchy)?;
-    let recording = Recording::fresh(&stage.program, "browser")?;
+    let recording = Recording::configured(&stage.program, "browser", &stage.configuration()?)?;
     let _agent = recording.agent()?;
     let until = |mib| Leak { every_ms: 50, until_mib: Some(mib), ..Leak::default() };
     let _hostile = stage.victim(HOSTILE, LARGE, &until(30))?;
@@ -85,6 +101,14 @@ impl Stage {
             symlink(&xtask, folder.join(name))?;
         }
         Ok(Self { program, hierarchy, folder })
+    }
+
+    /// The agent's: a free port, and the rules that the victims meet.
+    fn configuration(&self) -> anyhow::Result<String> {
+        let rules = self.folder.join("page.yml");
+        std::fs::write(&rules, RULES)?;
+        let rules = rules.to_str().context("the folder's name is no text")?;
+        Ok(format!("[web]\nlisten = \"127.0.0.1:0\"\n[rules]\nfiles = [{rules:?}]\n"))
     }
 
     fn victim(&self, name: &str, limit: u64, leak: &Leak) -> anyhow::Result<Victim> {

@@ -22,6 +22,22 @@ const SHIPPED: [(&str, &str); 5] = [
     ("shipped/baseline.yml", include_str!("../../../../rules/baseline.yml")),
 ];
 
+/// The text of shipped rules by the name of their file, as `/api/v1/rules` has it.
+pub fn shipped(name: &str) -> Option<&'static str> {
+    SHIPPED.iter().find(|(known, _)| *known == name).map(|(_, text)| *text)
+}
+
+/// The files that a configuration names: those that ship, and those that are found.
+pub fn files(plan: &config::Rules) -> Vec<String> {
+    if !plan.enabled {
+        return Vec::new();
+    }
+    let ships = SHIPPED.iter().filter(|_| plan.shipped).map(|(name, _)| (*name).to_owned());
+    let wanted = plan.files.iter().flat_map(|wanted| found(Path::new(wanted)).unwrap_or_default());
+    let paths: BTreeSet<PathBuf> = wanted.take(MOST_FILES).collect();
+    ships.chain(paths.iter().map(|path| path.display().to_string())).collect()
+}
+
 /// The most that is read of a file: what a large site has in all its files.
 const MOST_BYTES: u64 = 4 << 20;
 
@@ -203,8 +219,11 @@ mod tests {
         assert_eq!(book.faults, [""; 0]);
         assert_eq!(book.chapters.len(), SHIPPED.len());
         assert!(book.metrics().any(|name| name == "node_memory_MemAvailable_bytes"));
+        let named = files(&config::Rules::default());
+        assert!(named.iter().all(|name| shipped(name).is_some()) && named.len() == SHIPPED.len());
+        assert_eq!(shipped("/etc/passwd"), None);
         let off = config::Rules { enabled: false, ..config::Rules::default() };
-        assert!(Book::read(&off).chapters.is_empty());
+        assert!(Book::read(&off).chapters.is_empty() && files(&off).is_empty());
     }
 
     #[test]

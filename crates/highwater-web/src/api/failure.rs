@@ -6,9 +6,9 @@ use highwater_promql::{Error, ErrorKind, Stop};
 
 /// A question without an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Failure {
+pub(crate) struct Failure {
     pub(super) kind: Kind,
-    pub(super) text: String,
+    pub(crate) text: String,
 }
 
 /// What kind of failure.
@@ -63,12 +63,12 @@ impl Failure {
         Self { kind, text: text.into() }
     }
 
-    pub(super) fn bad(text: impl Into<String>) -> Self {
+    pub(crate) fn bad(text: impl Into<String>) -> Self {
         Self::new(Kind::BadData, text)
     }
 
     /// A parameter is wrong, said as Prometheus says it.
-    pub(super) fn of_parameter(name: &str, why: &str) -> Self {
+    pub(crate) fn of_parameter(name: &str, why: &str) -> Self {
         Self::bad(format!("invalid parameter \"{name}\": {why}"))
     }
 

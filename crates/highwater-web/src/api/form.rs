@@ -7,11 +7,11 @@ const MOST_PARAMETERS: usize = 1_000;
 
 /// Names and values; those of the form first, as they count first.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Form(Vec<(String, String)>);
+pub(crate) struct Form(Vec<(String, String)>);
 
 impl Form {
     /// Reads the query of an address and the body of a form.
-    pub(super) fn read(address: &str, body: &[u8]) -> Result<Self, Failure> {
+    pub(crate) fn read(address: &str, body: &[u8]) -> Result<Self, Failure> {
         let mut all = Vec::new();
         let parts =
             [body, address.as_bytes()].into_iter().flat_map(|part| part.split(|b| *b == b'&'));
@@ -28,7 +28,7 @@ impl Form {
     }
 
     /// The first value of `name`; what is not there is empty.
-    pub(super) fn get(&self, name: &str) -> &str {
+    pub(crate) fn get(&self, name: &str) -> &str {
         let first = self.0.iter().find(|(own, _)| own == name);
         first.map_or("", |(_, value)| value.as_str())
     }

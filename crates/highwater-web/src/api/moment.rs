@@ -20,7 +20,7 @@ pub(super) const MIN: WallTime = WallTime::from_millis(FIRST.1);
 pub(super) const MAX: WallTime = WallTime::from_millis(LAST.1);
 
 /// The moment that a parameter tells; `or` if it is not there.
-pub(super) fn moment(form: &Form, name: &str, or: WallTime) -> Result<WallTime, Failure> {
+pub(crate) fn moment(form: &Form, name: &str, or: WallTime) -> Result<WallTime, Failure> {
     let text = form.get(name);
     if text.is_empty() {
         return Ok(or);
@@ -77,7 +77,7 @@ fn integer(whole: f64) -> i64 {
 }
 
 /// The span that a parameter tells, in milliseconds; it may be negative.
-pub(super) fn span(form: &Form, name: &str) -> Result<i64, Failure> {
+pub(crate) fn span(form: &Form, name: &str) -> Result<i64, Failure> {
     read_span(form.get(name)).map_err(|why| Failure::of_parameter(name, &why))
 }
 

@@ -2,15 +2,18 @@
 
 use serde_json::{Map, Value, json};
 
+use super::trial::{PARAMETERS, Parameter};
 use super::{BASE, Question, stream};
 
 /// A path, what is asked there, and what comes of it.
 pub(super) struct Place {
     /// Behind [`BASE`].
     pub(super) path: &'static str,
-    /// `None` where the path has a parameter, or describes itself.
+    /// `None` where there are parameters, or the path describes itself.
     pub(super) question: Option<Question>,
     summary: &'static str,
+    /// What may stand behind its `?`.
+    parameters: &'static [Parameter],
     /// The keys that every answer has, each with its type.
     keys: &'static [(&'static str, &'static str)],
 }
@@ -21,6 +24,7 @@ pub(super) const PLACES: &[Place] = &[
         path: "now",
         question: Some(Question::Now),
         summary: "How this machine fares now: the document of `highwater checkup --json`.",
+        parameters: &[],
         keys: &[
             ("schema", "integer"),
             ("time", "string"),
@@ -35,24 +39,28 @@ pub(super) const PLACES: &[Place] = &[
         path: "growth",
         question: Some(Question::Growth),
         summary: "What grows: the document of `highwater leaks --json`.",
+        parameters: &[],
         keys: &[("schema", "integer"), ("at", "string"), ("items", "array"), ("notes", "array")],
     },
     Place {
         path: "deaths",
         question: Some(Question::Deaths),
         summary: "The deaths that somebody should know of, in short, the newest first.",
+        parameters: &[],
         keys: &[("schema", "integer"), ("deaths", "array"), ("notes", "array")],
     },
     Place {
         path: "deaths/{id}",
         question: None,
         summary: "One death in full: a member of `deaths` of `highwater why --json`.",
+        parameters: &[],
         keys: &[("summary", "string"), ("cause", "string"), ("claims", "array")],
     },
     Place {
         path: "events",
         question: Some(Question::Events),
         summary: "Deaths, growths, restarts, boots and the recorder's own life, oldest first.",
+        parameters: &[],
         keys: &[("schema", "integer"), ("events", "array")],
     },
     Place {
@@ -60,18 +68,35 @@ pub(super) const PLACES: &[Place] = &[
         question: None,
         summary: "Says that something was added, as server-sent events: `progress` with how far the \
                   recording has come, `still` where nothing is added any more.",
+        parameters: &[],
         keys: &[],
     },
     Place {
         path: "restarts",
         question: Some(Question::Restarts),
         summary: "The lives of services and containers: the document of `highwater restarts --json`.",
+        parameters: &[],
         keys: &[("schema", "integer"), ("owners", "array"), ("notes", "array")],
+    },
+    Place {
+        path: "backtest",
+        question: None,
+        summary: "What the rules would have done: the document of `highwater rules backtest --json`.",
+        parameters: PARAMETERS,
+        keys: &[
+            ("schema", "integer"),
+            ("from", "string"),
+            ("to", "string"),
+            ("rules", "array"),
+            ("incidents", "array"),
+            ("notes", "array"),
+        ],
     },
     Place {
         path: "openapi.json",
         question: None,
         summary: "This description.",
+        parameters: &[],
         keys: &[("openapi", "string"), ("paths", "object")],
     },
 ];
@@ -107,9 +132,9 @@ fn operation(place: &Place) -> Value {
     {
         responses.insert(status.to_owned(), words(when));
     }
-    for (status, when) in
-        [("404", "there is nothing of the kind"), ("503", "it cannot be told now")]
-    {
+    let wrong = (!place.parameters.is_empty()).then_some(("400", "it is asked wrongly"));
+    let others = [("404", "there is nothing of the kind"), ("503", "it cannot be told now")];
+    for (status, when) in wrong.into_iter().chain(others) {
         responses.insert(status.to_owned(), answer(when, &[("error", "string")]));
     }
     let mut operation = json!({
@@ -117,10 +142,18 @@ fn operation(place: &Place) -> Value {
         "summary": place.summary,
         "responses": responses,
     });
-    if let (true, Some(operation)) = (place.path.contains("{id}"), operation.as_object_mut()) {
-        operation.insert("parameters".to_owned(), json!([id()]));
+    let of_path = place.path.contains("{id}").then(id);
+    let parameters: Vec<Value> =
+        of_path.into_iter().chain(place.parameters.iter().map(parameter)).collect();
+    if let (false, Some(operation)) = (parameters.is_empty(), operation.as_object_mut()) {
+        operation.insert("parameters".to_owned(), Value::Array(parameters));
     }
     json!({ "get": operation })
+}
+
+/// A parameter of the address.
+fn parameter((name, kind, what): &Parameter) -> Value {
+    json!({ "name": name, "in": "query", "description": what, "schema": { "type": kind } })
 }
 
 fn id() -> Value {
@@ -202,7 +235,9 @@ mod tests {
             let get = &paths[&format!("{BASE}{}", place.path)]["get"];
             assert_eq!(get["summary"], place.summary);
             let has_parameter = get.get("parameters").is_some();
-            assert_eq!(has_parameter, place.path.contains('{'), "{}", place.path);
+            let takes = place.path.contains('{') || !place.parameters.is_empty();
+            assert_eq!(has_parameter, takes, "{}", place.path);
+            assert_eq!(get["responses"].get("400").is_some(), !place.parameters.is_empty());
         }
     }
 }

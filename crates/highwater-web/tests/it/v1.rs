@@ -1,8 +1,11 @@
 //! `/api/highwater/v1` and the page, as a browser and a program ask for them.
 
 use std::io::Write as _;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex};
+use std::thread;
 
-use highwater_web::{Progress, Question, Teller, Untold};
+use highwater_web::{Progress, Question, Teller, Trial, Tried, Untold};
 
 use crate::served::{Served, rest, status};
 
@@ -19,6 +22,8 @@ impl Teller for Witness {
             Question::Growth => Err(Untold::Failed("the disk hangs".to_owned())),
             Question::Restarts => Ok(br#"{"owners":[]}"#.to_vec()),
             Question::Events => panic!("a defect"),
+            Question::Backtest(Trial { of: Tried::All, .. }) => Ok(br#"{"rules":[]}"#.to_vec()),
+            Question::Backtest(_) => Err(Untold::Wrong("1:4: unexpected end".to_owned())),
         }
     }
 
@@ -35,6 +40,7 @@ fn a_document_is_given_as_it_is_told() {
         ("deaths", r#"{"deaths":[]}"#),
         ("deaths/17-7", r#"{"summary":"x"}"#),
         ("restarts", r#"{"owners":[]}"#),
+        ("backtest?last=7d&scrape=60", r#"{"rules":[]}"#),
     ] {
         let answer = web.get(&format!("/api/highwater/v1/{path}"), "");
         assert_eq!(status(&answer), "200", "{path}");
@@ -54,6 +60,8 @@ fn what_cannot_be_told_says_why() {
         ("nothing", "404", "deaths/{id}"),
         ("growth", "503", r#"{"error":"the disk hangs"}"#),
         ("events", "500", "a defect"),
+        ("backtest?last=99d", "400", "at most 31 days"),
+        ("backtest?expr=up+%3D%3D", "400", r#"{"error":"1:4: unexpected end"}"#),
     ] {
         let answer = web.get(&format!("/api/highwater/v1/{path}"), "");
         assert_eq!(status(&answer), code, "{path}");
@@ -66,6 +74,42 @@ fn what_cannot_be_told_says_why() {
     web.end();
 }
 
+/// Goes through a history until it is told to end.
+struct Slow {
+    begun: Mutex<SyncSender<()>>,
+    end: Mutex<Receiver<()>>,
+}
+
+impl Teller for Slow {
+    fn tell(&self, question: &Question) -> Result<Vec<u8>, Untold> {
+        if matches!(question, Question::Backtest(_)) {
+            self.begun.lock().unwrap().send(()).unwrap();
+            self.end.lock().unwrap().recv().unwrap();
+        }
+        Ok(b"{}".to_vec())
+    }
+
+    fn progress(&self) -> Option<Progress> {
+        None
+    }
+}
+
+#[test]
+fn nobody_waits_for_a_backtest_that_somebody_else_asked_for() {
+    let (begun, wait) = sync_channel(1);
+    let (finish, end) = sync_channel(1);
+    let web = Served::telling(Slow { begun: Mutex::new(begun), end: Mutex::new(end) });
+    let web = Arc::new(web);
+    let asking = Arc::clone(&web);
+    let slow = thread::Builder::new().name("slow".into());
+    let slow = slow.spawn(move || asking.get("/api/highwater/v1/backtest", "")).unwrap();
+    wait.recv().unwrap();
+    assert_eq!(status(&web.get("/api/highwater/v1/now", "")), "200");
+    finish.send(()).unwrap();
+    assert_eq!(status(&slow.join().unwrap()), "200");
+    Arc::into_inner(web).unwrap().end();
+}
+
 #[test]
 fn the_description_names_every_path() {
     let web = Served::telling(Witness);
@@ -73,7 +117,7 @@ fn the_description_names_every_path() {
     let (_, body) = answer.split_once("\r\n\r\n").unwrap();
     let document: serde_json::Value = serde_json::from_str(body).unwrap();
     let paths: Vec<&String> = document["paths"].as_object().unwrap().keys().collect();
-    for path in ["now", "growth", "deaths", "deaths/{id}", "events", "stream"] {
+    for path in ["now", "growth", "deaths", "deaths/{id}", "events", "backtest", "stream"] {
         assert!(paths.iter().any(|known| **known == format!("/api/highwater/v1/{path}")), "{path}");
     }
     web.end();

@@ -37,3 +37,34 @@ pub(crate) struct BacktestArgs {
     #[arg(long, value_name = "FILE", requires = "source")]
     pub(crate) token_file: Option<PathBuf>,
 }
+
+/// What a page may ask to have gone through a history.
+#[derive(Debug, Default, clap::Args)]
+pub(crate) struct TrialArgs {
+    /// A rule file, or one that ships by its name
+    #[arg(long, value_name = "FILE")]
+    pub(crate) rules: Vec<String>,
+    /// Only this alert
+    #[arg(long, value_name = "NAME", allow_hyphen_values = true)]
+    pub(crate) rule: Option<String>,
+    /// This expression as a rule
+    #[arg(long, value_name = "EXPR", allow_hyphen_values = true, conflicts_with = "rule")]
+    pub(crate) expr: Option<String>,
+    /// How long the expression has to match
+    #[arg(long, value_name = "SPAN", value_parser = millis, requires = "expr", default_value = "0")]
+    pub(crate) hold: Duration,
+    /// From then on
+    #[arg(long, value_name = "TIME", value_parser = as_of)]
+    pub(crate) start: Option<Since>,
+    /// Until then
+    #[arg(long, value_name = "TIME", value_parser = as_of)]
+    pub(crate) end: Option<Since>,
+    /// As a scraper would have seen it
+    #[arg(long, value_name = "SPAN", value_parser = millis)]
+    pub(crate) scrape: Option<Duration>,
+}
+
+/// A length that a program writes: a whole number of milliseconds.
+fn millis(text: &str) -> Result<Duration, &'static str> {
+    text.parse().map(Duration::from_millis).map_err(|_| "no whole number of milliseconds")
+}

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 use highwater_agent::clock;
-use highwater_agent::config::{Config, Web};
+use highwater_agent::config::{Config, Rules, Web};
 use highwater_web::{Guard, Protection, TlsFiles};
 
 /// The guard of a server at `address`; what is wrong with it and yet no error is given to `say`.
@@ -15,11 +15,12 @@ pub(crate) fn of(web: &Web, address: SocketAddr, say: fn(&str)) -> anyhow::Resul
     Ok(guard)
 }
 
-/// `[web]` of the configuration `file`, or of none.
-pub(crate) fn web(file: Option<&Path>) -> anyhow::Result<Web> {
-    let Some(file) = file else { return Ok(Web::default()) };
+/// `[web]` and `[rules]` of the configuration `file`, or of none.
+pub(crate) fn web(file: Option<&Path>) -> anyhow::Result<(Web, Rules)> {
+    let Some(file) = file else { return Ok((Web::default(), Rules::default())) };
     // The error says what is beneath it already.
-    Config::load(file).map(|config| config.web).map_err(|error| anyhow::anyhow!("{error}"))
+    let config = Config::load(file).map_err(|error| anyhow::anyhow!("{error}"))?;
+    Ok((config.web, config.rules))
 }
 
 fn protection(web: &Web) -> anyhow::Result<Protection> {

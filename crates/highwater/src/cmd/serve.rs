@@ -48,7 +48,7 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<ExitCode> {
     let dir = reader.path().parent().unwrap_or(reader.path()).to_owned();
     let (info, metrics) = (reader.info()?, reader.known_metrics()?);
     drop(reader);
-    let web = guard::web(args.config.as_deref())?;
+    let (web, rules) = guard::web(args.config.as_deref())?;
     // Before any thread starts, so that no signal finds the process unready.
     let mut signals = Signals::new([SIGTERM, SIGINT]).context("cannot wait for signals")?;
     let listener = TcpListener::bind(args.listen).with_context(|| {
@@ -62,7 +62,8 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<ExitCode> {
     let api = Api::new(recorded, limits);
     let guard = guard::of(&web, address, say)?;
     let url = format!("{}://{address}", guard.scheme());
-    let teller = Narrator::new(&dir, None).context("cannot find this program")?;
+    let loaded = Box::new(move || highwater_agent::rules::files(&rules));
+    let teller = Narrator::new(&dir, None, loaded).context("cannot find this program")?;
     let site = Site::new(guard).api(Arc::new(api)).teller(Arc::new(teller)).log(say);
     let (stopper, stopping) = stopper();
     let server = Builder::new().name("web".to_owned()).stack_size(STACK_BYTES);

@@ -1,5 +1,6 @@
 //! `highwater tell`: a document for the page, made in a process of its own.
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
@@ -7,11 +8,15 @@ use highwater_agent::growth::be_modest;
 use highwater_diagnose::document::{CheckupDocument, GrowthDocument};
 use highwater_store::Reader;
 
+use super::rules::backtest::{Unasked, asked};
 use super::{checkup, leaks, out, restarts, why};
 use crate::args::{CheckupArgs, LeaksArgs, RestartsArgs, TellArgs, Told, WhyArgs};
 
 /// The exit status that says: there is nothing of the kind.
 pub(crate) const ABSENT: u8 = 4;
+
+/// The exit status that says: it was asked wrongly.
+pub(crate) const WRONG: u8 = 5;
 
 /// Runs the command.
 pub(crate) fn run(args: &TellArgs) -> anyhow::Result<ExitCode> {
@@ -39,10 +44,22 @@ pub(crate) fn run(args: &TellArgs) -> anyhow::Result<ExitCode> {
             let Some(id) = &args.id else { bail!("whose death is missing: --id") };
             match why::desk::one(&reader, &all, id)? {
                 Some(document) => document,
-                None => return Ok(ExitCode::from(ABSENT)),
+                None => return refused(ABSENT, "no such death is on record"),
             }
         }
+        Told::Backtest => match asked(&args.trial, dir) {
+            Ok(document) => document,
+            Err(Unasked::Absent(why)) => return refused(ABSENT, &why),
+            Err(Unasked::Wrong(why)) => return refused(WRONG, &why),
+            Err(Unasked::Failed(error)) => return Err(error),
+        },
     };
     out::bytes(&document)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Says why there is no document to whoever asked.
+fn refused(status: u8, why: &str) -> anyhow::Result<ExitCode> {
+    std::io::stderr().write_all(why.as_bytes())?;
+    Ok(ExitCode::from(status))
 }

@@ -59,6 +59,9 @@ fn it_says_who_warned_and_why_others_did_not() {
     assert!(leak["alerts"][0]["ended_at"].is_null() && leak["why_not"] == Value::Array(vec![]));
     let large = &rule(&told, "Large")["why_not"][0];
     assert_eq!(large["kind"], "never-reached");
+    let condition = &rule(&told, "Large")["conditions"][0];
+    assert_eq!(condition["left"], r#"held:bytes{name="gateway"}"#);
+    assert_eq!((&condition["op"], &condition["bound"]), (&">".into(), &"10000000000".into()));
     let slip = rule(&told, "Slip")["why_not"][0]["text"].as_str().unwrap();
     assert!(slip.ends_with(r#"its name is "collector", "gateway""#), "{slip}");
     let incidents = told["incidents"].as_array().unwrap();
@@ -90,6 +93,35 @@ fn a_server_is_gone_through_as_a_directory_is() {
         assert_eq!(one["alerts"], other["alerts"]);
     }
     assert!(rule(&there, "Leak")["fired"].as_bool().unwrap());
+    served.end();
+}
+
+#[test]
+fn a_page_is_told_of_a_rule_that_was_typed_and_of_one_that_ships() {
+    let imported = Imported::new(&creep());
+    let served = Served::new(&imported);
+    let path = "/api/highwater/v1/backtest?start=1714262400&end=1714284000";
+    let typed = served.json(&format!("{path}&expr=container_memory_rss%3E4e8&for=5m"));
+    let rule = &typed["rules"][0];
+    assert_eq!(
+        (&rule["expr"], &rule["for_seconds"]),
+        (&"container_memory_rss>4e8".into(), &300.0.into())
+    );
+    assert!(rule["fired"].as_bool().unwrap(), "{rule}");
+    let shipped = served.json(&format!("{path}&rule=OomKill&scrape=60"));
+    assert_eq!(shipped["scrape_seconds"], 60.0);
+    assert_eq!(shipped["rules"].as_array().unwrap().len(), 1);
+    assert_eq!(shipped["rules"][0]["why_not"][0]["kind"], "no-series");
+    for (wrong, why) in [
+        ("expr=up+%3D%3D", "unexpected end"),
+        ("rule=Nobody", "no rule that is loaded is called Nobody"),
+        ("start=1&end=2", "nothing is on record"),
+        ("last=x", "last"),
+    ] {
+        let path = format!("/api/highwater/v1/backtest?{wrong}");
+        let said = served.json(&path)["error"].as_str().unwrap_or_default().to_owned();
+        assert!(said.contains(why), "{wrong}: {said}");
+    }
     served.end();
 }
 

@@ -16,6 +16,7 @@ use highwater_core::time::WallTime;
 use highwater_web::{Api, Condition, Health, History, Limits, Reading, Readings, Ruled};
 
 use crate::cmd::serve::recorded::Recorded;
+use crate::cmd::serve::teller::Loaded;
 
 /// A reader of the recording that stays open: an agent is asked now and then, by one dashboard.
 const KEPT: usize = 1;
@@ -30,6 +31,16 @@ const MAX_SAMPLES: usize = 2_000_000;
 pub(super) fn api(dir: &Path, board: Arc<Board>) -> Arc<Api> {
     let limits = Limits { at_once: 1, max_samples: MAX_SAMPLES, ..Limits::default() };
     Arc::new(Api::new(Arc::new(Own { recorded: Recorded::new(dir, KEPT), board }), limits))
+}
+
+/// The files of the rules that run.
+pub(super) fn loaded(board: Arc<Board>) -> Loaded {
+    Box::new(move || {
+        let rules = board.latest_rules();
+        let mut files: Vec<String> = rules.groups.iter().map(|group| group.file.clone()).collect();
+        files.dedup();
+        files
+    })
 }
 
 /// The agent's own recording, and where it is noted what questions cost.

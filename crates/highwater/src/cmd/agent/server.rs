@@ -56,7 +56,8 @@ impl Place {
         let readings = Arc::new(Page::new(agent.board(), config));
         let detail = if config.web.per_process { Detail::Processes } else { Detail::Owners };
         let api = page::api(&agent.dir(), agent.board());
-        let teller = Narrator::new(&agent.dir(), Some(agent.board()));
+        let loaded = page::loaded(agent.board());
+        let teller = Narrator::new(&agent.dir(), Some(agent.board()), loaded);
         let teller = teller.context("cannot find this program")?;
         let site = Site::new(guard).readings(readings, detail).api(api);
         let site = site.teller(Arc::new(teller)).log(say);

@@ -7,6 +7,7 @@
 //!   rule files ─ alert::backtest::replay ─ warnings · audit::reasons ─ page, JSON
 //! ```
 
+mod asked;
 mod grown;
 mod happened;
 
@@ -22,6 +23,7 @@ use highwater_alert::backtest::{Course, Incident, Past, Period, Thinned, replay}
 use highwater_core::series::SeriesSource;
 use highwater_store::Reader;
 
+pub(crate) use asked::{Unasked, asked};
 pub(crate) use happened::downs;
 
 use crate::args::{BacktestArgs, RulesArgs};

@@ -5,6 +5,8 @@
 //! pages cost no more than one.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fmt;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -15,9 +17,9 @@ use std::time::Duration;
 use highwater_agent::board::Board;
 use highwater_agent::clock;
 use highwater_core::time::BootTime;
-use highwater_web::{Progress, Question, Teller, Untold};
+use highwater_web::{Progress, Question, Since, Teller, Trial, Tried, Untold};
 
-use crate::cmd::tell::ABSENT;
+use crate::cmd::tell::{ABSENT, WRONG};
 
 /// An answer is a few hundred kB at most; more is none.
 const MOST_BYTES: u64 = 16 << 20;
@@ -25,14 +27,25 @@ const MOST_BYTES: u64 = 16 << 20;
 /// So many answers are kept: the five that every page asks for, and some deaths in full.
 const KEPT: usize = 8;
 
+/// The names of the rule files that are loaded.
+pub(crate) type Loaded = Box<dyn Fn() -> Vec<String> + Send + Sync>;
+
 /// Tells of the recording in a directory.
-#[derive(Debug)]
 pub(crate) struct Narrator {
     program: PathBuf,
     dir: PathBuf,
     /// The board of whoever goes on recording it.
     board: Option<Arc<Board>>,
+    loaded: Loaded,
     kept: Mutex<BTreeMap<Question, Kept>>,
+    /// Of what takes long: nobody else waits for it.
+    long_kept: Mutex<BTreeMap<Question, Kept>>,
+}
+
+impl fmt::Debug for Narrator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Narrator").field("dir", &self.dir).finish_non_exhaustive()
+    }
 }
 
 /// An answer that was given.
@@ -45,19 +58,38 @@ struct Kept {
 }
 
 impl Narrator {
-    /// Of the recording in `dir`; with the board of the agent that goes on with it, if one does.
-    pub(crate) fn new(dir: &Path, board: Option<Arc<Board>>) -> std::io::Result<Self> {
-        let program = std::env::current_exe()?;
-        Ok(Self { program, dir: dir.to_owned(), board, kept: Mutex::default() })
+    /// Of the recording in `dir`; with the board of the agent that goes on with it, if one does. Rules
+    /// are those that are `loaded`.
+    pub(crate) fn new(
+        dir: &Path,
+        board: Option<Arc<Board>>,
+        loaded: Loaded,
+    ) -> std::io::Result<Self> {
+        let (program, dir) = (std::env::current_exe()?, dir.to_owned());
+        let (kept, long_kept) = (Mutex::default(), Mutex::default());
+        Ok(Self { program, dir, board, loaded, kept, long_kept })
     }
 
-    fn ask(&self, question: &Question) -> Result<Vec<u8>, Untold> {
+    /// The words that a child is asked with.
+    fn words(&self, question: &Question) -> Vec<OsString> {
+        let mut words = vec!["tell".into(), word(question).into()];
+        words.extend(["--data-dir".into(), self.dir.clone().into()]);
+        match question {
+            Question::Death(id) => words.extend(["--id".into(), id.into()]),
+            Question::Backtest(trial) => words.extend(trial_words(trial, &self.loaded)),
+            Question::Now
+            | Question::Growth
+            | Question::Deaths
+            | Question::Events
+            | Question::Restarts => {}
+        }
+        words
+    }
+
+    fn ask(&self, words: &[OsString]) -> Result<Vec<u8>, Untold> {
         let failed = |why: String| Untold::Failed(format!("it cannot be told: {why}"));
         let mut command = Command::new(&self.program);
-        command.arg("tell").arg(word(question)).arg("--data-dir").arg(&self.dir);
-        if let Question::Death(id) = question {
-            command.arg("--id").arg(id);
-        }
+        command.args(words);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().map_err(|error| failed(error.to_string()))?;
         let mut answer = Vec::new();
@@ -66,12 +98,12 @@ impl Narrator {
             read.map_err(|error| failed(error.to_string()))?;
         }
         let ended = child.wait_with_output().map_err(|error| failed(error.to_string()))?;
-        if ended.status.code() == Some(i32::from(ABSENT)) {
-            return Err(Untold::Absent("no such death is on record".to_owned()));
-        }
-        if !ended.status.success() {
-            let said = String::from_utf8_lossy(&ended.stderr).trim().to_owned();
-            return Err(failed(format!("{}: {said}", ended.status)));
+        let said = String::from_utf8_lossy(&ended.stderr).trim().to_owned();
+        match ended.status.code().and_then(|code| u8::try_from(code).ok()) {
+            Some(0) => {}
+            Some(ABSENT) => return Err(Untold::Absent(said)),
+            Some(WRONG) => return Err(Untold::Wrong(said)),
+            _ => return Err(failed(format!("{}: {said}", ended.status))),
         }
         if u64::try_from(answer.len()).is_ok_and(|length| length > MOST_BYTES) {
             return Err(failed("the answer is too long".to_owned()));
@@ -86,17 +118,26 @@ impl Teller for Narrator {
             let why = "this is a history: nothing is recorded now";
             return Err(Untold::Absent(why.to_owned()));
         }
+        let is_long = matches!(question, Question::Backtest(_));
+        let kept = if is_long { &self.long_kept } else { &self.kept };
         // Held while a child works: one at a time.
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
         let (at, progress) = (clock::now().boot, self.progress());
         kept.retain(|question, kept| kept.is_good(question, at, progress));
         if let Some(kept) = kept.get(question) {
             return Ok(kept.answer.clone());
         }
-        let answer = self.ask(question)?;
-        if kept.len() < KEPT {
-            kept.insert(question.clone(), Kept { at, progress, answer: answer.clone() });
+        let answer = self.ask(&self.words(question))?;
+        if is_long && (self.loaded)().is_empty() {
+            // An agent that has just begun has no rules yet.
+            return Ok(answer);
         }
+        if kept.len() >= KEPT {
+            let oldest = kept.iter().min_by_key(|(_, kept)| kept.at);
+            let oldest = oldest.map(|(question, _)| question.clone());
+            oldest.map(|question| kept.remove(&question));
+        }
+        kept.insert(question.clone(), Kept { at, progress, answer: answer.clone() });
         Ok(answer)
     }
 
@@ -121,10 +162,39 @@ impl Kept {
             Question::Deaths | Question::Death(_) | Question::Events | Question::Restarts => {
                 then.events == progress.events
             }
-            Question::Growth => true,
+            Question::Growth | Question::Backtest(_) => true,
         };
         is_same && now.since(self.at) < lasts(question)
     }
+}
+
+/// What a trial adds to the words: numbers in milliseconds.
+fn trial_words(trial: &Trial, loaded: &Loaded) -> Vec<OsString> {
+    let mut words = Vec::new();
+    // One word each, so that nothing that was typed is taken for an option.
+    let mut put = |name: &str, value: &str| words.push(format!("--{name}={value}").into());
+    match &trial.of {
+        Tried::Typed { expr, hold } => {
+            put("expr", expr);
+            put("hold", &hold.as_millis().to_string());
+        }
+        Tried::All | Tried::One(_) => loaded().iter().for_each(|file| put("rules", file)),
+    }
+    if let Tried::One(name) = &trial.of {
+        put("rule", name);
+    }
+    match trial.since {
+        Some(Since::At(moment)) => put("start", &moment.to_string()),
+        Some(Since::Before(length)) => put("start", &format!("{}ms", length.as_millis())),
+        None => {}
+    }
+    if let Some(until) = trial.until {
+        put("end", &until.to_string());
+    }
+    if let Some(every) = trial.scrape {
+        put("scrape", &every.as_millis().to_string());
+    }
+    words
 }
 
 /// How the command line calls it.
@@ -136,6 +206,7 @@ const fn word(question: &Question) -> &'static str {
         Question::Death(_) => "death",
         Question::Events => "events",
         Question::Restarts => "restarts",
+        Question::Backtest(_) => "backtest",
     }
 }
 
@@ -147,5 +218,6 @@ const fn lasts(question: &Question) -> Duration {
             Duration::from_mins(1)
         }
         Question::Growth => Duration::from_mins(2),
+        Question::Backtest(_) => Duration::from_mins(5),
     }
 }

@@ -7,6 +7,7 @@ use highwater_alert::backtest::{Course, Incident, Life, Warning, warnings};
 use highwater_core::evidence::Evidence;
 use highwater_core::series::Labels;
 use highwater_core::time::WallTime;
+use highwater_promql::Condition;
 use serde::Serialize;
 
 use crate::cmd::rules::backtest::Outcome;
@@ -34,12 +35,23 @@ struct Rule<'o> {
     group: &'o str,
     line: usize,
     expr: &'o str,
+    conditions: Vec<Compared>,
     for_seconds: f64,
     step_seconds: f64,
     fired: bool,
     alerts: Vec<Alert<'o>>,
     alerts_left_out: usize,
     why_not: Vec<WhyNot<'o>>,
+}
+
+/// A comparison of the expression: what is compared, and with what.
+#[derive(Serialize)]
+struct Compared {
+    left: String,
+    op: String,
+    right: String,
+    /// What the right side is, where it is the same at all times.
+    bound: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -104,12 +116,22 @@ fn rule<'o>(course: &'o Course<'_>, reasons: &'o [Reason]) -> Rule<'o> {
         group: course.group,
         line: course.rule.place.line,
         expr: &course.rule.expr,
+        conditions: course.rule.query.conditions().iter().map(compared).collect(),
         for_seconds: course.hold().as_secs_f64(),
         step_seconds: course.step.as_secs_f64(),
         fired: course.fired().next().is_some(),
         alerts: course.lives.iter().map(alert).collect(),
         alerts_left_out: course.uncounted,
         why_not: reasons.iter().map(why_not).collect(),
+    }
+}
+
+fn compared(condition: &Condition) -> Compared {
+    Compared {
+        left: condition.left.to_string(),
+        op: condition.op.to_string(),
+        right: condition.right.to_string(),
+        bound: condition.bound.map(|bound| bound.to_string()),
     }
 }
 
