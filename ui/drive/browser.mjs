@@ -18,7 +18,13 @@ export async function open(browser, base, { viewport = WIDE, theme = "light", la
   const faults = [];
   page.on("console", (message) => message.type() === "error" && faults.push(`console: ${message.text()}`));
   page.on("pageerror", (error) => faults.push(`error: ${error.message}`));
+  const asking = new Set();
+  pending.set(page, asking);
+  page.on("requestfinished", (request) => asking.delete(request));
+  page.on("requestfailed", (request) => asking.delete(request));
   page.on("request", (request) => {
+    // Not what stays open for good: the stream of news.
+    if (["fetch", "script", "stylesheet"].includes(request.resourceType())) asking.add(request);
     const url = new URL(request.url());
     const isOwn = url.origin === new URL(base).origin || url.protocol === "data:" || url.protocol === "blob:";
     if (!isOwn) faults.push(`asks elsewhere: ${url.origin}`);
@@ -34,7 +40,21 @@ export async function visit(page, base, hash) {
   await settled(page);
 }
 
+/** What each page has asked for and not got yet. */
+const pending = new WeakMap();
+
+/** So often in a row nothing may be under way: what has come is drawn, and may ask for more. */
+const QUIET_LOOKS = 3;
+const LOOK_MS = 40;
+const PATIENCE_MS = 40_000;
+
+/** Waits until nothing is being read. A page that follows the recorder asks again and again: no longer than that. */
 export async function settled(page) {
-  await page.waitForLoadState("networkidle");
-  await page.waitForFunction(() => !document.querySelector("[aria-busy]"));
+  const end = Date.now() + PATIENCE_MS;
+  for (let quiet = 0; quiet < QUIET_LOOKS; ) {
+    if (Date.now() > end) throw new Error("it is still being read");
+    const isBusy = await page.evaluate(() => document.querySelector("[aria-busy]") !== null || document.querySelector("#page")?.childElementCount === 0);
+    quiet = isBusy || pending.get(page).size > 0 ? 0 : quiet + 1;
+    await new Promise((done) => setTimeout(done, LOOK_MS));
+  }
 }
