@@ -5,6 +5,7 @@ mod aggregate;
 mod binary;
 mod call;
 mod labels;
+mod narrow;
 mod range;
 mod row;
 mod select;
@@ -20,7 +21,7 @@ use crate::answer::{Answer, Value};
 use crate::error::{Error, ErrorKind};
 use crate::lex::{Text, place};
 use crate::options::{Options, Stop, Watch};
-use crate::plan::{Kind, Node};
+use crate::plan::{Kind, Node, Op};
 pub(crate) use binary::applied;
 use row::{Column, Row};
 
@@ -107,12 +108,19 @@ impl Evaluator<'_> {
         let mut chain = Vec::new();
         let mut first = node.bare();
         while let Kind::Binary(binary) = &first.kind {
-            chain.push(binary);
+            chain.push(&**binary);
             first = binary.lhs.bare();
         }
-        let mut value = self.operand(first, grid)?;
+        let (mut value, mut sides) = match narrow::narrow(first, &chain) {
+            Some(narrow) => self.narrowed(&narrow, grid)?,
+            None => (self.operand(first, grid)?, Vec::new()),
+        };
         while let Some(binary) = chain.pop() {
-            let rhs = self.eval(&binary.rhs, grid)?;
+            let early = if binary.op == Op::And { sides.pop() } else { None };
+            let rhs = match early {
+                Some(side) => side,
+                None => self.eval(&binary.rhs, grid)?,
+            };
             value = self.binary(binary, value, rhs, grid)?;
         }
         Ok(value)

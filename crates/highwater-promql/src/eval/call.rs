@@ -22,7 +22,7 @@ impl Evaluator<'_> {
         };
         match call.function {
             Function::Map(make) => self.mapped(arg(0)?, grid, make),
-            Function::Over(over) => self.over(call, over, grid).map(Val::Vector),
+            Function::Over(over) => self.over(call, over, (grid, None)).map(Val::Vector),
             Function::Date(part) => self.date(call.args.first(), part, grid),
             Function::Absent => self.absent(arg(0)?, grid).map(Val::Vector),
             Function::AbsentOverTime => self.absent_over_time(arg(0)?, grid).map(Val::Vector),

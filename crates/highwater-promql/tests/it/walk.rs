@@ -153,4 +153,26 @@ proptest! {
             }
         }
     }
+
+    /// A window with a condition is made only where the condition holds; one that also stands in an
+    /// `or` is made everywhere.
+    #[test]
+    fn a_window_with_a_condition_gives_what_it_gives_without(
+        first in samples(), second in samples(), third in samples(), side in vector(),
+        over in prop::sample::select(vec!["deriv", "avg_over_time", "last_over_time", "delta"]),
+        range in span(), bound in -20_i32..60, and in prop::sample::select(vec!["and", "and on (a)"]),
+    ) {
+        let lines = [
+            format!("m{{a=\"1\"}} {first}"),
+            format!("m{{a=\"2\"}} {second}"),
+            format!("n{{a=\"1\",b=\"x\"}} {third}"),
+        ];
+        let lines = lines.each_ref().map(String::as_str);
+        let memory = Memory::from(0, &lines);
+        let steps = (0..30).map(|step| step * 30 - 60).collect::<Vec<_>>();
+        let window = format!("{over}(m[{range}]) < {bound}");
+        let narrow = at_once(&format!("({window}) {and} ({side}) and m"), &memory, &steps);
+        let whole = at_once(&format!("(({window}) or ({window})) {and} ({side}) and m"), &memory, &steps);
+        prop_assert_eq!(format!("{narrow:?}"), format!("{whole:?}"), "{} {} {}", window, and, side);
+    }
 }

@@ -21,9 +21,19 @@ struct Others {
 }
 
 impl Evaluator<'_> {
-    pub(super) fn over(&mut self, call: &Call, over: Over, grid: Grid) -> Evaluated<Vec<Row>> {
+    /// What a function makes of windows, at all steps or at those that are asked for.
+    pub(in crate::eval) fn over(
+        &mut self,
+        call: &Call,
+        over: Over,
+        (grid, asked): (Grid, Option<&[bool]>),
+    ) -> Evaluated<Vec<Row>> {
         use crate::answer::ValueType::Matrix;
         self.room(grid.count)?;
+        let is_asked = |step: usize| asked.is_none_or(|asked| asked.get(step) == Some(&true));
+        if !(0..grid.count).any(is_asked) {
+            return Ok(Vec::new());
+        }
         let ranged = call.args.iter().find(|arg| arg.gives == Matrix);
         let ranged = ranged.ok_or_else(|| Error::execution("expected a range vector"))?;
         let others = self.others(call, grid)?;
@@ -41,6 +51,9 @@ impl Evaluator<'_> {
             let mut row = Row::new(strip.labels);
             row.drops = strip.drops;
             self.windows(&strip.points, (range, when), seen, |this, step, mut window| {
+                if !is_asked(step) {
+                    return Ok(());
+                }
                 window.args = [others.columns[0].get(step), others.columns[1].get(step)];
                 if over.kind == OverKind::Quantile {
                     this.check_quantile(others.columns[0].get(step), others.at);
