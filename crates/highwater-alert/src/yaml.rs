@@ -13,13 +13,15 @@ const MOST_BYTES: usize = 4 << 20;
 const MOST_DEPTH: usize = 32;
 /// Nodes with all aliases unfolded: ten times what the largest rule files have.
 const MOST_NODES: usize = 500_000;
+/// So much text is as much as a node.
+const BYTES_OF_A_NODE: usize = 64;
 
 /// A node and where it begins.
 #[derive(Clone, Debug)]
 pub(crate) struct Node {
     pub(crate) place: Place,
     pub(crate) content: Content,
-    /// How many nodes it is with those beneath it.
+    /// How many nodes it is with those beneath it; long texts are several.
     size: usize,
     /// How many levels it has beneath it.
     depth: usize,
@@ -227,7 +229,9 @@ impl Tree {
         }
         self.nodes = self.nodes.saturating_add(node.size);
         if self.nodes > MOST_NODES {
-            let what = format!("more than {MOST_NODES} nodes, aliases unfolded: write less");
+            let what = format!(
+                "more than {MOST_NODES} nodes and pieces of text, aliases unfolded: write less"
+            );
             return Err(Broken { place: node.place, what });
         }
         if anchor > 0 {
@@ -260,8 +264,13 @@ fn too_deep(place: Place) -> Broken {
     Broken { place, what: format!("more than {MOST_DEPTH} levels: a rule file has six") }
 }
 
-const fn leaf(place: Place, content: Content) -> Node {
-    Node { place, content, size: 1, depth: 0 }
+fn leaf(place: Place, content: Content) -> Node {
+    let bytes = match &content {
+        Content::Scalar(scalar) => scalar.text.len().saturating_add(scalar.source.len()),
+        _ => 0,
+    };
+    let size = (bytes / BYTES_OF_A_NODE).saturating_add(1);
+    Node { place, content, size, depth: 0 }
 }
 
 fn place(marker: Marker) -> Place {
@@ -324,6 +333,8 @@ mod tests {
             writeln!(bomb, "a{level}: &a{level} [{all}]").unwrap();
         }
         assert!(read(&bomb).unwrap_err().what.contains("aliases unfolded"));
+        let long = format!("- &a {}\n{}", "x".repeat(1 << 20), "- *a\n".repeat(10_000));
+        assert!(read(&long).unwrap_err().what.contains("aliases unfolded"));
         for deep in ["[".repeat(100_000), "- ".repeat(100_000)] {
             assert!(read(&deep).is_err(), "{}", deep.len());
         }
