@@ -23,7 +23,7 @@ use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use highwater_alert::Terms;
+use highwater_alert::{Terms, Timer};
 use highwater_core::series::Labels;
 use highwater_core::time::{BootTime, Stamp};
 use highwater_promql::{Options, Stop, Watch as Deadline};
@@ -132,6 +132,11 @@ impl Watch {
         if !book.faults.is_empty() && work.groups.is_begun() {
             crate::log::say("rules: the rules before stay, as long as that is wrong");
         } else {
+            if !book.faults.is_empty() {
+                crate::log::say(
+                    "rules: what is wrong is left out until it is put right; the rest is evaluated",
+                );
+            }
             work.recent.want(book.metrics());
             work.groups.take(&book, now.boot);
             work.unsaved = true;
@@ -257,7 +262,9 @@ fn terms(plan: &Plan, now: Stamp) -> Terms {
     let watch = Some(Deadline::new(over));
     let options = Options { max_samples: MOST_SAMPLES, watch, ..Options::default() };
     let external_labels = plan.rules.external_labels();
-    Terms { external_labels, external_url: plan.rules.external_url.clone(), options }
+    let external_url = plan.rules.external_url.clone();
+    let timer = Timer::new(move || clock::now().boot.since(began));
+    Terms { external_labels, external_url, options, timer }
 }
 
 fn say(lines: &[String]) {

@@ -49,6 +49,12 @@ impl State {
     }
 }
 
+/// The value of `ALERTS_FOR_STATE`: whole seconds after the epoch.
+#[expect(clippy::as_conversions, clippy::cast_precision_loss, reason = "exact for 285,000 years")]
+pub(crate) const fn for_state(active_at: WallTime) -> f64 {
+    active_at.millis().div_euclid(1000) as f64
+}
+
 /// A number as a text: JSON has neither infinity nor not-a-number.
 mod exact {
     use serde::de::{Deserialize, Deserializer, Error};

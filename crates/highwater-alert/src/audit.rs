@@ -16,9 +16,10 @@ use std::fmt;
 
 use highwater_core::evidence::{Claim, Evidence};
 use highwater_core::series::SeriesSource;
-use highwater_core::time::Span;
+use highwater_core::time::{Span, WallTime};
 
 use crate::backtest::{Course, Incident, Period};
+use reached::Reached;
 use said::moment;
 
 /// What a rule was evaluated over, and what happened meanwhile.
@@ -31,7 +32,7 @@ pub struct Scene<'a> {
     /// What happened.
     pub incidents: &'a [Incident],
     /// What a name may have been meant for that no metric has.
-    pub meant: &'a dyn Fn(&str) -> Option<String>,
+    pub meant: &'a (dyn Fn(&str) -> Option<String> + Sync),
 }
 
 /// One reason why a rule did not fire.
@@ -107,30 +108,86 @@ impl Scene<'_> {
     }
 }
 
-/// Why a rule never fired, the gravest reason first. Of a rule that fired there are none.
-pub fn reasons(course: &Course<'_>, scene: Scene<'_>) -> Vec<Reason> {
-    if course.fired().next().is_some() {
-        return Vec::new();
+/// A rule that never fired, while it is found out why.
+///
+/// What its conditions came to is looked at part by part, as the rules themselves were: several rules
+/// that ask for the same then read it together.
+pub struct Doubt<'c> {
+    course: &'c Course<'c>,
+    found: Vec<Reason>,
+    reached: Vec<Reached>,
+    parts: Vec<Period>,
+    /// So many parts are done.
+    done: usize,
+}
+
+impl fmt::Debug for Doubt<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { course, done, .. } = self;
+        f.debug_struct("Doubt").field("course", course).field("done", done).finish_non_exhaustive()
     }
-    let mut found = failed(course, scene);
-    if !found.is_empty() {
-        return found;
+}
+
+impl<'c> Doubt<'c> {
+    /// What can be said at once: of a rule that fired, nothing.
+    pub fn new(course: &'c Course<'c>, scene: Scene<'_>) -> Self {
+        let past = course.past(scene.history);
+        let scene = Scene { history: &past, ..scene };
+        let mut doubt =
+            Self { course, found: Vec::new(), reached: Vec::new(), parts: Vec::new(), done: 0 };
+        if course.fired().next().is_some() {
+            return doubt;
+        }
+        doubt.found = failed(course, scene);
+        if doubt.found.is_empty() {
+            doubt.found = labels::absent(course, scene);
+        }
+        if doubt.found.is_empty() {
+            doubt.found.extend(labels::differ(course, scene));
+        }
+        if doubt.found.is_empty() {
+            doubt.reached = reached::conditions(course);
+            doubt.parts = scene.period.parts(course.step);
+        }
+        doubt
     }
-    found.extend(labels::absent(course, scene));
-    if found.is_empty() {
-        found.extend(labels::differ(course, scene));
+
+    /// How many parts it looks at.
+    pub const fn parts(&self) -> usize {
+        self.parts.len()
     }
-    if found.is_empty() {
-        let reached = reached::conditions(course, scene);
-        found.extend(masked::hidden(course, scene, &reached));
-        found.extend(masked::one_target(course, scene, &reached));
-        found.extend(unseen::unseen(course, scene, &reached));
-        found.extend(trend::short(course, scene));
-        found.extend(hold(course, scene));
-        found.extend(reached::reasons(course, scene, &reached));
+
+    /// When its next part begins; `None`: it is at the end.
+    pub fn next(&self) -> Option<WallTime> {
+        self.parts.get(self.done).map(|part| part.from)
     }
-    found.sort_by_key(|reason| reason.why);
-    found
+
+    /// Looks at the next part of the history.
+    pub fn go_on(&mut self, history: &dyn SeriesSource) {
+        let Some(part) = self.parts.get(self.done).copied() else { return };
+        let seen = self.course.past(history);
+        let part = (part, self.course.step);
+        // What cannot be evaluated by itself is left out.
+        self.reached.retain_mut(|condition| condition.go_on(&seen, part).is_ok());
+        self.done = self.done.saturating_add(1);
+    }
+
+    /// Why the rule never fired, the gravest reason first. Of a rule that fired there are none.
+    pub fn reasons(self, scene: Scene<'_>) -> Vec<Reason> {
+        let Self { course, mut found, reached, parts, .. } = self;
+        let past = course.past(scene.history);
+        let scene = Scene { history: &past, ..scene };
+        if !parts.is_empty() {
+            found.extend(masked::hidden(course, scene, &reached));
+            found.extend(masked::one_target(course, scene, &reached));
+            found.extend(unseen::unseen(course, scene, &reached));
+            found.extend(trend::short(course, scene));
+            found.extend(hold(course, scene));
+            found.extend(reached::reasons(course, scene, &reached));
+        }
+        found.sort_by_key(|reason| reason.why);
+        found
+    }
 }
 
 fn failed(course: &Course<'_>, scene: Scene<'_>) -> Vec<Reason> {

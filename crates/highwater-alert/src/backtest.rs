@@ -1,38 +1,44 @@
 //! What rules would have done over a history.
 //!
 //! ```text
-//!  SeriesSource ─(Thinned)─► Past ◄─ results of recording rules
-//!                               │ a day at a time, each rule once as a range query
-//!                               ▼
-//!                     walk (pending, firing) ─► Course of each rule ─► Warning of each incident
+//!  SeriesSource ─(Thinned)─(Shelved)─► Past ◄─ Results: what recording rules and alerts give
+//!                                       │ a day at a time, each rule once as a range query
+//!                                       ▼
+//!          Strand: walk (pending, firing) ─► Course of each rule ─► Warning of each incident
 //! ```
 //!
 //! Groups run in steps of their interval, at whole multiples of it since 1970. A rule sees all that
-//! recording rules give for the same moment, whichever group they are in.
+//! other rules give for the same moment, whichever group they are in. Rules that need each other are a
+//! strand; strands know nothing of each other, so whoever calls may have several go on at a time.
 
+mod ahead;
 mod incident;
 mod order;
 mod past;
+mod shelf;
+mod strand;
 #[cfg(test)]
 pub(crate) mod tests;
 mod thinned;
 mod walk;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
-use highwater_core::series::{Labels, NAME, Series, SeriesSource};
+use highwater_core::series::{Labels, Series, SeriesSource};
 use highwater_core::time::WallTime;
 use highwater_promql::{Options, Query, Value};
 
 pub use incident::{Incident, Moment, Sort, Warning, is_about, warnings};
-pub use past::Past;
+pub use past::{Past, Results};
+pub use shelf::{Shelf, Shelved};
+pub use strand::Strand;
 pub use thinned::Thinned;
 pub use walk::Life;
 
 use crate::rule::{Kind, Rule, RuleFile};
-use order::{Turn, in_order};
-use walk::Walks;
+use past::Room;
 
 /// Groups without an interval of their own run so often, as Prometheus's do.
 const INTERVAL: Duration = Duration::from_mins(1);
@@ -42,9 +48,6 @@ const STEPS: u32 = 1_440;
 
 /// So many samples one evaluation may hold: a day of minutes of some thousand series, in 150 MB.
 const MOST_SAMPLES: usize = 10_000_000;
-
-/// A rule that failed so often is not evaluated any more.
-const MOST_FAULTS: usize = 8;
 
 /// What failed is tried again in halves down to a part of so many steps.
 const LEAST_STEPS: i64 = 90;
@@ -77,6 +80,8 @@ pub struct Course<'r> {
     pub uncounted: usize,
     /// What kept it from being evaluated, and when that was first so.
     pub faults: Vec<(WallTime, String)>,
+    /// What it and the rules that it needs gave.
+    made: Arc<Results>,
 }
 
 impl Course<'_> {
@@ -91,6 +96,11 @@ impl Course<'_> {
             Kind::Alert { hold, .. } => *hold,
             Kind::Record(_) => Duration::ZERO,
         }
+    }
+
+    /// A history with what the rule found beside it.
+    pub(crate) fn past<'a>(&'a self, history: &'a dyn SeriesSource) -> Past<'a> {
+        Past::new(history, &self.made)
     }
 
     /// Those that fired.
@@ -115,7 +125,7 @@ impl Period {
     }
 
     /// The whole in parts that are evaluated at once.
-    fn parts(&self, step: Duration) -> Vec<Self> {
+    pub(crate) fn parts(&self, step: Duration) -> Vec<Self> {
         let length = step.saturating_mul(STEPS);
         let mut parts = Vec::new();
         let mut from = self.from;
@@ -137,107 +147,76 @@ struct Grid {
     step: i64,
 }
 
-/// What has to be found while the history is gone through.
-struct Track<'r> {
-    turn: Turn<'r>,
-    step: Duration,
-    walks: Walks,
-    faults: Vec<(WallTime, String)>,
+impl Grid {
+    /// Each of them.
+    fn moments(self) -> impl Iterator<Item = WallTime> {
+        let next = move |at: &i64| Some(at.saturating_add(self.step));
+        let all = std::iter::successors(Some(self.first), next);
+        all.take_while(move |at| *at <= self.last).map(WallTime::from_millis)
+    }
+
+    /// Whether a moment is one of them.
+    const fn has(self, at: WallTime) -> bool {
+        let past = at.millis().saturating_sub(self.first);
+        past >= 0 && at.millis() <= self.last && past % self.step == 0
+    }
+
+    /// The same moment alone.
+    const fn only(self, at: WallTime) -> Self {
+        Self { first: at.millis(), last: at.millis(), ..self }
+    }
 }
 
-/// Has the rules of `files` go through `period` of a history, and tells of each alerting rule what it
-/// did. `told` hears how far it is: so many of so many.
-pub fn replay<'r>(
-    files: &'r [RuleFile],
-    history: &mut Past<'_>,
+/// Rules that go through a time.
+pub struct Replay<'r> {
+    strands: Vec<Strand<'r>>,
     period: Period,
-    told: &mut dyn FnMut(u64, u64),
-) -> Vec<Course<'r>> {
-    let turns = in_order(files);
-    let mut tracks: Vec<Track<'r>> = turns
-        .into_iter()
-        .map(|turn| {
-            let step = period.step_of(turn.group.interval);
-            Track { turn, step, walks: Walks::default(), faults: Vec::new() }
-        })
-        .collect();
-    let least = tracks.iter().map(|track| track.step).min().unwrap_or(INTERVAL);
-    let parts = period.parts(least);
-    let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
-    let (mut done, all) = (0, count(parts.len().saturating_mul(tracks.len())));
-    for part in parts {
-        for track in &mut tracks {
-            track.go_on(history, part);
-            done += 1;
-            told(done, all);
-        }
-    }
-    let mut courses: Vec<Track<'r>> =
-        tracks.into_iter().filter(|track| track.turn.is_alert()).collect();
-    courses.sort_by_key(|track| track.turn.place);
-    courses.into_iter().map(|track| track.course(period)).collect()
+    room: Room,
 }
 
-impl<'r> Track<'r> {
-    /// Evaluates a part of the whole.
-    fn go_on(&mut self, history: &mut Past<'_>, part: Period) {
-        if self.faults.len() >= MOST_FAULTS {
-            return;
-        }
-        let offset = self.turn.group.query_offset.unwrap_or_default();
-        let grid = part.grid(self.step);
-        let mut series = Vec::new();
-        let evaluated =
-            in_halves(&self.turn.rule.query, history, (grid, offset), &mut |found| series = found);
-        self.faults.extend(evaluated);
-        let labels = &self.turn.rule.labels;
-        match &self.turn.rule.kind {
-            Kind::Record(name) => {
-                for one in &mut series {
-                    one.labels = named(&one.labels, labels, (NAME, name));
-                }
-                history.record(series, (grid.last, grid.step));
-            }
-            Kind::Alert { name, hold, keep, .. } => {
-                for one in series {
-                    let labels = named(&one.labels, labels, ("alertname", name));
-                    self.walks.take(&labels, &one.points, (self.step, *hold, *keep));
-                }
-            }
-        }
-    }
-
-    fn course(self, period: Period) -> Course<'r> {
-        let (lives, uncounted) = self.walks.end(period.to);
-        Course {
-            file: self.turn.file,
-            group: &self.turn.group.name,
-            rule: self.turn.rule,
-            step: self.step,
-            lives,
-            uncounted,
-            faults: self.faults,
-        }
+impl std::fmt::Debug for Replay<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Replay").field("period", &self.period).finish_non_exhaustive()
     }
 }
 
-/// The labels of a result: those of the series, then those of the rule, then the name. A template
-/// stays as it is written.
-fn named(series: &Labels, rule: &[(String, String)], (label, name): (&str, &str)) -> Labels {
-    let own = series.iter().filter(|(label, _)| *label != NAME);
-    let told = rule.iter().map(|(label, value)| (label.as_str(), value.as_str()));
-    Labels::new(own.chain(told).chain([(label, name)]))
+impl<'r> Replay<'r> {
+    /// The rules of `files`, at the beginning of a time.
+    pub fn new(files: &'r [RuleFile], period: Period) -> Self {
+        let room = Room::default();
+        let chains = order::chains(files).into_iter();
+        let strands = chains.map(|chain| Strand::new(chain, period, &room)).collect();
+        Self { strands, period, room }
+    }
+
+    /// Rules that know nothing of each other: each strand goes on by itself.
+    pub fn strands(&mut self) -> &mut [Strand<'r>] {
+        &mut self.strands
+    }
+
+    /// Whether results were left out because there were too many.
+    pub fn is_full(&self) -> bool {
+        self.room.is_full()
+    }
+
+    /// What became of each alerting rule, as they are written.
+    pub fn courses(self) -> Vec<Course<'r>> {
+        let period = self.period;
+        let mut courses: Vec<(usize, Course<'r>)> =
+            self.strands.into_iter().flat_map(|strand| strand.courses(period)).collect();
+        courses.sort_by_key(|(place, _)| *place);
+        courses.into_iter().map(|(_, course)| course).collect()
+    }
 }
 
-/// Evaluates all of a grid, or, where that fails, its halves. Gives what was found once, in one piece.
+/// Evaluates all of a grid, or, where that fails, its halves.
 fn in_halves(
     query: &Query,
     source: &dyn SeriesSource,
     (grid, offset): (Grid, Duration),
-    give: &mut dyn FnMut(Vec<Series>),
-) -> Vec<(WallTime, String)> {
+) -> (Vec<Series>, Option<(WallTime, String)>) {
     let mut found: BTreeMap<Labels, Series> = BTreeMap::new();
-    let mut faults = Vec::new();
+    let mut fault = None;
     let mut open = vec![grid];
     while let Some(grid) = open.pop() {
         match evaluated(query, source, (grid, offset)) {
@@ -249,14 +228,12 @@ fn in_halves(
                 }
             }
             Err(error) => match grid.halves() {
-                Some([early, late]) if faults.is_empty() => open.extend([late, early]),
-                _ => faults.push((WallTime::from_millis(grid.first), error)),
+                Some([early, late]) if fault.is_none() => open.extend([late, early]),
+                _ => fault = fault.or(Some((WallTime::from_millis(grid.first), error))),
             },
         }
     }
-    give(found.into_values().collect());
-    faults.truncate(1);
-    faults
+    (found.into_values().collect(), fault)
 }
 
 impl Grid {
@@ -300,6 +277,15 @@ fn evaluated(
     Ok(series)
 }
 
+/// What `query` is over a part of a time.
+pub(crate) fn during(
+    query: &Query,
+    source: &dyn SeriesSource,
+    (part, step): (Period, Duration),
+) -> Result<Vec<Series>, String> {
+    evaluated(query, source, (part.grid(step), Duration::ZERO))
+}
+
 /// What `query` is over a period, part by part.
 pub(crate) fn over(
     query: &Query,
@@ -308,7 +294,7 @@ pub(crate) fn over(
     give: &mut dyn FnMut(Vec<Series>),
 ) -> Result<(), String> {
     for part in period.parts(step) {
-        give(evaluated(query, source, (part.grid(step), Duration::ZERO))?);
+        give(during(query, source, (part, step))?);
     }
     Ok(())
 }

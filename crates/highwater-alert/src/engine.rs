@@ -6,6 +6,9 @@ mod advance;
 mod overlay;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
 
 use highwater_core::series::{Labels, STALE, SeriesSource};
 use highwater_core::time::WallTime;
@@ -14,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::alert::Alert;
 use crate::rule::{Group, Rule};
-use crate::template::{self, Scene};
+use crate::template::Scene;
 pub use advance::Expand;
 pub use overlay::Overlay;
 
@@ -27,6 +30,30 @@ pub struct Terms {
     pub external_url: String,
     /// What a question may cost.
     pub options: Options,
+    /// How long evaluations take.
+    pub timer: Timer,
+}
+
+/// Tells how much time has passed since some moment: whoever evaluates brings the clock. Without one
+/// nothing takes any time.
+#[derive(Clone, Default)]
+pub struct Timer(Option<Arc<dyn Fn() -> Duration + Send + Sync>>);
+
+impl Timer {
+    /// A timer that asks `passed`.
+    pub fn new(passed: impl Fn() -> Duration + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(passed)))
+    }
+
+    fn passed(&self) -> Duration {
+        self.0.as_ref().map_or(Duration::ZERO, |passed| passed())
+    }
+}
+
+impl fmt::Debug for Timer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Timer")
+    }
 }
 
 /// One sample of a series that a rule makes.
@@ -66,6 +93,9 @@ pub struct RuleState {
     pub error: Option<String>,
     /// When that was.
     pub evaluated_at: Option<WallTime>,
+    /// How long it took; an agent that has just begun does not know.
+    #[serde(skip)]
+    pub lasted: Duration,
 }
 
 /// How a rule does.
@@ -170,7 +200,10 @@ pub fn evaluate(
     let mut recorded = Vec::new();
     for (rule, state) in group.rules.iter().zip(&mut state.rules) {
         state.evaluated_at = Some(at);
-        match round(rule, state, group.limit, &overlay, (at, asked_at), terms) {
+        let began = terms.timer.passed();
+        let made = round(rule, state, group.limit, &overlay, (at, asked_at), terms);
+        state.lasted = terms.timer.passed().saturating_sub(began);
+        match made {
             Ok(samples) => {
                 state.health = Health::Ok;
                 state.error = None;
@@ -213,8 +246,7 @@ fn round(
             source,
             options: &terms.options,
         };
-        let expanded = template::expand(text, &scene);
-        expanded.unwrap_or_else(|error| format!("<error expanding template: {error}>"))
+        rule.texts.expand_or_say(text, &scene)
     };
     let offset = at.since(asked_at);
     state.advance(rule, limit, vector, (at, offset), &mut expand)

@@ -17,6 +17,8 @@ pub mod unit;
 mod yaml;
 
 pub use alert::{Alert, State};
-pub use engine::{Expand, GroupState, Health, Overlay, Recorded, RuleState, Terms, evaluate};
+pub use engine::{
+    Expand, GroupState, Health, Overlay, Recorded, RuleState, Terms, Timer, evaluate,
+};
 pub use fault::{Fault, Place};
 pub use rule::{Group, Kind, Rule, RuleFile};

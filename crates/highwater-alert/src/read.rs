@@ -110,7 +110,19 @@ fn rule(reader: &mut Reader, node: &Node, of_group: &[(String, String)]) -> Opti
     };
     let (query, expr) = query(reader, node, expr)?;
     let labels = joined(of_group, own.unwrap_or_default());
-    Some(Rule { place: node.place, query, expr, labels, kind })
+    let texts = texts(&kind, &labels);
+    Some(Rule { place: node.place, query, expr, labels, kind, texts })
+}
+
+/// What is expanded of an alert again and again; a recording rule's labels are no templates.
+fn texts(kind: &Kind, labels: &[(String, String)]) -> template::Texts {
+    match kind {
+        Kind::Record(_) => template::Texts::default(),
+        Kind::Alert { annotations, .. } => {
+            let pairs = labels.iter().chain(annotations);
+            template::Texts::of(pairs.map(|(_, text)| text.as_str()))
+        }
+    }
 }
 
 /// What a recording rule must not have, and what its name must be.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use highwater_promql::Query;
 
 use crate::fault::Place;
+use crate::template::Texts;
 
 /// A file of rules.
 #[derive(Clone, Debug)]
@@ -47,6 +48,8 @@ pub struct Rule {
     pub labels: Vec<(String, String)>,
     /// What becomes of the result.
     pub kind: Kind,
+    /// Its labels and annotations, as far as they are templates.
+    pub(crate) texts: Texts,
 }
 
 /// What becomes of a rule's result.

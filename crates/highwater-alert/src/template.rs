@@ -61,27 +61,70 @@ pub(crate) struct Unfit {
 
 /// Whether a text is a template that can be run.
 pub(crate) fn check(text: &str) -> Result<(), Unfit> {
-    if !text.contains("{{") {
+    if !is_one(text) {
         return Ok(());
     }
-    let (body, _) = parse(text)?;
-    closed(text, &body)
+    closed(text, &parse(text)?.body)
+}
+
+/// Whether there is anything to expand in a text.
+pub(crate) fn is_one(text: &str) -> bool {
+    text.contains("{{")
+}
+
+/// Texts that are templates, each read once for as often as it is expanded.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Texts(BTreeMap<String, Arc<Read>>);
+
+/// A template that is safe to run.
+#[derive(Debug)]
+struct Read {
+    body: ListNode,
+    defines: Vec<DefineNode>,
+}
+
+impl Texts {
+    /// Reads those of some texts that are templates.
+    pub(crate) fn of<'t>(texts: impl Iterator<Item = &'t str>) -> Self {
+        let read = |text: &str| Some((text.to_owned(), Arc::new(parse(text).ok()?)));
+        Self(texts.filter(|text| is_one(text)).filter_map(read).collect())
+    }
+
+    /// Expands one of the texts.
+    pub(crate) fn expand(&self, text: &str, scene: &Scene<'_>) -> Result<String, String> {
+        if !is_one(text) {
+            return Ok(text.to_owned());
+        }
+        match self.0.get(text) {
+            Some(read) => expanded(read, scene),
+            None => expand(text, scene),
+        }
+    }
+
+    /// The same, or that it could not be done, in the words of Prometheus.
+    pub(crate) fn expand_or_say(&self, text: &str, scene: &Scene<'_>) -> String {
+        let expanded = self.expand(text, scene);
+        expanded.unwrap_or_else(|error| format!("<error expanding template: {error}>"))
+    }
 }
 
 /// Expands a text.
 pub(crate) fn expand(text: &str, scene: &Scene<'_>) -> Result<String, String> {
-    if !text.contains("{{") {
+    if !is_one(text) {
         return Ok(text.to_owned());
     }
-    let (body, defines) = parse(text).map_err(|unfit| unfit.what)?;
+    expanded(&parse(text).map_err(|unfit| unfit.what)?, scene)
+}
+
+fn expanded(Read { body, defines }: &Read, scene: &Scene<'_>) -> Result<String, String> {
     let desk = Desk::new(scene);
     let mut template = Template::new(MAIN)
         .missing_key(MissingKey::ZeroValue)
         .max_range_iters(MOST_STEPS)
         .funcs(functions::all(&desk))
-        .add_parse_tree(MAIN, body);
+        .add_parse_tree(MAIN, body.clone());
     for define in defines {
-        template = template.add_parse_tree(&define.name, define.body);
+        template = template.add_parse_tree(&define.name, define.body.clone());
     }
     let data = data(scene);
     // A function cannot hold the source: what it asks and has no answer for ends the run, is
@@ -104,7 +147,7 @@ pub(crate) fn expand(text: &str, scene: &Scene<'_>) -> Result<String, String> {
 }
 
 /// A text as a tree that is safe to run.
-fn parse(text: &str) -> Result<(ListNode, Vec<DefineNode>), Unfit> {
+fn parse(text: &str) -> Result<Read, Unfit> {
     if text.len() > MOST_BYTES {
         let what = format!("{} bytes long, at most {MOST_BYTES} are read", text.len());
         return Err(Unfit { place: None, what });
@@ -118,7 +161,7 @@ fn parse(text: &str) -> Result<(ListNode, Vec<DefineNode>), Unfit> {
         let line = before.matches('\n').count().saturating_add(1);
         Unfit { place: Some(Place { line, column: column.saturating_add(1) }), what }
     })?;
-    Ok((body, defines))
+    Ok(Read { body, defines })
 }
 
 /// Whether all blocks end: the engine takes the end of the text for theirs, Go does not. What is

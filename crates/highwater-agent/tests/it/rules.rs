@@ -105,3 +105,35 @@ fn states_are_gone_on_with_and_end_when_their_rule_goes() {
     assert!(board.counts().rules_rounds.load(Ordering::Relaxed) > 0 && !board.has_failed());
     agent.stop();
 }
+
+/// The others are evaluated, and it is told until it is put right.
+#[test]
+fn a_file_that_is_wrong_at_the_start_is_left_out_and_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let (data, file, bad) =
+        (dir.path().join("data"), dir.path().join("rules.yml"), dir.path().join("bad.yml"));
+    fs::write(&file, RULES).unwrap();
+    fs::write(&bad, "groups:\n  - name: g\n    rules:\n      - alert: A\n        expr: up ==\n")
+        .unwrap();
+    let mut config = config(&file);
+    config.rules.files.push(bad.display().to_string());
+    let agent = start(&data, &config);
+    let board = agent.board();
+    awaited(&board, "Always", State::Firing);
+    let faults = board.latest_rules().faults.clone();
+    let [fault] = faults.as_slice() else { panic!("{faults:?}") };
+    assert!(fault.starts_with(&format!("{}:5:", bad.display())), "{fault}");
+    let told = || {
+        let things = board.things();
+        things.iter().find(|one| one.metric.name == "highwater_rules_faults").map(|one| one.value)
+    };
+    assert_eq!(told(), Some(1.0));
+
+    fs::write(&bad, "groups: []\n").unwrap();
+    agent.reload(&config);
+    while told() != Some(0.0) {
+        sleep(Duration::from_millis(50));
+    }
+    awaited(&board, "Always", State::Firing);
+    agent.stop();
+}

@@ -9,7 +9,7 @@ use highwater_promql::{Asked, Join, Query};
 
 use super::said::moment;
 use super::{Reason, Scene, Why};
-use crate::backtest::{Course, over};
+use crate::backtest::{Course, Period, during};
 
 /// So many values of a label are told.
 const MOST_VALUES: usize = 4;
@@ -103,8 +103,6 @@ pub(super) fn differ(course: &Course<'_>, scene: Scene<'_>) -> Option<Reason> {
 }
 
 fn never(join: &Join, course: &Course<'_>, scene: Scene<'_>) -> Option<Reason> {
-    let sides = [&join.left, &join.right].map(|side| labels(side, course, scene));
-    let [left, right] = sides;
     let matters = |name: &str| join.on == join.labels.iter().any(|label| label == name);
     let keys = |side: &BTreeSet<Labels>| -> BTreeSet<Labels> {
         let of = |labels: &Labels| {
@@ -112,9 +110,19 @@ fn never(join: &Join, course: &Course<'_>, scene: Scene<'_>) -> Option<Reason> {
         };
         side.iter().map(of).collect()
     };
-    let (left_keys, right_keys) = (keys(&left), keys(&right));
-    let both_have = !left.is_empty() && !right.is_empty();
-    if !both_have || left_keys.intersection(&right_keys).next().is_some() {
+    let (mut left, mut right) = (BTreeSet::new(), BTreeSet::new());
+    let (mut left_keys, mut right_keys) = (BTreeSet::new(), BTreeSet::new());
+    for part in scene.period.parts(course.step) {
+        let part = (part, course.step);
+        left.extend(labels(&join.left, scene, part)?);
+        right.extend(labels(&join.right, scene, part)?);
+        (left_keys, right_keys) = (keys(&left), keys(&right));
+        // One that matches is enough, and mostly there is one at once.
+        if left_keys.intersection(&right_keys).next().is_some() {
+            return None;
+        }
+    }
+    if left.is_empty() || right.is_empty() {
         return None;
     }
     let text = format!(
@@ -128,14 +136,10 @@ fn never(join: &Join, course: &Course<'_>, scene: Scene<'_>) -> Option<Reason> {
     Some(scene.reason(Why::LabelsDiffer, text, shown))
 }
 
-/// The labels that a side has at any time; nothing if it cannot be evaluated.
-fn labels(side: &Query, course: &Course<'_>, scene: Scene<'_>) -> BTreeSet<Labels> {
-    let mut all = BTreeSet::new();
-    let period = (scene.period, course.step);
-    let evaluated = over(side, scene.history, period, &mut |series| {
-        all.extend(series.into_iter().map(|one| one.labels));
-    });
-    if evaluated.is_ok() { all } else { BTreeSet::new() }
+/// The labels that a side has during a part of the time; nothing if it cannot be evaluated.
+fn labels(side: &Query, scene: Scene<'_>, part: (Period, Duration)) -> Option<BTreeSet<Labels>> {
+    let series = during(side, scene.history, part).ok()?;
+    Some(series.into_iter().map(|one| one.labels).collect())
 }
 
 /// Which labels keep two sides apart: those that only one has, those without a value in common, or

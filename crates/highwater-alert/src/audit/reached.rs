@@ -1,12 +1,14 @@
 //! How near the conditions of a rule came to being met.
 
-use highwater_core::series::Labels;
+use std::time::Duration;
+
+use highwater_core::series::{Labels, SeriesSource};
 use highwater_core::time::WallTime;
 use highwater_promql::{Comparison, Condition};
 
 use super::said::{figure, moment, of, value};
 use super::{Reason, Scene, Why};
-use crate::backtest::{Course, over};
+use crate::backtest::{Course, Period, during};
 
 /// A condition, and what its left side was.
 pub(super) struct Reached {
@@ -28,30 +30,32 @@ pub(super) struct Sight {
     pub(super) value: f64,
 }
 
-/// What became of each condition of a rule. What cannot be evaluated by itself is left out.
-pub(super) fn conditions(course: &Course<'_>, scene: Scene<'_>) -> Vec<Reached> {
+/// The conditions of a rule, before anything is known of them.
+pub(super) fn conditions(course: &Course<'_>) -> Vec<Reached> {
     let all = course.rule.query.conditions().into_iter();
-    all.filter_map(|condition| reached(condition, course, scene)).collect()
-}
-
-fn reached(condition: Condition, course: &Course<'_>, scene: Scene<'_>) -> Option<Reached> {
-    let query = if condition.bound.is_some() { &condition.left } else { &condition.gap };
-    let query = query.clone();
-    let bound = condition.bound.unwrap_or(0.0);
-    let op = condition.op;
-    let mut found = Reached { condition, nearest: None, range: None, looks: 0, is_met: false };
-    let period = (scene.period, course.step);
-    let evaluated = over(&query, scene.history, period, &mut |series| {
-        for one in series {
-            for point in one.points.iter().filter(|point| !point.value.is_nan()) {
-                found.take(op, bound, (&one.labels, point.at, point.value));
-            }
-        }
-    });
-    evaluated.ok().map(|()| found)
+    let reached =
+        |condition| Reached { condition, nearest: None, range: None, looks: 0, is_met: false };
+    all.map(reached).collect()
 }
 
 impl Reached {
+    /// Looks at a part of a history, in such steps.
+    pub(super) fn go_on(
+        &mut self,
+        history: &dyn SeriesSource,
+        part: (Period, Duration),
+    ) -> Result<(), String> {
+        let Condition { left, gap, op, bound, .. } = &self.condition;
+        let query = if bound.is_some() { left } else { gap };
+        let (series, op, bound) = (during(query, history, part)?, *op, bound.unwrap_or(0.0));
+        for one in &series {
+            for point in one.points.iter().filter(|point| !point.value.is_nan()) {
+                self.take(op, bound, (&one.labels, point.at, point.value));
+            }
+        }
+        Ok(())
+    }
+
     fn take(&mut self, op: Comparison, bound: f64, (labels, at, value): (&Labels, WallTime, f64)) {
         self.looks = self.looks.saturating_add(1);
         self.is_met |= op.holds(value, bound);

@@ -5,17 +5,20 @@ use highwater_core::time::WallTime;
 
 use super::*;
 use crate::backtest::tests::Told;
-use crate::backtest::{Moment, Sort, replay};
+use crate::backtest::{Moment, Sort};
 
 /// Why the first rule did not fire, over so many minutes.
 fn told(lines: &[&str], rule: &str, minutes: i64, incidents: &[Incident]) -> Vec<(Why, String)> {
     let told = Told::new(lines, rule);
-    let mut past = told.past();
     let period = Told::period(minutes);
-    let courses = replay(told.files(), &mut past, period, &mut |_, _| {});
+    let courses = told.replayed(minutes);
     let meant = |name: &str| (name == "upp").then(|| "up".to_owned());
-    let scene = Scene { history: &past, period, incidents, meant: &meant };
-    let all = reasons(&courses[0], scene);
+    let scene = Scene { history: told.history(), period, incidents, meant: &meant };
+    let mut doubt = Doubt::new(&courses[0], scene);
+    while doubt.next().is_some() {
+        doubt.go_on(scene.history);
+    }
+    let all = doubt.reasons(scene);
     for reason in &all {
         assert!(!reason.claim.evidence.is_empty(), "{reason:?}");
     }

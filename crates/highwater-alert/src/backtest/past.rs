@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use highwater_core::series::{
     Labels, Looks, Point, STALE, Selection, Series, SeriesSource, SourceError, is_stale,
@@ -11,73 +13,111 @@ use highwater_core::time::WallTime;
 /// So many samples of results are held; more are left out, and that is told.
 const MOST: usize = 20_000_000;
 
-/// A history with series of its own, which take the place of those with the same labels.
+/// A history with series beside it, which take the place of those with the same labels.
 pub struct Past<'a> {
     history: &'a dyn SeriesSource,
+    made: &'a Results,
+}
+
+/// Series that are not in a history and should be.
+#[derive(Clone, Debug, Default)]
+pub struct Results {
     own: BTreeMap<Labels, Vec<Point>>,
-    held: usize,
-    is_full: bool,
+    /// Which go on, of each rule by its number, and when the next sample is due.
+    open: BTreeMap<usize, BTreeMap<Labels, WallTime>>,
+    room: Room,
+}
+
+/// How many samples of results there are, of all rules together.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Room(Arc<AtomicUsize>);
+
+impl Room {
+    /// Takes room for samples; false if there is none.
+    fn take(&self, samples: usize) -> bool {
+        self.0.fetch_add(samples, Ordering::Relaxed).saturating_add(samples) <= MOST
+    }
+
+    /// Whether more was asked for than there is.
+    pub(super) fn is_full(&self) -> bool {
+        self.0.load(Ordering::Relaxed) > MOST
+    }
 }
 
 impl fmt::Debug for Past<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Past").field("held", &self.held).finish_non_exhaustive()
+        f.debug_struct("Past").field("series", &self.made.own.len()).finish_non_exhaustive()
+    }
+}
+
+impl Results {
+    /// Series as they are.
+    pub fn of(series: Vec<Series>) -> Self {
+        let own = series.into_iter().map(|one| (one.labels, one.points)).collect();
+        Self { own, ..Self::default() }
+    }
+
+    /// None yet, with a share of this room.
+    pub(super) fn within(room: &Room) -> Self {
+        Self { room: room.clone(), ..Self::default() }
+    }
+
+    /// Adds what a rule gave up to a moment, where it was looked for every so many milliseconds. Where
+    /// one is missing the series has ended.
+    pub(super) fn record(
+        &mut self,
+        rule: usize,
+        series: Vec<Series>,
+        (last, step): (WallTime, i64),
+    ) {
+        let samples = series.iter().fold(0, |sum: usize, one| sum.saturating_add(one.points.len()));
+        if !self.room.take(samples) {
+            return;
+        }
+        let due = |at: WallTime| WallTime::from_millis(at.millis().saturating_add(step));
+        let open = self.open.entry(rule).or_default();
+        for Series { labels, points } in series {
+            let own = self.own.entry(labels.clone()).or_default();
+            let mut next = open.get(&labels).copied();
+            for point in points {
+                let missed = next.filter(|due| *due < point.at);
+                own.extend(missed.map(|at| Point { at, value: STALE }));
+                next = Some(due(point.at));
+                own.push(point);
+            }
+            open.extend(next.map(|due| (labels, due)));
+        }
+        open.retain(|labels, due| {
+            let goes_on = *due > last;
+            if let Some(own) = self.own.get_mut(labels).filter(|_| !goes_on) {
+                own.push(Point { at: *due, value: STALE });
+            }
+            goes_on
+        });
     }
 }
 
 impl<'a> Past<'a> {
-    /// A history, and series that it should have had.
-    pub fn new(history: &'a dyn SeriesSource, series: Vec<Series>) -> Self {
-        let held = series.iter().map(|one| one.points.len()).sum();
-        let own = series.into_iter().map(|one| (one.labels, one.points)).collect();
-        Self { history, own, held, is_full: false }
-    }
-
-    /// Whether results were left out because there were too many.
-    pub const fn is_full(&self) -> bool {
-        self.is_full
-    }
-
-    /// Adds results up to a moment, that were looked for every so many milliseconds. Where one is
-    /// missing the series has ended.
-    pub(super) fn record(&mut self, series: Vec<Series>, (last, step): (i64, i64)) {
-        let count: usize = series.iter().map(|one| one.points.len()).sum();
-        self.held = self.held.saturating_add(count);
-        if self.held > MOST {
-            self.is_full = true;
-            return;
-        }
-        let end = |at: WallTime| WallTime::from_millis(at.millis().saturating_add(step));
-        for one in series {
-            let own = self.own.entry(one.labels).or_default();
-            for point in one.points {
-                let ended = own.last().map(|before| end(before.at)).filter(|end| *end < point.at);
-                let is_open = own.last().is_some_and(|before| !is_stale(before.value));
-                own.extend(ended.filter(|_| is_open).map(|at| Point { at, value: STALE }));
-                own.push(point);
-            }
-            if let Some(newest) = own.last().filter(|newest| end(newest.at).millis() <= last) {
-                let at = end(newest.at);
-                own.push(Point { at, value: STALE });
-            }
-        }
+    /// A history, and what is beside it.
+    pub const fn new(history: &'a dyn SeriesSource, made: &'a Results) -> Self {
+        Self { history, made }
     }
 
     /// What was selected of the history, and what is there beside it.
     fn joined(&self, mut found: Vec<Series>, selection: &Selection) -> Vec<Series> {
         let wanted = |labels: &Labels| selection.matchers.iter().all(|m| m.accepts(labels));
-        let own: Vec<Series> = self
-            .own
+        let own = &self.made.own;
+        let made: Vec<Series> = own
             .iter()
             .filter(|(labels, _)| wanted(labels))
             .map(|(labels, points)| within(labels, points, selection))
             .filter(|series| !series.points.is_empty())
             .collect();
-        if own.is_empty() {
+        if made.is_empty() {
             return found;
         }
-        found.retain(|one| !self.own.contains_key(&one.labels));
-        found.extend(own);
+        found.retain(|one| !own.contains_key(&one.labels));
+        found.extend(made);
         found.sort_by(|a, b| a.labels.cmp(&b.labels));
         found
     }

@@ -1,9 +1,8 @@
 use highwater_core::series::{Labels, Point, Selection, SourceError};
-use highwater_promql::Options;
 use highwater_promql::notation::{Line, Memory};
 
 use super::*;
-use crate::{GroupState, State, Terms, evaluate};
+use crate::{GroupState, Overlay, State, Terms, evaluate};
 
 /// A history of a sample each 30 s from the epoch on, and rules.
 pub(crate) struct Told {
@@ -28,16 +27,19 @@ impl Told {
         Period { from: WallTime::from_millis(0), to, step: None }
     }
 
-    pub(crate) fn past(&self) -> Past<'_> {
-        Past::new(&self.memory, Vec::new())
+    pub(crate) fn history(&self) -> &dyn SeriesSource {
+        &self.memory
     }
 
-    pub(crate) fn files(&self) -> &[RuleFile] {
-        &self.files
-    }
-
-    fn replayed(&self, minutes: i64) -> Vec<Course<'_>> {
-        replay(&self.files, &mut self.past(), Self::period(minutes), &mut |_, _| {})
+    pub(crate) fn replayed(&self, minutes: i64) -> Vec<Course<'_>> {
+        let mut replay = Replay::new(&self.files, Self::period(minutes));
+        let history = Shelved::new(&self.memory, &Shelf::default());
+        for strand in replay.strands() {
+            while strand.next().is_some() {
+                strand.go_on(&history);
+            }
+        }
+        replay.courses()
     }
 }
 
@@ -97,49 +99,93 @@ fn a_rule_that_fails_says_so_and_others_go_on() {
     assert_eq!(courses[1].fired().count(), 1);
 }
 
-/// The same rules, a moment at a time, by the engine that the agent has.
-#[test]
-fn a_replay_fires_when_the_engine_does() {
-    let told = Told::new(
-        &[
-            r#"x{a="b"} 0 1 1 0 1 1 1 1 0 0 1 1 1 0 1 0 1 1 1 1 1 1"#,
-            r#"x{a="c"} 1 1 1 1 1 0 0 0 0 1 1 0 1 1 1 1 1 1 0 0 0 1"#,
-        ],
-        "  - alert: A\n    expr: x == 1\n    for: 1m\n    keep_firing_for: 45s\n  \
-         - alert: B\n    expr: sum(x) > 1\n    for: 30s\n",
-    );
-    let courses = told.replayed(10);
-    let group = &told.files()[0].groups[0];
+/// The same rules, a moment at a time, by the engine that the agent has, which sees what it recorded.
+fn is_as_the_engine_does(told: &Told, minutes: i64) {
+    let courses = told.replayed(minutes);
+    let group = &told.files[0].groups[0];
     let mut state = GroupState::new(group);
-    let terms = Terms {
-        external_labels: Labels::default(),
-        external_url: String::new(),
-        options: Options::default(),
-    };
-    for step in 0..=20 {
-        let moment = WallTime::from_millis(step * STEP_MS);
-        let _recorded = evaluate(group, &mut state, &told.memory, moment, &terms);
-        for (course, rule) in courses.iter().zip(&state.rules) {
+    let mut source = Overlay::new(&told.memory);
+    for moment in (0..=minutes * 2).map(|step| WallTime::from_millis(step * STEP_MS)) {
+        let recorded = evaluate(group, &mut state, &source, moment, &Terms::default());
+        source.add(&recorded);
+        let alerting = group.rules.iter().zip(&state.rules);
+        let alerting = alerting.filter(|(rule, _)| matches!(rule.kind, Kind::Alert { .. }));
+        for (course, (rule, state)) in courses.iter().zip(alerting) {
+            assert_eq!((course.name(), &state.error), (rule.name(), &None));
             let is_on = |life: &&Life| life.ended.is_none_or(|ended| moment < ended);
-            let replayed: Vec<(String, bool)> = course
-                .lives
-                .iter()
-                .filter(|life| life.pending <= moment)
-                .filter(is_on)
+            let there = course.lives.iter().filter(|life| life.pending <= moment).filter(is_on);
+            let mut replayed: Vec<(String, bool)> = there
                 .map(|life| (life.labels.to_string(), life.fired.is_some_and(|at| at <= moment)))
                 .collect();
-            let mut engine: Vec<(String, bool)> = rule
-                .alerts
-                .iter()
-                .filter(|alert| alert.state != State::Inactive)
+            let active = state.alerts.iter().filter(|alert| alert.state != State::Inactive);
+            let mut engine: Vec<(String, bool)> = active
                 .map(|alert| (alert.labels.to_string(), alert.state == State::Firing))
                 .collect();
-            let mut replayed = replayed;
             replayed.sort();
             engine.sort();
             assert_eq!(replayed, engine, "{} at {moment}", course.name());
         }
     }
+    for course in &courses {
+        assert_ne!(course.fired().count(), 0, "{} never fired: nothing is compared", course.name());
+    }
+}
+
+const TWO: [&str; 2] = [
+    r#"x{a="b"} 0 1 1 0 1 1 1 1 0 0 1 1 1 0 1 0 1 1 1 1 1 1"#,
+    r#"x{a="c"} 1 1 1 1 1 0 0 0 0 1 1 0 1 1 1 1 1 1 0 0 0 1"#,
+];
+
+#[test]
+fn a_replay_fires_when_the_engine_does() {
+    let rules = "  - alert: A\n    expr: x == 1\n    for: 1m\n    keep_firing_for: 45s\n  \
+                 - alert: B\n    expr: sum(x) > 1\n    for: 30s\n";
+    is_as_the_engine_does(&Told::new(&TWO, rules), 10);
+}
+
+#[test]
+fn a_rule_sees_the_alerts_of_others() {
+    let rules = r#"  - alert: A
+    expr: x == 1
+    for: 1m
+    keep_firing_for: 45s
+  - record: firing
+    expr: count(ALERTS{alertname="A",alertstate="firing"})
+  - alert: Both
+    expr: firing > 1
+  - alert: Long
+    expr: time() - ALERTS_FOR_STATE{alertname="A"} > 100
+  - alert: Waits
+    expr: '{__name__=~"ALERT.*",alertname="A",alertstate!="firing"} == 1'
+"#;
+    is_as_the_engine_does(&Told::new(&TWO, rules), 10);
+}
+
+#[test]
+fn an_alert_that_asks_for_itself_goes_step_by_step() {
+    let rules = r#"  - alert: High
+    expr: x > 8 or (x > 5 and on () ALERTS{alertname="High",alertstate="firing"})
+    for: 30s
+  - record: total
+    expr: (total or vector(0)) + 1
+  - alert: Counted
+    expr: total > 7 < 12
+"#;
+    let lines = ["x 0 6 9 9 6 6 6 4 6 6 9 6 9 9 9 6 0 6 6 9 9"];
+    is_as_the_engine_does(&Told::new(&lines, rules), 10);
+}
+
+#[test]
+fn labels_that_are_templates_are_expanded_at_each_moment() {
+    let rules = r#"  - alert: A
+    expr: x >= 1
+    for: 30s
+    labels:
+      level: '{{ if gt $value 1.0 }}high{{ else }}low{{ end }} of {{ $labels.a }}'
+      firing: '{{ with query "count(x)" }}{{ . | first | value }}{{ end }}'
+"#;
+    let lines = [r#"x{a="b"} 0 1 1 2 2 2 1 1 0 2 2"#, r#"x{a="c"} 2 2 0 0 1 1 2 2 2"#];
+    is_as_the_engine_does(&Told::new(&lines, rules), 5);
 }
 
 #[test]

@@ -3,8 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use highwater_core::series::{Labels, Point};
+use highwater_core::series::{Labels, NAME, Point, Series};
 use highwater_core::time::WallTime;
+
+use super::Grid;
+use super::order::ALERTS;
+use crate::alert::{State, for_state};
 
 /// So many alerts of one rule are kept; more are only counted.
 const MOST: usize = 10_000;
@@ -42,6 +46,8 @@ pub(super) struct Walks {
     open: BTreeMap<Labels, (Life, WallTime)>,
     over: Vec<Life>,
     uncounted: usize,
+    /// How many of those that are over are recorded as alerts.
+    recorded: usize,
 }
 
 impl Walks {
@@ -79,6 +85,19 @@ impl Walks {
         }
     }
 
+    /// How they stood at each moment of a grid, as it is recorded: `ALERTS` and `ALERTS_FOR_STATE`.
+    pub(super) fn states(&mut self, grid: Grid) -> Vec<Series> {
+        let mut made: BTreeMap<Labels, Vec<Point>> = BTreeMap::new();
+        for life in self.over.iter().skip(self.recorded) {
+            stood(life, life.ended.unwrap_or(life.last), grid, &mut made);
+        }
+        self.recorded = self.over.len();
+        for (life, gone) in self.open.values() {
+            stood(life, without_rest(*gone), grid, &mut made);
+        }
+        made.into_iter().map(|(labels, points)| Series { labels, points }).collect()
+    }
+
     /// All of them at the end of the history, in order of time; and how many were not kept.
     pub(super) fn end(mut self, to: WallTime) -> (Vec<Life>, usize) {
         for (mut life, gone) in std::mem::take(&mut self.open).into_values() {
@@ -110,4 +129,31 @@ fn go_on(life: &mut Life, point: Point, (step, hold, keep): Terms) -> WallTime {
 /// The moment that [`go_on`] gave, without the millisecond that lets the next match belong to it.
 fn without_rest(gone: WallTime) -> WallTime {
     gone.before(Duration::from_millis(1))
+}
+
+/// Adds how an alert stood, as far as it was there.
+fn stood(life: &Life, gone: WallTime, grid: Grid, into: &mut BTreeMap<Labels, Vec<Point>>) {
+    let [alerts, since] = ALERTS.map(|metric| {
+        let mut labels = life.labels.clone();
+        labels.set(NAME, metric);
+        labels
+    });
+    let state = |state: State| {
+        let mut labels = alerts.clone();
+        labels.set("alertstate", state.word());
+        labels
+    };
+    let (pending, firing) = (state(State::Pending), state(State::Firing));
+    for at in grid.moments().filter(|at| life.pending <= *at && *at < gone) {
+        let is_firing = life.fired.is_some_and(|fired| fired <= at);
+        let labels = if is_firing { &firing } else { &pending };
+        let began = for_state(life.pending);
+        for (labels, value) in [(labels, 1.0), (&since, began)] {
+            let point = Point { at, value };
+            match into.get_mut(labels) {
+                Some(points) => points.push(point),
+                None => drop(into.insert(labels.clone(), vec![point])),
+            }
+        }
+    }
 }

@@ -6,7 +6,7 @@ use highwater_core::series::{Labels, NAME, STALE};
 use highwater_core::time::WallTime;
 
 use super::{Made, Recorded, RuleState};
-use crate::alert::{Alert, State};
+use crate::alert::{Alert, State, for_state};
 use crate::rule::{Kind, Rule};
 
 /// An alert that ended is told again for this long (Prometheus: `resolvedRetention`).
@@ -97,7 +97,7 @@ impl RuleState {
         for alert in self.alerts.iter().filter(|alert| alert.state != State::Inactive) {
             let mut labels = alert.labels.clone();
             labels.set(NAME, "ALERTS_FOR_STATE");
-            made.insert(labels.clone(), seconds(alert.active_at));
+            made.insert(labels.clone(), for_state(alert.active_at));
             labels.set(NAME, "ALERTS");
             labels.set("alertstate", alert.state.word());
             made.insert(labels, 1.0);
@@ -195,10 +195,4 @@ fn linger(alert: &mut Alert, keep: Duration, at: WallTime) -> bool {
             true
         }
     }
-}
-
-/// Whole seconds after the epoch, as `ALERTS_FOR_STATE` has them.
-#[expect(clippy::as_conversions, clippy::cast_precision_loss, reason = "exact for 285,000 years")]
-const fn seconds(at: WallTime) -> f64 {
-    at.millis().div_euclid(1000) as f64
 }

@@ -63,6 +63,7 @@ impl<'a> Trial<'a> {
                 external_labels: test.external_labels.clone(),
                 external_url: test.external_url.clone(),
                 options: Options { subquery_step: file.every, ..Options::default() },
+                ..Terms::default()
             },
             memory,
             failures: Vec::new(),

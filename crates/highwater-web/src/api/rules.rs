@@ -168,6 +168,7 @@ fn put_health(out: &mut Vec<u8>, state: &RuleState) {
     if let Some(error) = &state.error {
         field(out, b',', "lastError", error);
     }
+    put(out, &format!(r#","evaluationTime":{}"#, state.lasted.as_secs_f64()));
     field(out, b',', "lastEvaluation", &moment(state.evaluated_at));
 }
 

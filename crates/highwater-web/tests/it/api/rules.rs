@@ -1,9 +1,10 @@
 //! Rules and alerts, as Prometheus and Grafana read them.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use highwater_alert::{GroupState, RuleFile, Terms, evaluate};
+use highwater_alert::{GroupState, RuleFile, Terms, Timer, evaluate};
 use highwater_core::series::{Matcher, NAME, Selection, Series, SeriesSource, SourceError};
 use highwater_core::time::WallTime;
 use highwater_web::{Api, History, Limits, Reading, Ruled};
@@ -79,7 +80,10 @@ fn api() -> Api {
     let at = WallTime::from_millis(1_700_000_000_000);
     let round = |group| {
         let mut state = GroupState::new(group);
-        evaluate(group, &mut state, &Nothing, at, &Terms::default());
+        let passed = AtomicU64::new(0);
+        let timer =
+            Timer::new(move || Duration::from_millis(passed.fetch_add(3, Ordering::Relaxed)));
+        evaluate(group, &mut state, &Nothing, at, &Terms { timer, ..Terms::default() });
         state
     };
     let states = file.groups.iter().map(round).collect();
@@ -116,6 +120,7 @@ fn rules_are_told_with_their_alerts_and_what_is_wrong_with_them() {
         ("0/rules/0/type", json!("recording")),
         ("0/rules/0/query", json!("vector(7)")),
         ("0/rules/0/health", json!("ok")),
+        ("0/rules/0/evaluationTime", json!(0.003)),
         ("0/rules/1/type", json!("alerting")),
         ("0/rules/1/state", json!("firing")),
         ("0/rules/1/labels", json!({"severity": "page"})),

@@ -4,11 +4,13 @@
 //!  recording, import, server ─ happened ─► incidents ┐
 //!            │                └ grown ─► what the recorder would have recorded of growth
 //!            ▼                                       ▼
-//!   rule files ─ alert::backtest::replay ─ warnings · audit::reasons ─ page, JSON
+//!   rule files ─ alert::backtest::Replay ─ warnings · audit::Doubt ─ page, JSON
+//!                        hands: as many readers as cores
 //! ```
 
 mod asked;
 mod grown;
+mod hands;
 mod happened;
 
 use std::path::{Path, PathBuf};
@@ -18,12 +20,15 @@ use std::time::Duration;
 use anyhow::bail;
 use highwater_agent::clock;
 use highwater_alert::RuleFile;
-use highwater_alert::audit::{Reason, Scene, reasons};
-use highwater_alert::backtest::{Course, Incident, Past, Period, Thinned, replay};
+use highwater_alert::audit::{Doubt, Reason, Scene};
+use highwater_alert::backtest::{
+    Course, Incident, Past, Period, Replay, Results, Shelf, Shelved, Thinned,
+};
 use highwater_core::series::SeriesSource;
 use highwater_store::Reader;
 
 pub(crate) use asked::{Unasked, asked};
+use hands::Hands;
 pub(crate) use happened::downs;
 
 use crate::args::{BacktestArgs, RulesArgs};
@@ -44,6 +49,15 @@ const PATIENCE: Duration = Duration::from_mins(2);
 enum Told {
     Recording(Box<Reader>),
     Server(Server),
+}
+
+impl Told {
+    fn source(&self) -> &dyn SeriesSource {
+        match self {
+            Self::Recording(reader) => reader.as_ref(),
+            Self::Server(server) => server,
+        }
+    }
 }
 
 /// What came of it.
@@ -152,44 +166,123 @@ fn outcome<'r>(
     mut notes: Vec<String>,
 ) -> anyhow::Result<Outcome<'r>> {
     let mut bar = Bar::new();
-    let source: &dyn SeriesSource = match told {
-        Told::Recording(reader) => reader.as_ref(),
-        Told::Server(server) => server,
-    };
+    let mut hands = hands(told);
     let recorded = matches!(told, Told::Recording(reader) if !reader.is_imported());
     let asks = files.iter().any(grown::is_asked);
     let grown = if recorded || !(asks || matches!(told, Told::Recording(_))) {
         grown::Grown::default()
     } else {
-        grown::grown(source, period, &mut bar)?
+        grown::grown(&mut hands, told.source(), period, &mut bar)?
     };
     let mut incidents = match told {
         Told::Recording(reader) if recorded => happened::recorded(reader, period)?,
-        _ => happened::seen(source, period)?,
+        _ => happened::seen(told.source(), period)?,
     };
     happened::join(&mut incidents, grown.incidents);
     notes.extend(grown.note);
-    let thinned = scrape.map(|every| Thinned::new(source, every));
-    let seen: &dyn SeriesSource = thinned.as_ref().map_or(source, |thinned| thinned);
-    let mut past = Past::new(seen, grown.series);
-    let courses = replay(files, &mut past, period, &mut |done, all| bar.at("replaying", done, all));
-    if past.is_full() {
-        notes.push("recording rules gave more than can be held: name a shorter time".to_owned());
+    let seen = Seen { scrape, grown: Results::of(grown.series), shelf: Shelf::default() };
+    let mut replay = Replay::new(files, period);
+    replayed(&mut replay, &mut hands, &seen, &mut bar);
+    if replay.is_full() {
+        notes.push("the rules gave more than can be held: name a shorter time".to_owned());
     }
+    let courses = replay.courses();
     let known = known(told);
     let meant = |name: &str| strange::meant(name, &known).map(str::to_owned);
-    let scene = Scene { history: &past, period, incidents: &incidents, meant: &meant };
-    let all = u64::try_from(courses.len()).unwrap_or(0);
-    let reasons = courses
-        .iter()
-        .zip(1..)
-        .map(|(course, done)| {
-            bar.at("looking why not", done, all);
-            reasons(course, scene)
-        })
-        .collect();
+    let inquiry = Inquiry { period, incidents: &incidents, meant: &meant, seen: &seen };
+    let reasons = inquiry.reasons(&courses, &mut hands, &mut bar);
     bar.end();
     Ok(Outcome { period, scrape, courses, reasons, incidents, notes })
+}
+
+/// Who reads: a recording can be read by several at the same time, a server is asked by one.
+fn hands(told: &Told) -> Hands<'_> {
+    match told {
+        Told::Recording(reader) => Hands::new(reader.as_ref(), reader.path().parent()),
+        Told::Server(server) => Hands::new(server, None),
+    }
+}
+
+/// How rules see a history.
+struct Seen {
+    scrape: Option<Duration>,
+    /// What stands beside it.
+    grown: Results,
+    shelf: Shelf,
+}
+
+impl Seen {
+    /// Calls `look` with what rules see of a source.
+    fn of<T>(&self, source: &dyn SeriesSource, look: impl FnOnce(&dyn SeriesSource) -> T) -> T {
+        let thinned = self.scrape.map(|every| Thinned::new(source, every));
+        let read: &dyn SeriesSource = thinned.as_ref().map_or(source, |thinned| thinned);
+        let shelved = Shelved::new(read, &self.shelf);
+        look(&Past::new(&shelved, &self.grown))
+    }
+}
+
+/// Has all rules go through the time, the earliest first.
+fn replayed(replay: &mut Replay<'_>, hands: &mut Hands<'_>, seen: &Seen, bar: &mut Bar) {
+    let parts = replay.strands().iter().map(|strand| strand.progress().1);
+    let all: usize = parts.sum();
+    let strands = replay.strands().iter_mut();
+    let waiting = strands.filter_map(|strand| Some((strand.next()?, strand)));
+    hands.advance(
+        waiting.collect(),
+        &|source, strand| {
+            seen.of(source, |history| strand.go_on(history));
+            strand.next()
+        },
+        &mut |done| bar.at("replaying", done, wide(all)),
+    );
+}
+
+/// What is needed to tell why a rule did not fire.
+struct Inquiry<'a> {
+    period: Period,
+    incidents: &'a [Incident],
+    meant: &'a (dyn Fn(&str) -> Option<String> + Sync),
+    seen: &'a Seen,
+}
+
+impl Inquiry<'_> {
+    fn scene<'s>(&'s self, history: &'s dyn SeriesSource) -> Scene<'s> {
+        let Self { period, incidents, meant, .. } = *self;
+        Scene { history, period, incidents, meant }
+    }
+
+    /// Of each rule why it did not fire; of those that did, nothing.
+    fn reasons(
+        &self,
+        courses: &[Course<'_>],
+        hands: &mut Hands<'_>,
+        bar: &mut Bar,
+    ) -> Vec<Vec<Reason>> {
+        let all = courses.len();
+        let doubt = |source: &dyn SeriesSource, course| {
+            self.seen.of(source, |history| Doubt::new(course, self.scene(history)))
+        };
+        let mut doubts = hands.each(courses.iter().collect(), &doubt, &mut |_| {});
+        let parts: usize = doubts.iter().map(Doubt::parts).sum();
+        let waiting = doubts.iter_mut().filter_map(|doubt| Some((doubt.next()?, doubt)));
+        hands.advance(
+            waiting.collect(),
+            &|source, doubt| {
+                self.seen.of(source, |history| doubt.go_on(history));
+                doubt.next()
+            },
+            &mut |done| bar.at("looking why not", done, wide(parts + all)),
+        );
+        let said = |source: &dyn SeriesSource, doubt: Doubt<'_>| {
+            self.seen.of(source, |history| doubt.reasons(self.scene(history)))
+        };
+        let told = &mut |done| bar.at("looking why not", wide(parts) + done, wide(parts + all));
+        hands.each(doubts, &said, told)
+    }
+}
+
+fn wide(count: usize) -> u64 {
+    u64::try_from(count).unwrap_or(u64::MAX)
 }
 
 /// The names of the metrics that there are; of a server nobody asks for them.

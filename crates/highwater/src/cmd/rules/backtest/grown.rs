@@ -9,11 +9,13 @@ use highwater_agent::growth::numbers;
 use highwater_alert::RuleFile;
 use highwater_alert::backtest::{Incident, Moment, Period, Sort};
 use highwater_core::growth::Verdict;
-use highwater_core::series::{Labels, NAME, Point, STALE, Series, SeriesSource};
+use highwater_core::series::{Labels, NAME, Point, STALE, Series, SeriesSource, SourceError};
+use highwater_core::thing::Thing;
 use highwater_core::time::{Span, WallTime};
 use highwater_diagnose::finding::{finding, grows, sentence};
 use highwater_diagnose::growth::{Item, Options, survey};
 
+use super::hands::Hands;
 use crate::cmd::store::bar::Bar;
 
 /// How often it is judged: the agent does so every ten minutes, and what takes days needs no more than
@@ -60,25 +62,30 @@ fn every(source: &dyn SeriesSource, period: Period) -> anyhow::Result<Duration> 
 
 /// Judges a history as it went on.
 pub(super) fn grown(
+    hands: &mut Hands<'_>,
     source: &dyn SeriesSource,
     period: Period,
     bar: &mut Bar,
 ) -> anyhow::Result<Grown> {
     let every = every(source, period)?;
-    let mut at = period.from.after(LEAST);
+    let looks = std::iter::successors(Some(period.from.after(LEAST)), |at| Some(at.after(every)));
+    let looks: Vec<WallTime> = looks.take_while(|at| *at <= period.to).collect();
+    let all = u64::try_from(looks.len()).unwrap_or(u64::MAX);
+    let look = |source: &dyn SeriesSource, at: WallTime| {
+        let items = survey(source, at, Options::default()).map(|surveyed| surveyed.items);
+        (at, items.map(|items| items.iter().map(|item| seen(item, at)).collect()))
+    };
+    let told = &mut |done| bar.at("judging growth", done, all);
+    let looked: Vec<(WallTime, Result<Vec<Seen>, SourceError>)> = hands.each(looks, &look, told);
     let mut series: BTreeMap<Labels, Vec<Point>> = BTreeMap::new();
-    let mut leaks: BTreeMap<(String, String), Leak> = BTreeMap::new();
-    let seconds = |from: WallTime, to: WallTime| to.since(from).as_secs();
-    while at <= period.to {
-        bar.at("judging growth", seconds(period.from, at), seconds(period.from, period.to));
-        for item in survey(source, at, Options::default())?.items {
-            take(&item, (at, every), &mut series);
-            if item.verdict == Verdict::Leak {
-                let key = (owner(&item), item.resource.name().to_owned());
-                leaks.entry(key).or_default().take(&item, at);
+    let mut leaks: BTreeMap<(String, &str), Leak> = BTreeMap::new();
+    for (at, all) in looked {
+        for Seen { numbers, accused } in all? {
+            take(numbers, (at, every), &mut series);
+            if let Some(Accused { whose, resource, leak }) = accused {
+                leaks.entry((whose, resource)).or_default().take(leak);
             }
         }
-        at = at.after(every);
     }
     let series = series.into_iter().map(|(labels, points)| Series { labels, points });
     let incidents = leaks.into_iter().filter_map(|((owner, _), leak)| leak.incident(owner));
@@ -87,22 +94,52 @@ pub(super) fn grown(
     Ok(Grown { series: series.collect(), incidents: incidents.collect(), note })
 }
 
-/// Adds the samples of one finding until the next look, and then its end, which the next look takes
-/// the place of if it finds the same.
-fn take(item: &Item, (at, every): (WallTime, Duration), series: &mut BTreeMap<Labels, Vec<Point>>) {
-    let Some(found) = finding(item).filter(grows) else { return };
-    for thing in numbers(&found) {
+/// What is seen of one thing at one look.
+struct Seen {
+    /// As it is recorded.
+    numbers: Vec<(Labels, f64)>,
+    accused: Option<Accused>,
+}
+
+/// That something is called a leak.
+struct Accused {
+    whose: String,
+    resource: &'static str,
+    leak: Leak,
+}
+
+fn seen(item: &Item, at: WallTime) -> Seen {
+    let found = finding(item);
+    let host = item.whose.host.clone().unwrap_or_default();
+    let named = |thing: Thing| {
         let mut labels = thing.labels;
         labels.set(NAME, thing.metric.name);
-        labels.set("instance", item.whose.host.clone().unwrap_or_default());
+        labels.set("instance", host.as_str());
+        (labels, thing.value)
+    };
+    let growing = found.iter().filter(|found| grows(found)).flat_map(numbers);
+    let numbers = growing.map(named).collect();
+    let accused = (item.verdict == Verdict::Leak).then(|| Accused {
+        whose: owner(item),
+        resource: item.resource.name(),
+        leak: Leak::seen(item, at, found.as_ref().map(sentence).unwrap_or_default()),
+    });
+    Seen { numbers, accused }
+}
+
+/// Adds the samples of one finding until the next look, and then its end, which the next look takes
+/// the place of if it finds the same.
+fn take(
+    numbers: Vec<(Labels, f64)>,
+    (at, every): (WallTime, Duration),
+    series: &mut BTreeMap<Labels, Vec<Point>>,
+) {
+    for (labels, value) in numbers {
         let points = series.entry(labels).or_default();
         points.pop_if(|last| last.at >= at);
-        let mut moment = at;
         let end = at.after(every);
-        while moment < end {
-            points.push(Point { at: moment, value: thing.value });
-            moment = moment.after(APART);
-        }
+        let moments = std::iter::successors(Some(at), |moment| Some(moment.after(APART)));
+        points.extend(moments.take_while(|at| *at < end).map(|at| Point { at, value }));
         points.push(Point { at: end, value: STALE });
     }
 }
@@ -125,17 +162,19 @@ struct Leak {
 }
 
 impl Leak {
-    fn take(&mut self, item: &Item, at: WallTime) {
-        if self.looks == 0 {
-            self.first = at;
-        }
-        self.looks += 1;
+    fn seen(item: &Item, at: WallTime, said: String) -> Self {
         let whose = &item.whose;
         let label = if whose.kind == "container" { "name" } else { "id" };
         let host = whose.host.clone().unwrap_or_default();
-        self.labels = Labels::new([(label, whose.name.clone()), ("instance", host)]);
-        self.said = finding(item).map(|found| sentence(&found)).unwrap_or_default();
-        self.end = item.left.map(|left| at.after(left.likely));
+        let labels = Labels::new([(label, whose.name.clone()), ("instance", host)]);
+        let end = item.left.map(|left| at.after(left.likely));
+        Self { looks: 1, first: at, labels, said, end }
+    }
+
+    /// The same at the next look.
+    fn take(&mut self, next: Self) {
+        let first = if self.looks == 0 { next.first } else { self.first };
+        *self = Self { looks: self.looks + next.looks, first, ..next };
     }
 
     /// What is seen once may be a mistake.
