@@ -4,7 +4,7 @@
 
 mod number;
 mod refuse;
-mod text;
+pub(crate) mod text;
 
 use crate::error::Error;
 

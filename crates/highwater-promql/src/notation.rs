@@ -5,6 +5,8 @@ mod memory;
 
 use highwater_core::series::{Labels, NAME, STALE};
 
+use crate::lex::text;
+
 pub use memory::{Memory, Met};
 
 /// A series of one line is not longer than this: a slip of the pen should not fill the memory.
@@ -180,21 +182,13 @@ impl<'a> Text<'a> {
     }
 
     fn string(&mut self) -> Result<String> {
-        let mut chars = self.0.chars();
-        let quote = chars.next().filter(|c| matches!(c, '"' | '\'' | '`'));
-        let quote = found(quote, || format!("expected a quote at {:?}", self.0))?;
-        let mut value = Vec::new();
-        while let Some(c) = chars.next() {
-            match c {
-                _ if c == quote => {
-                    self.0 = chars.as_str();
-                    return Ok(String::from_utf8_lossy(&value).into_owned());
-                }
-                '\\' if quote != '`' => escaped(&mut chars, &mut value)?,
-                _ => value.extend(c.encode_utf8(&mut [0; 4]).bytes()),
-            }
+        if !self.0.starts_with(['"', '\'', '`']) {
+            return bad(format!("expected a quote at {:?}", self.0));
         }
-        bad(format!("no closing {quote}"))
+        let (text, length) = text::read(self.0).map_err(|what| BadNotation(what.to_owned()))?;
+        let (_, rest) = self.0.split_at_checked(length).unwrap_or(("", ""));
+        self.0 = rest;
+        Ok(text.value)
     }
 
     fn samples(&mut self) -> Result<Vec<Sample>> {
@@ -314,50 +308,4 @@ fn exponent(text: &str) -> (String, &str) {
 fn split_while(text: &str, belongs: impl Fn(char) -> bool) -> (&str, &str) {
     let end = text.find(|c| !belongs(c)).unwrap_or(text.len());
     text.split_at_checked(end).unwrap_or((text, ""))
-}
-
-/// What follows a backslash, as in a Go string.
-fn escaped(chars: &mut std::str::Chars<'_>, value: &mut Vec<u8>) -> Result<()> {
-    let kind = found(chars.next(), || "nothing follows a backslash".to_owned())?;
-    let plain = match kind {
-        'a' => 0x07,
-        'b' => 0x08,
-        'f' => 0x0c,
-        'n' => b'\n',
-        'r' => b'\r',
-        't' => b'\t',
-        'v' => 0x0b,
-        '\\' => b'\\',
-        '"' => b'"',
-        '\'' => b'\'',
-        'x' => byte(code(chars, 2, 16)?)?,
-        'u' | 'U' => {
-            let digits = if kind == 'u' { 4 } else { 8 };
-            let c = char::from_u32(code(chars, digits, 16)?);
-            let c = found(c, || "no such character".to_owned())?;
-            value.extend(c.encode_utf8(&mut [0; 4]).bytes());
-            return Ok(());
-        }
-        '0'..='7' => {
-            let rest = code(chars, 2, 8)?;
-            byte(kind.to_digit(8).unwrap_or(0) * 64 + rest)?
-        }
-        _ => return bad(format!("\\{kind} is no escape")),
-    };
-    value.push(plain);
-    Ok(())
-}
-
-fn byte(code: u32) -> Result<u8> {
-    found(u8::try_from(code).ok(), || "an escape is more than a byte".to_owned())
-}
-
-fn code(chars: &mut std::str::Chars<'_>, digits: usize, base: u32) -> Result<u32> {
-    let mut value = 0_u32;
-    for _ in 0..digits {
-        let digit = chars.next().and_then(|c| c.to_digit(base));
-        let digit = found(digit, || "an escape is cut short".to_owned())?;
-        value = value.saturating_mul(base).saturating_add(digit);
-    }
-    Ok(value)
 }

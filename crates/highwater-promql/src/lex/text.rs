@@ -12,7 +12,7 @@ pub(crate) struct Text {
 }
 
 /// The text that `rest` begins with, and how long it is with its quotes.
-pub(super) fn read(rest: &str) -> Result<(Text, usize), &'static str> {
+pub(crate) fn read(rest: &str) -> Result<(Text, usize), &'static str> {
     let mut chars = rest.char_indices();
     let (_, quote) = chars.next().ok_or("unterminated string")?;
     let mut bytes = Vec::new();

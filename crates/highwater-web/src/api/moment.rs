@@ -92,34 +92,9 @@ pub(super) fn read_span(text: &str) -> Result<i64, String> {
             s => Ok(integer((s * 1000.0).trunc())),
         };
     }
-    let ms = units(text).ok_or_else(|| format!("cannot parse {text:?} to a valid duration"))?;
-    i64::try_from(ms).map_err(|_| format!("cannot parse {text:?} to a valid duration"))
-}
-
-/// `1y2w3d4h5m6s7ms`: each unit once at most, in this order.
-fn units(text: &str) -> Option<u64> {
-    const UNITS: [(&str, u64); 7] = [
-        ("y", 31_536_000_000),
-        ("w", 604_800_000),
-        ("d", 86_400_000),
-        ("h", 3_600_000),
-        ("m", 60_000),
-        ("s", 1000),
-        ("ms", 1),
-    ];
-    let (mut rest, mut next, mut sum) = (text, 0, 0_u64);
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit())?;
-        let (count, after) = rest.split_at_checked(digits)?;
-        let letters = after.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(after.len());
-        let (unit, tail) = after.split_at_checked(letters)?;
-        let place = UNITS.iter().position(|(name, _)| *name == unit).filter(|at| *at >= next)?;
-        let (_, length) = UNITS.get(place)?;
-        sum = sum.checked_add(count.parse::<u64>().ok()?.checked_mul(*length)?)?;
-        (rest, next) = (tail, place.saturating_add(1));
-    }
-    let nanoseconds = sum.checked_mul(1_000_000).and_then(|ns| i64::try_from(ns).ok());
-    nanoseconds.filter(|_| !text.is_empty()).map(|_| sum)
+    let read = highwater_alert::span::read(text).ok();
+    let ms = read.and_then(|span| i64::try_from(span.as_millis()).ok());
+    ms.ok_or_else(|| format!("cannot parse {text:?} to a valid duration"))
 }
 
 /// How long the question may take, if it says so.

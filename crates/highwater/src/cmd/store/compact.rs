@@ -6,15 +6,15 @@ use std::path::Path;
 use anyhow::Context as _;
 use highwater_agent::clock;
 use highwater_agent::notice::Status;
-use highwater_agent::place::{Place, PlaceError};
+use highwater_agent::place::{Place, PlaceError, holder};
 use highwater_core::text::escape;
 use highwater_core::units::Bytes;
 use highwater_store::{FILE_NAME, Info, Keep, Maintained, Reader, Store, StoreError, Work};
 
 use super::bar::Bar;
 use super::info::tiers;
+use super::place;
 use super::place::Kept;
-use super::{place, recorder};
 use crate::args::CompactArgs;
 use crate::cmd::refusal;
 use crate::view::store::compact::{Change, Compacted, Limits, Room};
@@ -130,7 +130,7 @@ fn limits(kept: &Kept) -> Limits {
 fn claim(dir: &Path) -> anyhow::Result<Place> {
     Place::claim(dir).map_err(|error| match error {
         PlaceError::Taken { .. } => {
-            let pid = recorder::holder(dir).map(|pid| format!(" (pid {pid})")).unwrap_or_default();
+            let pid = holder(dir).map(|pid| format!(" (pid {pid})")).unwrap_or_default();
             if let Some(why) = refusal::unstored(dir, clock::now().wall) {
                 return anyhow::anyhow!("an agent{pid} has {}: {why}", dir.display());
             }

@@ -1,12 +1,11 @@
 //! Who records into a directory: the process that holds its lock, found without touching it.
 
-use std::fs;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::time::Duration;
 
 use highwater_agent::clock;
 use highwater_agent::notice::Status;
+use highwater_agent::place::holder;
 use highwater_linux::facts::HostFacts;
 use highwater_linux::root::Root;
 use highwater_store::LastTick;
@@ -14,9 +13,6 @@ use highwater_store::LastTick;
 use crate::cmd::refusal;
 use crate::view::store::Moment;
 use crate::view::store::overview::{Recorder, State};
-
-/// The lock of a data directory, as [`highwater_agent::place::Place`] takes it.
-const LOCK: &str = "agent.lock";
 
 /// An agent that stored nothing for three of its readings, and a minute, does not record.
 const MISSED: u32 = 3;
@@ -60,66 +56,11 @@ fn age(last: LastTick) -> Duration {
     if boot == Some(last.boot_id) { now.boot.since(last.boot) } else { now.wall.since(last.wall) }
 }
 
-/// The process that holds the lock, by the kernel's list of locks.
-pub(super) fn holder(dir: &Path) -> Option<u32> {
-    let lock = fs::metadata(dir.join(LOCK)).ok()?;
-    let mut list = Vec::new();
-    Root::live().read("proc/locks", &mut list).ok()?;
-    writer_of(&list, lock.dev(), lock.ino())
-}
-
-/// Who has a whole file locked for himself, by `/proc/locks`: `1: FLOCK ADVISORY WRITE 812
-/// fe:01:131 0 EOF`, with the device in hexadecimal (Documentation/filesystems/proc.rst, 1.8; those
-/// who wait stand behind `->`). A pid of another namespace is shown as 0.
-fn writer_of(locks: &[u8], device: u64, inode: u64) -> Option<u32> {
-    let (major, minor) = numbers(device);
-    let file = format!("{major:02x}:{minor:02x}:{inode}");
-    let mut lines = locks.split(|byte| *byte == b'\n');
-    lines.find_map(|line| {
-        let mut words = std::str::from_utf8(line).ok()?.split_ascii_whitespace().skip(1);
-        let is_it = words.next()? == "FLOCK" && words.next().is_some() && words.next()? == "WRITE";
-        let pid: u32 = words.next()?.parse().ok()?;
-        (is_it && pid > 0 && words.next()? == file).then_some(pid)
-    })
-}
-
-/// The two halves of a device's number, as the C library packs them (`gnu_dev_makedev`).
-const fn numbers(device: u64) -> (u64, u64) {
-    let major = ((device >> 8) & 0xfff) | ((device >> 32) & 0xffff_f000);
-    let minor = (device & 0xff) | ((device >> 12) & 0xffff_ff00);
-    (major, minor)
-}
-
 #[cfg(test)]
 mod tests {
     use highwater_agent::place::Place;
 
     use super::*;
-
-    #[test]
-    fn the_holder_is_found_among_all_locks() {
-        let list = b"1: POSIX  ADVISORY  WRITE 700 fe:01:131 0 EOF\n\
-            2: FLOCK  ADVISORY  READ 701 fe:01:131 0 EOF\n\
-            3: FLOCK  ADVISORY  WRITE 702 fe:01:132 0 EOF\n\
-            3: -> FLOCK  ADVISORY  WRITE 703 fe:01:131 0 EOF\n\
-            4: FLOCK  ADVISORY  WRITE 812 fe:01:131 0 EOF\n";
-        assert_eq!(writer_of(list, 0xfe01, 131), Some(812));
-        assert_eq!(writer_of(list, 0xfe01, 999), None);
-        assert_eq!(writer_of(b"5: FLOCK ADVISORY WRITE 0 fe:01:131 0 EOF", 0xfe01, 131), None);
-    }
-
-    #[test]
-    fn garbage_names_nobody() {
-        for list in [&b""[..], b"\n\n", b"1: FLOCK", b"\xff\xfe \x00", b"1: FLOCK A WRITE x y"] {
-            assert_eq!(writer_of(list, 1, 1), None);
-        }
-    }
-
-    #[test]
-    fn large_device_numbers_are_taken_apart() {
-        assert_eq!(numbers(0x0000_0000_0000_fe01), (0xfe, 1));
-        assert_eq!(numbers(0x0000_1000_0010_0100), (0x1001, 0x100));
-    }
 
     #[test]
     fn who_cannot_store_does_not_record() {
