@@ -13,6 +13,8 @@ interface Given {
   lives: Life[];
   deaths: DeathRow[];
   growth: Growth | null;
+  /** The end of what is looked at: what lives then may be dead now. */
+  until: number;
 }
 
 /** From this share of a limit on it is written in red. */
@@ -65,10 +67,10 @@ function Growing({ owner, growth }: Given) {
   );
 }
 
-function Living({ lives }: Given) {
+function Living({ lives, until }: Given) {
   const say = useSay();
   const last = lives.at(-1);
-  const since = last?.to === null && last.from !== null ? spelled((Date.now() - last.from) / 1000) : null;
+  const since = last?.to === null && last.from !== null ? spelled((until - last.from) / 1000) : null;
   return (
     <div class="figure">
       <h2>{say("owner.lives")}</h2>

@@ -7,7 +7,7 @@ import type { DeathList, DeathRow, Growth, Mark, RestartStory } from "../documen
 import { bytes, clock, percent, plain, utc } from "../format";
 import { useLive, useNow } from "../live";
 import { deathsOf, seen, told, type Life } from "../lives";
-import { above, among, called, cgroups, makeups, memoryOf, outermost, ownerAt, piledUp, sums, total, within, type Owner as Whose } from "../owner";
+import { above, among, called, cgroups, makeups, memoryOf, outermost, ownerAt, parts, piledUp, sums, total, within, type Owner as Whose } from "../owner";
 import { Chart, type Moment } from "../parts/chart";
 import { Controls } from "../parts/controls";
 import { Lane } from "../parts/lane";
@@ -85,11 +85,11 @@ function Story({ route, owner }: { route: Route; owner: Whose }) {
       </div>
       <Shown live={course}>
         {(course) =>
-          course.paths.length === 0 && course.counts.length === 0 ? (
+          course.memory.length === 0 && course.counts.length === 0 ? (
             <Notice head={say("owner.unseen")} what={say("owner.unseenDo")} />
           ) : (
             <>
-              <Then owner={owner} course={course} at={at} lives={lives} deaths={deaths} growth={growth.value}>
+              <Then owner={owner} course={course} at={at} until={Math.min(span.to, Date.now())} lives={lives} deaths={deaths} growth={growth.value}>
                 <section class="stack" aria-label={say("memory.title")}>
                   <Lane marks={inside} span={span} />
                   <Bands lives={lives} span={span} show={(from, to) => go({ from, to, isLive: false })} />
@@ -141,13 +141,19 @@ async function read(owner: Whose, span: Span, step: number, say: ReturnType<type
   const wide = `${Math.max(30, (step / 1000) * 4)}s`;
   const stalled = ["waiting", "stalled"].map((kind) => `sum(rate(container_pressure_memory_${kind}_seconds_total{${among(paths)}}[${wide}])) * 100`);
   const [memory, limits, counts, ...stalls] = await Promise.all([
-    paths.length > 0 ? get(memoryOf(paths)) : [],
+    get(paths.length > 0 ? memoryOf(paths) : anonOf(owner)).then(asKind),
     paths.length > 0 ? limitsOf(paths, get, say) : [],
     get(`{__name__=~"highwater_owner_(processes|threads|open_fds)",${sums(owner).slice(1)}`),
     ...stalled.map(async (expr) => (paths.length > 0 ? ((await get(expr))[0] ?? null) : null)),
   ]);
   return { paths, lives: lives.length > 0 ? lives : null, memory, limits, counts, stalls };
 }
+
+/** Of who has no cgroup of its own: what its processes have, as a kind of memory. */
+const asKind = (curves: Curve[]): Curve[] =>
+  curves.map((curve) => (curve.labels["__name__"] === ANON_SUM ? { ...curve, labels: { __name__: "container_memory_rss" } } : curve));
+const ANON_SUM = "highwater_owner_resident_anon_bytes";
+const anonOf = (owner: Whose): string => ANON_SUM + sums(owner);
 
 const LIMITS = "container_spec_memory_limit_bytes|highwater_cgroup_memory_high_bytes";
 
@@ -264,6 +270,7 @@ interface Known {
   owner: Whose;
   course: Course;
   at: number;
+  until: number;
   lives: Life[];
   deaths: DeathRow[];
   growth: Growth | null;
@@ -271,10 +278,13 @@ interface Known {
 }
 
 /** In short, then the course, then who is in it at the chosen moment. */
-function Then({ owner, course, at, lives, deaths, growth, children }: Known) {
+function Then({ owner, course, at, until, lives, deaths, growth, children }: Known) {
   const say = useSay();
   const then = useLive(`then ${at}`, null, async (signal) => {
-    if (course.paths.length === 0) return { made: null, limit: null, all: [] as Member[] };
+    if (course.paths.length === 0) {
+      const sum = (await query(anonOf(owner), at, signal)).all[0]?.value;
+      return { made: sum === undefined ? null : parts({ anon: sum }), limit: null, all: [] as Member[] };
+    }
     const [memory, limits, processes] = await Promise.all([
       query(memoryOf(course.paths), at, signal),
       query(`min(container_spec_memory_limit_bytes{${among([...course.paths, ...above(course.paths)])}})`, at, signal),
@@ -286,7 +296,7 @@ function Then({ owner, course, at, lives, deaths, growth, children }: Known) {
   });
   return (
     <>
-      <Summary owner={owner} made={then.value?.made ?? null} limit={then.value?.limit ?? null} lives={lives} deaths={deaths} growth={growth} />
+      <Summary owner={owner} made={then.value?.made ?? null} limit={then.value?.limit ?? null} lives={lives} deaths={deaths} growth={growth} until={until} />
       {children}
       <section class="panel">
         <header>
