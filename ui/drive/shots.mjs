@@ -15,6 +15,8 @@ const views = {
   deaths: "#/deaths",
   death: `#/deaths/${killed.id}`,
   growth: "#/growth",
+  alerts: "#/alerts?last=3600",
+  backtest: "#/alerts/backtest",
   owner: `#/owner?${new URLSearchParams({ kind: "cgroup", id: killed.owner, from: at - 1_200_000, to: at + 300_000, at: at - 1000 })}`,
   explore: `#/explore?q=${encodeURIComponent("topk(5, container_memory_rss)")}`,
 };
