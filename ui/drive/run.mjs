@@ -175,6 +175,7 @@ await check("an alert that fires comes with its sentence and the API's value", a
 await check("when it fired is drawn, and a click leads to that moment", async () => {
   await visit(page, base, VIEWS.alerts);
   const track = page.locator(".tracks li", { hasText: "CreepHolds" }).locator(".track");
+  await track.scrollIntoViewIfNeeded();
   const fired = await track.locator(".is-firing").last().boundingBox();
   insist(fired.width > 0, "nothing is drawn");
   const span = await track.boundingBox();
