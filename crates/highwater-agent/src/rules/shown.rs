@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use highwater_alert::{Alert, Group, GroupState};
+use highwater_alert::{Alert, Group, GroupState, State};
 use highwater_core::series::Labels;
 use highwater_core::thing::{Metric, Thing};
 use highwater_core::units::Bytes;
@@ -106,7 +106,7 @@ impl Shown {
         let rules = || latest.groups.iter().flat_map(|group| &group.state.rules);
         let alerts = || rules().flat_map(|rule| &rule.alerts);
         let bare = Labels::default;
-        for state in [highwater_alert::State::Pending, highwater_alert::State::Firing] {
+        for state in [State::Pending, State::Firing] {
             let count = alerts().filter(|alert| alert.state == state).count();
             let labels = Labels::new([("state", state.word())]);
             things.push(Thing { metric: &ALERTS, labels, value: number(count) });
@@ -129,15 +129,55 @@ impl Shown {
 
 /// Whether the same alerts stand as they stood; their values change with every round.
 fn alike(before: &[GroupShown], now: &[GroupShown]) -> bool {
-    standing(before).eq(standing(now))
+    let before = before.iter().map(|group| &group.state);
+    standing(before).eq(standing(now.iter().map(|group| &group.state)))
 }
 
-fn standing(groups: &[GroupShown]) -> impl Iterator<Item = (&Labels, highwater_alert::State)> {
-    let rules = groups.iter().flat_map(|group| &group.state.rules);
-    let alerts = rules.flat_map(|rule| &rule.alerts);
+fn standing<'a>(
+    groups: impl Iterator<Item = &'a GroupState>,
+) -> impl Iterator<Item = (&'a Labels, State)> {
+    let alerts = groups.flat_map(|group| &group.rules).flat_map(|rule| &rule.alerts);
     alerts.map(|alert: &Alert| (&alert.labels, alert.state))
 }
 
 fn number(count: usize) -> f64 {
     Bytes::new(u64::try_from(count).unwrap_or(u64::MAX)).as_f64()
+}
+
+#[cfg(test)]
+mod tests {
+    use highwater_alert::RuleState;
+    use highwater_core::time::WallTime;
+
+    use super::*;
+
+    fn group(state: State, value: f64) -> GroupState {
+        let labels = Labels::new([("alertname", "Full")]);
+        let alert = Alert {
+            labels,
+            annotations: Labels::default(),
+            state,
+            value,
+            active_at: WallTime::from_millis(1),
+            fired_at: None,
+            resolved_at: None,
+            keep_firing_since: None,
+        };
+        let mut rule = RuleState::default();
+        rule.alerts.push(alert);
+        let mut group = GroupState::default();
+        group.rules.push(rule);
+        group
+    }
+
+    #[test]
+    fn an_alert_stands_as_it_stood_whatever_its_value() {
+        let same = |a: &GroupState, b: &GroupState| {
+            standing([a].into_iter()).eq(standing([b].into_iter()))
+        };
+        let firing = group(State::Firing, 1.0);
+        assert!(same(&firing, &group(State::Firing, 2.0)));
+        assert!(!same(&firing, &group(State::Inactive, 1.0)));
+        assert!(!same(&firing, &GroupState::default()));
+    }
 }

@@ -153,14 +153,14 @@ impl Teller for Narrator {
 }
 
 impl Kept {
-    /// Whether it is still as good as a new one. Of a history that nobody adds to it is for ever; what
-    /// happened since makes it old at once.
+    /// Whether it is still as good as a new one: what happened since makes it old at once.
     fn is_good(&self, question: &Question, now: BootTime, progress: Option<Progress>) -> bool {
-        let (Some(then), Some(progress)) = (self.progress, progress) else { return true };
+        let of = |progress: Option<Progress>| progress.map(|of| (of.events, of.alerts)).unzip();
+        let ((events, alerts), (events_now, alerts_now)) = (of(self.progress), of(progress));
         let is_same = match question {
-            Question::Now => (then.events, then.alerts) == (progress.events, progress.alerts),
+            Question::Now => events == events_now && alerts == alerts_now,
             Question::Deaths | Question::Death(_) | Question::Events | Question::Restarts => {
-                then.events == progress.events
+                events == events_now
             }
             Question::Growth | Question::Backtest(_) => true,
         };
@@ -219,5 +219,37 @@ const fn lasts(question: &Question) -> Duration {
         }
         Question::Growth => Duration::from_mins(2),
         Question::Backtest(_) => Duration::from_mins(5),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kept(progress: Option<Progress>) -> Kept {
+        Kept { at: BootTime::from_micros(0), progress, answer: Vec::new() }
+    }
+
+    #[test]
+    fn what_happened_since_makes_an_answer_old_at_once() {
+        let then = Progress { samples: 1, events: 1, alerts: 1 };
+        let soon = BootTime::from_micros(1_000_000);
+        let is_good = |question, now| kept(Some(then)).is_good(&question, soon, Some(now));
+        assert!(is_good(Question::Deaths, Progress { samples: 2, ..then }));
+        assert!(is_good(Question::Now, Progress { samples: 2, ..then }));
+        assert!(!is_good(Question::Deaths, Progress { events: 2, ..then }));
+        assert!(!is_good(Question::Now, Progress { alerts: 2, ..then }));
+        // What takes long to judge is not judged anew for each event.
+        assert!(is_good(Question::Growth, Progress { events: 2, ..then }));
+    }
+
+    #[test]
+    fn an_answer_grows_old_by_itself() {
+        let at = BootTime::from_micros(5_000_000);
+        let of_this = Some(Progress::default());
+        for progress in [of_this, None] {
+            assert!(!kept(progress).is_good(&Question::Now, at, progress));
+            assert!(kept(progress).is_good(&Question::Deaths, at, progress));
+        }
     }
 }
