@@ -79,6 +79,8 @@ fn asked(address: &str) -> anyhow::Result<String> {
     let mut schemathesis = Command::new("schemathesis");
     schemathesis.args(["run", &format!("http://{address}{DESCRIPTION}")]);
     schemathesis.args(["--checks", "all", "--exclude-path", STREAM, "--max-examples", "30"]);
+    // That every text of a parameter is taken: no schema says which texts are a rule, a span or a moment.
+    schemathesis.args(["--exclude-checks", "positive_data_acceptance"]);
     schemathesis.args(["--seed", "1", "--request-timeout", "60", "--no-color"]);
     schemathesis.current_dir(std::env::temp_dir()).stdin(Stdio::null());
     let told = schemathesis.output().context("cannot run schemathesis")?;
