@@ -1,4 +1,4 @@
-use highwater_core::series::{Labels, Point, Selection, SourceError};
+use highwater_core::series::{Labels, Point, Selection, SourceError, is_stale};
 use highwater_promql::notation::{Line, Memory};
 
 use super::*;
@@ -188,17 +188,21 @@ fn labels_that_are_templates_are_expanded_at_each_moment() {
     is_as_the_engine_does(&Told::new(&lines, rules), 5);
 }
 
+/// A history that is what it is.
+struct Close(Vec<Series>, String);
+
+impl SeriesSource for Close {
+    fn select(&self, _: &Selection) -> Result<Vec<Series>, SourceError> {
+        Ok(self.0.clone())
+    }
+
+    fn name(&self) -> &str {
+        &self.1
+    }
+}
+
 #[test]
 fn a_slower_scraper_sees_what_is_there_when_it_looks() {
-    struct Close(Vec<Series>, String);
-    impl SeriesSource for Close {
-        fn select(&self, _: &Selection) -> Result<Vec<Series>, SourceError> {
-            Ok(self.0.clone())
-        }
-        fn name(&self) -> &str {
-            &self.1
-        }
-    }
     // Every 5 s, but for 20 s around a whole minute.
     let seconds = (0..=240).step_by(5).filter(|second| !(110..=125).contains(second));
     let points = seconds.map(|second: i64| Point {
@@ -217,6 +221,21 @@ fn a_slower_scraper_sees_what_is_there_when_it_looks() {
     assert_eq!(seen.len(), 4, "{seen:?}");
     assert_eq!((seen[0], seen[2], seen[3]), ((60, 55.0), (180, 175.0), (240, 235.0)));
     assert_eq!((seen[1].0, seen[1].1.is_nan()), (120, true));
+}
+
+#[test]
+fn a_slower_scraper_misses_nothing_where_readings_become_denser() {
+    // An hour by the minute, then four hours each 15 s.
+    let seconds = (20..3600).step_by(60).chain((3600..18_000).step_by(15));
+    let points = seconds.map(|second: i64| Point { at: at(second), value: 1.0 });
+    let series = Series { labels: Labels::default(), points: points.collect() };
+    let close = Close(vec![series], "close".to_owned());
+    let selection =
+        Selection { matchers: Vec::new(), from: at(0), to: at(17_940), step: None, ends: true };
+    let seen = Thinned::new(&close, Duration::from_mins(1)).select(&selection).unwrap();
+    let moments: Vec<i64> = seen[0].points.iter().map(|point| point.at.millis() / 60_000).collect();
+    assert_eq!(moments, (1..=299).collect::<Vec<i64>>());
+    assert!(seen[0].points.iter().all(|point| !is_stale(point.value)));
 }
 
 #[test]

@@ -20,6 +20,9 @@ pub struct Thinned<'a> {
 /// between two readings.
 const FRESH: i64 = 2;
 
+/// What is usual is told by so many readings on either side: a scraper may have become quicker.
+const AROUND: usize = 4;
+
 impl fmt::Debug for Thinned<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Thinned").field("every", &self.every).finish_non_exhaustive()
@@ -34,15 +37,18 @@ impl<'a> Thinned<'a> {
 
     fn thin(&self, series: Series, ends: bool) -> Series {
         let every = millis(self.every);
-        let fresh = usual(&series.points).min(every).saturating_mul(FRESH).min(every);
         let mut points: Vec<Point> = Vec::new();
-        let mut all = series.points.iter().peekable();
-        while let Some(point) = all.next() {
+        let mut all = series.points.iter().enumerate().peekable();
+        while let Some((place, point)) = all.next() {
             let look = multiple(point.at, every);
-            let next = all.peek().map(|next| multiple(next.at, every));
+            let next = all.peek().map(|(_, next)| multiple(next.at, every));
             if next == Some(look) {
                 continue;
             }
+            let (from, to) = (place.saturating_sub(AROUND), place.saturating_add(AROUND));
+            let near = series.points.get(from..=to.min(series.points.len().saturating_sub(1)));
+            let usual = usual(near.unwrap_or_default()).min(every);
+            let fresh = usual.saturating_mul(FRESH).min(every);
             let is_there = look - point.at.millis() <= fresh && !is_stale(point.value);
             if is_there {
                 points.push(Point { at: WallTime::from_millis(look), value: point.value });
