@@ -26,7 +26,7 @@ use highwater_core::thing::Survey;
 use highwater_core::time::{BootId, BootTime, Stamp};
 use highwater_core::units::Bytes;
 use highwater_store::{
-    Appended, Cursor, FILE_NAME, Keep, Round, SetAside, Store, StoreError, Work,
+    Appended, Cursor, FILE_NAME, Keep, Pen, Round, SetAside, Store, StoreError, Work,
 };
 use rustix::fs::statvfs;
 
@@ -372,22 +372,22 @@ impl Keeper {
         }
         self.board.counts().incomplete.store(true, Ordering::Relaxed);
         let Some(old) = self.shelf.take() else { return };
-        match found {
+        let _until_reopened = match found {
             Found::Overwritten => self.part_from_ruin(old, now),
             Found::Other => self.part_from(old, "replaced by another file", now),
             Found::Nothing | Found::Same => self.part_from(old, "taken away", now),
-        }
+        };
         if let Err(error) = self.reopen(now) {
             self.note::<()>("anything", Err(error));
         }
     }
 
     /// Leaves the old file to itself.
-    fn part_from(&mut self, old: Shelf, what: &str, now: Stamp) {
+    fn part_from(&mut self, old: Shelf, what: &str, now: Stamp) -> Pen {
         bump(&self.board.counts().replaced);
         let Shelf { store, mark } = old;
         let path = store.path().display().to_string();
-        drop(store);
+        let pen = store.part();
         let kept = match mark.part_from(now.wall) {
             Ok(Some(log)) => format!(
                 "; to read the old one, put it into a directory as {FILE_NAME}, with its log, now \
@@ -400,10 +400,11 @@ impl Keeper {
         let note = format!("{path} was {what} while it was recorded into; recording goes on{kept}");
         log::say(&note);
         self.events.push(lifecycle(now, self.boot, "replaced", &note));
+        pen
     }
 
     /// Sets a file aside that somebody wrote over. Where that is refused, opening it anew tells why.
-    fn part_from_ruin(&mut self, old: Shelf, now: Stamp) {
+    fn part_from_ruin(&mut self, old: Shelf, now: Stamp) -> Pen {
         let why = "something else was written over it while it was recorded into".to_owned();
         let Shelf { store, mark } = old;
         match mark.set_aside(now.wall) {
@@ -414,7 +415,7 @@ impl Keeper {
             )),
         }
         // Before its mark, whose descriptor must not be closed first.
-        drop(store);
+        store.part()
     }
 
     /// Nothing more will come: what waits is written as far as the store takes it, and the file is

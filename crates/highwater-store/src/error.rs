@@ -14,6 +14,12 @@ pub enum StoreError {
         /// Where it was looked for.
         path: PathBuf,
     },
+    /// This process records into the file that was there before.
+    #[error("{} was just replaced by another file: ask again in a moment", path.display())]
+    Replaced {
+        /// Which.
+        path: PathBuf,
+    },
     /// The file is there, and holds nothing at all.
     #[error(
         "{} is empty: nothing was recorded into it yet, or it was cut off; start the recorder, \

@@ -135,7 +135,7 @@ impl Import {
     /// Opens the history in `dir` for importing; makes both if they are not there. One that an agent
     /// records into is refused.
     pub fn open(dir: &Path) -> Result<Self, StoreError> {
-        let (db, path) = schema::open_writer(dir)?;
+        let (path, db) = (schema::file_in(dir), schema::open_writer(dir)?);
         let failed = || StoreError::database(&path, "prepare");
         if !is_imported(&db).map_err(failed())? {
             if is_used(&db).map_err(failed())? {

@@ -19,6 +19,7 @@ use rusqlite::Connection;
 use crate::error::StoreError;
 use crate::event::{self, Cursor};
 use crate::import::{self, NO_BOOT};
+use crate::pen;
 use crate::schema;
 
 pub(crate) use ahead::Ahead;
@@ -26,7 +27,7 @@ pub(crate) use damage::{Damaged, is_corrupt};
 pub(crate) use eras::{Eras, TICK_COLUMNS};
 pub use info::{Info, Level};
 use known::Known;
-use open::FileId;
+pub(crate) use open::FileId;
 pub use tally::{ClockStep, EventTally, GroupTally};
 pub(crate) use walk::{Hole, walk};
 
@@ -77,8 +78,8 @@ impl Reader {
     /// locks, and [`Reader::caveats`] says what that means.
     pub fn open(dir: &Path) -> Result<Self, StoreError> {
         let path = schema::file_in(dir);
-        let file = open::readable(&path)?;
-        let (db, opened) = open::connect(&path)?;
+        let (file, (db, opened)) =
+            pen::beside(&path, || Ok((open::readable(&path)?, open::connect(&path)?)))?;
         open::check(&db, &path)?;
         let (damaged, strange_events, known, ahead) = Default::default();
         Ok(Self { db, path, file: Some(file), opened, damaged, strange_events, known, ahead })

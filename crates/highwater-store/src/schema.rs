@@ -61,7 +61,7 @@ pub(crate) fn file_in(dir: &Path) -> PathBuf {
 }
 
 /// Opens the history in `dir` for writing; makes it if it is not there.
-pub(crate) fn open_writer(dir: &Path) -> Result<(Connection, PathBuf), StoreError> {
+pub(crate) fn open_writer(dir: &Path) -> Result<Connection, StoreError> {
     fs::create_dir_all(dir).map_err(|cause| StoreError::Io {
         doing: "make",
         path: dir.to_owned(),
@@ -89,7 +89,7 @@ pub(crate) fn open_writer(dir: &Path) -> Result<(Connection, PathBuf), StoreErro
     if found < SCHEMA_VERSION {
         migrate(&db, found).map_err(StoreError::database(&path, "bring up to date"))?;
     }
-    Ok((db, path))
+    Ok(db)
 }
 
 /// What every connection is set to.

@@ -17,6 +17,7 @@ use crate::error::StoreError;
 use crate::event::{self, Cursor};
 use crate::import::is_imported;
 use crate::maintain::Chores;
+use crate::pen::Pen;
 use crate::registry::{Registry, Rows};
 use crate::round::{self, Round};
 use crate::schema;
@@ -39,6 +40,8 @@ pub struct Store {
     next_tick: i64,
     durable_at: Option<BootTime>,
     pub(crate) chores: Chores,
+    /// The last to go: the file is closed by then.
+    pen: Pen,
 }
 
 /// What became of a frame.
@@ -87,7 +90,8 @@ impl Store {
     /// Opens the history in the directory `dir`; makes both if they are not there, and brings one
     /// of an earlier version up to date.
     pub fn open(dir: &Path) -> Result<Self, StoreError> {
-        let (db, path) = schema::open_writer(dir)?;
+        let path = schema::file_in(dir);
+        let (pen, db) = Pen::take(&path, || schema::open_writer(dir))?;
         let failed = || StoreError::database(&path, "prepare");
         if is_imported(&db).map_err(failed())? {
             return Err(StoreError::Imported { path });
@@ -112,7 +116,16 @@ impl Store {
             next_tick: last.unwrap_or(0).saturating_add(1),
             durable_at: None,
             chores: Chores::default(),
+            pen,
         })
+    }
+
+    /// Closes the file. Nobody in this process opens another one of its name until what is returned is
+    /// dropped: to be held until that one is opened for writing.
+    pub fn part(self) -> Pen {
+        let Self { db, pen, .. } = self;
+        drop(db);
+        pen
     }
 
     /// The file.

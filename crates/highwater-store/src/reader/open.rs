@@ -18,14 +18,14 @@ const CACHE_KIB: i64 = -8192;
 
 /// Which file it is, whatever its path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct FileId {
+pub(crate) struct FileId {
     device: u64,
     inode: u64,
 }
 
 impl FileId {
     /// Of the file that is at `path` now.
-    pub(super) fn of(path: &Path) -> Option<Self> {
+    pub(crate) fn of(path: &Path) -> Option<Self> {
         fs::metadata(path).ok().map(|data| Self { device: data.dev(), inode: data.ino() })
     }
 }
