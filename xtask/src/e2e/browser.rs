@@ -45,6 +45,7 @@ const HOSTILE: &str = "<img src=x>";
 /// The alert that fires for what leaks, and one that is still pending when it is looked at.
 const RULES: &str = r#"groups:
   - name: page
+    interval: 15s
     rules:
       - alert: CreepHolds
         expr: container_memory_rss{id=~".*-creep"} > 2e7
