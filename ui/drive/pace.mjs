@@ -4,18 +4,13 @@ import { open } from "./browser.mjs";
 
 const median = (times) => Math.round([...times].sort((a, b) => a - b)[Math.floor(times.length / 2)]);
 
-/** Milliseconds from an address typed to memory drawn, and to the verdict: of so many turns the median. */
+/** Milliseconds from an address typed to memory painted, and to the verdict: of so many turns the median. */
 export async function firstView(browser, base, turns) {
   const seen = { memory: [], verdict: [] };
   for (let turn = 0; turn < turns; turn += 1) {
-    const { page, context } = await open(browser, base);
-    const begun = performance.now();
-    await page.goto(`${base}/#/now`, { waitUntil: "commit" });
-    await page.locator("dd[data-kind]").first().waitFor();
-    seen.memory.push(performance.now() - begun);
-    await page.locator(".verdict h1").waitFor();
-    seen.verdict.push(performance.now() - begun);
-    await context.close();
+    const times = await painted(browser, `${base}/#/now`, { memory: "dd[data-kind]", verdict: ".verdict h1" });
+    seen.memory.push(times.memory);
+    seen.verdict.push(times.verdict);
   }
   return { memory: median(seen.memory), verdict: median(seen.verdict) };
 }
@@ -24,14 +19,35 @@ export async function firstView(browser, base, turns) {
 export async function firstCurve(browser, base, hash, turns) {
   const times = [];
   for (let turn = 0; turn < turns; turn += 1) {
-    const { page, context } = await open(browser, base);
-    const begun = performance.now();
-    await page.goto(`${base}/${hash}`, { waitUntil: "commit" });
-    await page.locator(".plot canvas").first().waitFor();
-    times.push(performance.now() - begun);
-    await context.close();
+    const { curve } = await painted(browser, `${base}/${hash}`, { curve: ".plot canvas" });
+    times.push(curve);
   }
   return median(times);
+}
+
+/** Milliseconds from the start of a navigation to the frame after the one in which each thing stood there. */
+async function painted(browser, address, things) {
+  const { page, context } = await open(browser, new URL(address).origin);
+  await page.addInitScript(noteThings, things);
+  await page.goto(address, { waitUntil: "commit" });
+  await page.waitForFunction((count) => Object.keys(window.stood).length === count, Object.keys(things).length);
+  const times = await page.evaluate(() => window.stood);
+  await context.close();
+  return times;
+}
+
+/** Notes, as `stood`, when each thing was painted; by the page's own clock, which starts with the navigation. */
+function noteThings(things) {
+  window.stood = {};
+  const looked = new Set();
+  const look = () => {
+    for (const [name, selector] of Object.entries(things)) {
+      if (looked.has(name) || document.querySelector(selector) === null) continue;
+      looked.add(name);
+      requestAnimationFrame(() => requestAnimationFrame((now) => (window.stood[name] = now)));
+    }
+  };
+  new MutationObserver(look).observe(document, { childList: true, subtree: true });
 }
 
 /** Milliseconds from the end of a drag in a chart to the frame in which its axis is another. */

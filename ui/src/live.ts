@@ -1,7 +1,7 @@
 // Answers that are asked for again, as long as somebody looks: when the recorder says that something
 // was added, and now and then where it cannot say so.
 
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 
 import { Fault } from "./api";
 import { following, type Counts } from "./stream";
@@ -32,7 +32,8 @@ export function useLive<T>(key: string, everyMs: number | null, ask: (signal: Ab
   const [live, setLive] = useState<Live<T>>({ value: null, at: null, fault: null });
   const asked = useRef(ask);
   asked.current = ask;
-  useEffect(() => {
+  // Before the first frame is painted: what is asked comes that much earlier.
+  useLayoutEffect(() => {
     const round = new Round(everyMs, on, async (signal) => {
       try {
         const value = await asked.current(signal);
