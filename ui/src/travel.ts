@@ -3,6 +3,7 @@
 import { useEffect, useRef } from "preact/hooks";
 
 import { stepMs } from "./curves";
+import type { Moment } from "./parts/chart";
 import { isTyping } from "./parts/typing";
 import { named, set, type Route, type Span } from "./route";
 
@@ -14,6 +15,24 @@ export function momentOf(route: Route, span: Span): number {
   const at = Number(route.with["at"]);
   return Number.isFinite(at) && at > 0 ? at : span.to;
 }
+
+/** What the charts of a view have in common. */
+export interface Shared {
+  span: Span;
+  step: number;
+  lines: Moment[];
+  go: (span: Span) => void;
+  pick: (at: number) => void;
+}
+
+/** A chart that moves with the others of its view. */
+export const frame = ({ span, lines, go, pick }: Shared) => ({
+  span,
+  marks: lines,
+  together: "axis",
+  onZoom: (from: number, to: number) => go({ from, to: Math.max(to, from + 10_000), isLive: false }),
+  onPick: pick,
+});
 
 /** What an answer over a span is known by. */
 export const key = (span: Span): string => `${span.from} ${span.to}`;

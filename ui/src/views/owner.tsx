@@ -16,7 +16,7 @@ import { Notice, Shown } from "../parts/notice";
 import { Made, Members, members, type Member } from "../parts/members";
 import { Summary } from "../parts/summary";
 import { link, named, set, spanOf, type Route, type Span } from "../route";
-import { jump, key, momentOf, PIXELS, useTimeKeys } from "../travel";
+import { frame, jump, key, momentOf, PIXELS, useTimeKeys, type Shared } from "../travel";
 import { useSay } from "../words";
 import { Judged } from "./judged";
 
@@ -202,22 +202,6 @@ function marksOf(lives: Life[], deaths: DeathRow[], began: string): Mark[] {
     ...starts.map((life): Mark => ({ at: new Date(life.from ?? 0).toISOString(), kind: "restart", text: began, id: null })),
   ].sort((a, b) => a.at.localeCompare(b.at));
 }
-
-interface Shared {
-  span: Span;
-  step: number;
-  lines: Moment[];
-  go: (span: Span) => void;
-  pick: (at: number) => void;
-}
-
-const frame = ({ span, lines, go, pick }: Shared) => ({
-  span,
-  marks: lines,
-  together: "owner",
-  onZoom: (from: number, to: number) => go({ from, to: Math.max(to, from + 10_000), isLive: false }),
-  onPick: pick,
-});
 
 function Memory({ course, ...shared }: { course: Course } & Shared) {
   const say = useSay();

@@ -16,7 +16,7 @@ import { Lane } from "../parts/lane";
 import { Notice, Shown } from "../parts/notice";
 import { Whole } from "../parts/whole";
 import { link, named, set, spanOf, type Route, type Span } from "../route";
-import { jump, key, momentOf, PIXELS, useTimeKeys } from "../travel";
+import { frame, jump, key, momentOf, PIXELS, useTimeKeys, type Shared } from "../travel";
 import { useSay } from "../words";
 
 /** A live axis moves this often. */
@@ -79,23 +79,6 @@ const COLOURS: Record<Mark["kind"], string> = {
   boot: "line-strong",
   recorder: "line-strong",
 };
-
-interface Shared {
-  span: Span;
-  step: number;
-  at: number;
-  lines: Moment[];
-  go: (span: Span) => void;
-  pick: (at: number) => void;
-}
-
-const frame = ({ span, lines, go, pick }: Shared) => ({
-  span,
-  marks: lines,
-  together: "time",
-  onZoom: (from: number, to: number) => go({ from, to: Math.max(to, from + 10_000), isLive: false }),
-  onPick: pick,
-});
 
 function MemoryChart(shared: Shared) {
   const say = useSay();
