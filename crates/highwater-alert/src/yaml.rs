@@ -161,6 +161,8 @@ struct Tree {
     anchors: HashMap<usize, Node>,
     root: Option<Node>,
     nodes: usize,
+    /// Where the text ends: the parser may stand a line behind it.
+    end: Place,
 }
 
 /// A list or mapping that has not ended.
@@ -174,9 +176,10 @@ struct Open {
 impl Tree {
     fn grow(mut self, text: &str) -> Result<Option<Node>, Broken> {
         let mut source = Source { rest: text.chars(), at: 0 };
+        self.end = end(text);
         for event in Parser::new_from_str(text) {
             let (event, span) = event.map_err(|error| Broken {
-                place: place(*error.marker()),
+                place: place(*error.marker()).min(self.end),
                 what: format!("this is no YAML: {}", error.info()),
             })?;
             match event {
@@ -193,7 +196,7 @@ impl Tree {
         span: Span,
         source: &mut Source<'_>,
     ) -> Result<(), Broken> {
-        let at = place(span.start);
+        let at = place(span.start).min(self.end);
         match event {
             Event::Scalar(text, style, anchor, _) => {
                 let source = source.part(span);
@@ -273,6 +276,13 @@ fn leaf(place: Place, content: Content) -> Node {
     Node { place, content, size, depth: 0 }
 }
 
+/// Behind the last character of a text.
+fn end(text: &str) -> Place {
+    let lines = text.split('\n');
+    let column = lines.clone().next_back().map_or(0, |last| last.chars().count());
+    Place { line: lines.count(), column: column.saturating_add(1) }
+}
+
 fn place(marker: Marker) -> Place {
     Place { line: marker.line(), column: marker.col().saturating_add(1) }
 }
@@ -322,6 +332,13 @@ mod tests {
             found += 1;
         }
         assert_eq!(found, 5);
+    }
+
+    #[test]
+    fn what_is_missing_at_the_end_is_missing_within_the_text() {
+        for (text, line, column) in [("[0", 1, 3), ("[0\n", 2, 1), ("a: {b: c", 1, 9)] {
+            assert_eq!(read(text).unwrap_err().place, Place { line, column }, "{text:?}");
+        }
     }
 
     #[test]
