@@ -34,7 +34,7 @@ async function answer(path) {
 
 const v1 = "/api/highwater/v1";
 const { deaths } = await answer(`${v1}/deaths`);
-const killed = deaths.find((death) => death.cause.startsWith("kernel-oom"));
+const killed = deaths.find(({ cause, name }) => cause.startsWith("kernel-oom") && name.startsWith("<u>"));
 const at = Date.parse(killed.time);
 
 await check("every answer is JSON in UTF-8, and its texts are nothing but text", async () => {
