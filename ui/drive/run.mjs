@@ -29,7 +29,7 @@ async function check(statement, act) {
 
 const browser = await start();
 const { deaths } = await api("/api/highwater/v1/deaths");
-const killed = deaths.find((death) => death.cause === "kernel-oom-memcg");
+const killed = deaths.find(({ cause, name }) => cause === "kernel-oom-memcg" && name === "shop");
 const growth = await api("/api/highwater/v1/growth");
 const grower = growth.items.find((item) => ["leak", "growing"].includes(item.verdict) && item.rate_bytes_per_hour > 0);
 const at = killed ? Date.parse(killed.time) : Date.now();

@@ -7,7 +7,9 @@ import { NARROW, open, start, visit, WIDE } from "./browser.mjs";
 const [base, folder, ...wanted] = process.argv.slice(2);
 mkdirSync(folder, { recursive: true });
 const { deaths } = await (await fetch(`${base}/api/highwater/v1/deaths`)).json();
-const killed = deaths.find((death) => death.cause.startsWith("kernel-oom")) ?? deaths[0];
+// Of a certain name, where there are several.
+const isMeant = ({ cause, name }) => cause.startsWith("kernel-oom") && name === (process.env.KILLED ?? name);
+const killed = deaths.find(isMeant) ?? deaths[0];
 const at = Date.parse(killed.time);
 const views = {
   now: "#/now",
@@ -17,7 +19,7 @@ const views = {
   growth: "#/growth",
   alerts: "#/alerts?last=3600",
   backtest: "#/alerts/backtest",
-  owner: `#/owner?${new URLSearchParams({ kind: "cgroup", id: killed.owner, from: at - 1_200_000, to: at + 300_000, at: at - 1000 })}`,
+  owner: `#/owner?${new URLSearchParams({ kind: killed.owner.startsWith("/") ? "cgroup" : "unit", id: killed.owner, from: at - 600_000, to: at + 300_000, at: at - 1000 })}`,
   explore: `#/explore?q=${encodeURIComponent("topk(5, container_memory_rss)")}`,
 };
 // Names of whoever else ran on the machine are nobody's business: they are replaced in the picture.
