@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
 
 import type { DeathRow } from "./documents";
-import { deathsOf, seen, told } from "./lives";
+import { deathsOf, seen, told, withLater } from "./lives";
 
 const death = (at: number, owner: string): DeathRow => ({
   id: `${at}-1`,
@@ -45,4 +45,21 @@ it("what a manager told counts as it told it", () => {
   expect(told(stories, { kind: "unit", id: "a.service" }, [death(end + 500, "a.service")])).toEqual([
     { from: end - 60_000, to: end, cause: "timeout", summary: null, peak: 7, cgroup: "/s/a", death: `${end + 500}-1` },
   ]);
+});
+
+it("a life that nobody told of yet is seen after those that ended", () => {
+  const life = { from: 0, to: 100_000, cause: "oom", summary: null, peak: 7, cgroup: null, death: null };
+  const lives = withLater([life], points(95_000, 100_000, 105_000, 110_000, 115_000, 120_000), 5_000, 121_000);
+  expect(lives.map(({ from, to }) => [from, to])).toEqual([
+    [0, 100_000],
+    [110_000, null],
+  ]);
+});
+
+it("what was last read before an end is no life after it, and one that lives is told as it is", () => {
+  const life = { from: 0, to: 100_000, cause: "oom", summary: null, peak: 7, cgroup: null, death: null };
+  expect(withLater([life], points(100_000, 105_000), 5_000, 106_000)).toEqual([life]);
+  const alive = { ...life, to: null };
+  expect(withLater([alive], points(110_000), 5_000, 111_000)).toEqual([alive]);
+  expect(withLater([], points(110_000), 5_000, 111_000)).toEqual([]);
 });

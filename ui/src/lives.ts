@@ -42,6 +42,20 @@ export function told(stories: RestartStory[], owner: Owner, deaths: DeathRow[]):
 /** An end and the death that made it are told this far apart at most. */
 const NEAR_MS = 2_000;
 
+/** A reading counts for so long: one from before an end is still there after it. */
+const LINGERS_MS = 5_000;
+
+/**
+ * Those that were told of, and what was seen since the last of them ended: nobody has to tell of a life before
+ * its end. Of readings each `step` up to `until`.
+ */
+export function withLater(told: Life[], points: [number, number][], step: number, until: number): Life[] {
+  const ended = told.at(-1)?.to ?? null;
+  if (ended === null) return told;
+  const later = points.filter(([at]) => at > ended + LINGERS_MS);
+  return [...told, ...seen(later, step, { from: -Infinity, to: until }, [])];
+}
+
 /** The deaths of an owner, the newest first; those of a cgroup with those of the cgroups in it. */
 export function deathsOf(rows: DeathRow[], owner: Owner): DeathRow[] {
   return rows.filter((row) => {

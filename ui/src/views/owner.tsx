@@ -6,7 +6,7 @@ import { plot, stepMs } from "../curves";
 import type { DeathList, DeathRow, Growth, Mark, RestartStory } from "../documents";
 import { bytes, clock, percent, plain, utc } from "../format";
 import { useLive, useNow } from "../live";
-import { deathsOf, seen, told, type Life } from "../lives";
+import { deathsOf, seen, told, withLater, type Life } from "../lives";
 import { above, among, called, cgroups, makeups, memoryOf, outermost, ownerAt, parts, piledUp, sums, total, within, type Owner as Whose } from "../owner";
 import { Chart, type Moment } from "../parts/chart";
 import { Controls } from "../parts/controls";
@@ -134,7 +134,7 @@ async function read(owner: Whose, span: Span, step: number, say: ReturnType<type
     // A server of an earlier version does not tell of lives: they are seen in the series then.
     ask<{ owners: RestartStory[] }>("restarts", signal).catch(() => ({ owners: [] })),
   ]);
-  const lives = told(stories.owners, owner, []);
+  const lives = await withPresent(owner, told(stories.owners, owner, []), signal);
   const known = [...found.map((labels) => labels["id"] ?? ""), ...lives.map((life) => life.cgroup ?? "")].filter((path) => path !== "");
   const paths = outermost(known.length > 0 ? known : owner.cgroup === undefined ? [] : [owner.cgroup]).slice(-MOST_CGROUPS);
   const get = async (expr: string): Promise<Curve[]> => (await range(expr, span, step, signal)).all;
@@ -147,6 +147,16 @@ async function read(owner: Whose, span: Span, step: number, say: ReturnType<type
     ...stalled.map(async (expr) => (paths.length > 0 ? ((await get(expr))[0] ?? null) : null)),
   ]);
   return { paths, lives: lives.length > 0 ? lives : null, memory, limits, counts, stalls };
+}
+
+/** With the life that goes on, whatever span is looked at. */
+async function withPresent(owner: Whose, lives: Life[], signal: AbortSignal): Promise<Life[]> {
+  const from = lives.at(-1)?.to ?? null;
+  if (from === null) return lives;
+  const since = { from, to: Date.now() };
+  const step = stepMs(since, PIXELS);
+  const counts = await range(`sum(highwater_owner_processes${sums(owner)})`, since, step, signal);
+  return withLater(lives, counts.all[0]?.points ?? [], step, since.to);
 }
 
 /** Of who has no cgroup of its own: what its processes have, as a kind of memory. */
@@ -180,15 +190,17 @@ async function limitsOf(paths: string[], get: (expr: string) => Promise<Curve[]>
 
 function livesOf(course: Course | null, deaths: DeathRow[], span: Span, step: number): Life[] {
   if (!course) return [];
-  if (course.lives) return course.lives.map((life) => ({ ...life, death: life.death ?? nearest(deaths, life.to) }));
   const counts = course.counts.filter(({ labels }) => labels["__name__"] === "highwater_owner_processes");
-  const usage = makeups(course.memory);
-  const lives = seen([...total(counts)].sort(([a], [b]) => a - b), step, span, deaths);
-  return lives.map((life) => {
-    const during = [...usage].filter(([at]) => at >= (life.from ?? span.from) && at <= (life.to ?? span.to));
-    const peak = Math.max(0, ...during.map(([, of]) => Object.values(of).reduce((sum, part) => sum + part, 0)));
-    return { ...life, peak: peak > 0 ? peak : null };
-  });
+  const usage = [...makeups(course.memory)].map(([at, of]): [number, number] => [at, Object.values(of).reduce((sum, part) => sum + part, 0)]);
+  const lives = course.lives ?? seen([...total(counts)].sort(([a], [b]) => a - b), step, span, deaths);
+  return lives.map((life) => ({ ...life, death: life.death ?? nearest(deaths, life.to), peak: life.peak ?? most(usage, life) }));
+}
+
+/** The most memory in the part of a life that is looked at. */
+function most(usage: [number, number][], { from, to }: Life): number | null {
+  const during = usage.filter(([at]) => at >= (from ?? -Infinity) && at <= (to ?? Infinity)).map(([, bytes]) => bytes);
+  const peak = during.reduce((most, bytes) => Math.max(most, bytes), 0);
+  return peak > 0 ? peak : null;
 }
 
 const nearest = (deaths: DeathRow[], at: number | null): string | null =>
