@@ -13,6 +13,8 @@ export interface Live<T> {
   at: number | null;
   /** Why there is no newer one. */
   fault: Fault | null;
+  /** It answers another question than the one that is asked now. */
+  isOld: boolean;
 }
 
 /** After a failure it is tried again after this, whatever the pace. */
@@ -29,7 +31,7 @@ export type Topic = keyof Counts;
  * the recorder says so, else every `everyMs`. Not while the page is hidden.
  */
 export function useLive<T>(key: string, everyMs: number | null, ask: (signal: AbortSignal) => Promise<T>, ...on: Topic[]): Live<T> {
-  const [live, setLive] = useState<Live<T>>({ value: null, at: null, fault: null });
+  const [live, setLive] = useState<Omit<Live<T>, "isOld"> & { key: string }>({ key, value: null, at: null, fault: null });
   const asked = useRef(ask);
   asked.current = ask;
   // Before the first frame is painted: what is asked comes that much earlier.
@@ -37,7 +39,7 @@ export function useLive<T>(key: string, everyMs: number | null, ask: (signal: Ab
     const round = new Round(everyMs, on, async (signal) => {
       try {
         const value = await asked.current(signal);
-        if (!signal.aborted) setLive({ value, at: Date.now(), fault: null });
+        if (!signal.aborted) setLive({ key, value, at: Date.now(), fault: null });
         return true;
       } catch (error) {
         if (signal.aborted) return true;
@@ -48,7 +50,7 @@ export function useLive<T>(key: string, everyMs: number | null, ask: (signal: Ab
     });
     return () => round.end();
   }, [key, everyMs]);
-  return live;
+  return { ...live, isOld: live.value !== null && live.key !== key };
 }
 
 /** One question, asked again and again until its end. */

@@ -18,7 +18,7 @@ export interface Picture {
   format: (value: number) => string;
   /** The value of a colour of the style sheet. */
   colour: (name: string) => string;
-  marks: { at: number; colour: string }[];
+  marks: { at: number; colour: string; isChosen?: boolean }[];
   /** Spans that are shaded. */
   bands: { from: number; to: number; colour: string }[];
   /** A limit that no curve tells of. */
@@ -175,7 +175,7 @@ function overlay(of: Picture, box: Box): string[] {
     parts.push(`<path d="M${box.left} ${up(of, box, of.limit.value)}h${box.width}" stroke="${of.colour("critical")}" stroke-width="1.6" stroke-dasharray="6 4"/>`);
   }
   for (const mark of of.marks) {
-    parts.push(`<path d="M${across(of, box, mark.at)} ${box.top}v${box.height}" stroke="${of.colour(mark.colour)}" stroke-width="1.2" stroke-dasharray="3 3"/>`);
+    parts.push(`<path d="M${across(of, box, mark.at)} ${box.top}v${box.height}" stroke="${of.colour(mark.colour)}" ${mark.isChosen ? 'stroke-width="3" opacity="0.6"' : 'stroke-width="1.2" stroke-dasharray="3 3"'}/>`);
   }
   return parts;
 }

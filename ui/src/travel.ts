@@ -3,27 +3,55 @@
 import { useEffect, useRef } from "preact/hooks";
 
 import { stepMs } from "./curves";
+import { useNow } from "./live";
 import type { Moment } from "./parts/chart";
 import { isTyping } from "./parts/typing";
-import { named, set, type Route, type Span } from "./route";
+import { named, set, spanOf, type Route, type Span } from "./route";
 
 /** How wide a chart is, for what it asks: the finest that can be seen. */
 export const PIXELS = 1400;
 
 /** The moment that a route names, the end of the span without one. */
-export function momentOf(route: Route, span: Span): number {
+function momentOf(route: Route, span: Span): number {
   const at = Number(route.with["at"]);
   return Number.isFinite(at) && at > 0 ? at : span.to;
 }
 
-/** What the charts of a view have in common. */
-export interface Shared {
+/** A live axis moves this often. */
+const EVERY_MS = 10_000;
+
+/** An axis of time and the moment on it that is looked at, as the address has them. */
+export interface Axis {
   span: Span;
   step: number;
-  lines: Moment[];
+  at: number;
   go: (span: Span) => void;
   pick: (at: number) => void;
 }
+
+export function useAxis(route: Route): Axis {
+  const isLive = !route.with["from"];
+  const now = useNow(isLive ? EVERY_MS : null);
+  const span = spanOf(route, now);
+  return {
+    span,
+    step: stepMs(span, PIXELS),
+    at: momentOf(route, span),
+    go: (next) => set(route, { ...named(next), at: "" }, true),
+    pick: (moment) => set(route, { ...(isLive ? {} : named(span)), at: String(Math.round(moment)) }),
+  };
+}
+
+/** What the charts of a view have in common. */
+export interface Shared extends Axis {
+  lines: Moment[];
+}
+
+/** The moment that is looked at, and what happened: the fewer lines the better the curves are seen. */
+export const lines = (at: number, happened: Moment[]): Moment[] => [...(happened.length > LINED ? [] : happened), { at, colour: "accent", isChosen: true }];
+
+/** More lines than this would hide the curves; the lane above has them all the same. */
+const LINED = 40;
 
 /** A chart that moves with the others of its view. */
 export const frame = ({ span, lines, go, pick }: Shared) => ({
@@ -49,7 +77,7 @@ export function jump(route: Route, span: Span, at: number, moments: number[], wa
 }
 
 /** Arrows step, plus and minus zoom, brackets jump, `l` follows. */
-export function useTimeKeys(route: Route, span: Span, at: number, moments: number[]): void {
+export function useTimeKeys(route: Route, { span, at }: Axis, moments: number[]): void {
   const known = useRef({ route, span, at, moments });
   known.current = { route, span, at, moments };
   useEffect(() => {

@@ -16,6 +16,8 @@ export interface Moment {
   /** Milliseconds since 1970. */
   at: number;
   colour: string;
+  /** It is looked at: drawn otherwise than what happened. */
+  isChosen?: boolean;
 }
 
 /** A span that is shaded in a colour of its own. */
@@ -182,11 +184,14 @@ function options(width: number, now: { current: Given }): uPlot.Options {
       y: { range: () => [ground(now.current), ceiling(now.current)] },
     },
     axes: [{ ...axis, size: 28, space: 90, values: (_, splits, __, ___, step) => times(splits, step) }, { ...axis, size: AXIS, values: (_, splits) => splits.map((value) => now.current.format(value)), splits: (chart, _, low, high) => amounts(high, chart.height / 36, low) }],
-    series: [{ label: "", value: (_, at) => clock(at === null ? now.current.span.to : at * 1000, Date.now()) }, ...lines.map(line)],
+    series: [{ label: "", value: (_, at) => clock((at ?? newest(now.current.plot)) * 1000, Date.now()) }, ...lines.map(line)],
     ...(given.isPiled ? { bands: lines.filter((one) => !one.isLimit).slice(1).map((_, place) => ({ series: [place + 2, place + 1] as [number, number] })) } : {}),
     hooks: { draw: [(chart) => overlay(chart, now.current)], setSelect: [(chart) => zoom(chart, now.current)], ready: [(chart) => pick(chart, now)] },
   };
 }
+
+/** When the newest amounts were, in seconds. */
+const newest = ({ at, lines }: Plot): number => at[Math.max(...lines.map((line) => line.values.findLastIndex((value) => value !== null)))] ?? Date.now() / 1000;
 
 /** The amount at the cursor, the newest without one; what is piled up below a line is not its own. */
 function read(given: Given, place: number, moment: number | null): string {
@@ -255,11 +260,26 @@ function overlay(chart: uPlot, given: Given): void {
     const top = Math.round(chart.valToPos(given.limit, "y", true)) + 0.5;
     across(ink, [box.left, top, box.left + box.width, top], "critical", [6, 4]);
   }
-  for (const mark of given.marks ?? []) {
+  for (const mark of [...(given.marks ?? [])].sort((a, b) => Number(b.isChosen ?? false) - Number(a.isChosen ?? false))) {
     const left = Math.round(chart.valToPos(mark.at / 1000, "x", true)) + 0.5;
-    across(ink, [left, box.top, left, box.top + box.height], mark.colour, [3, 3]);
+    if (mark.isChosen) hold(ink, left, box, mark.colour);
+    else across(ink, [left, box.top, left, box.top + box.height], mark.colour, [3, 3]);
   }
   ink.restore();
+}
+
+/** The moment that is looked at: broad and whole, held at its top, below the lines of what happened. */
+function hold(ink: CanvasRenderingContext2D, left: number, box: uPlot.BBox, name: string): void {
+  const wide = 2 * devicePixelRatio;
+  ink.fillStyle = colour(name);
+  ink.globalAlpha = 0.55;
+  ink.fillRect(left - wide, box.top, wide * 2, box.height);
+  ink.globalAlpha = 1;
+  ink.beginPath();
+  ink.moveTo(left - wide * 3, box.top);
+  ink.lineTo(left + wide * 3, box.top);
+  ink.lineTo(left, box.top + wide * 4);
+  ink.fill();
 }
 
 function shade(chart: uPlot, { from, to, colour: name }: Band): void {

@@ -10,7 +10,7 @@ type Show = (from: number, to: number) => void;
 /** More bands than this are too thin to be met, by a finger or by the Tab key. */
 const MET = 40;
 
-const ends = (life: Life, span: Span): [number, number] => [Math.max(life.from ?? span.from, span.from), Math.min(life.to ?? span.to, span.to)];
+const ends = (life: Life, span: Span): [number, number] => [Math.max(life.from ?? span.from, span.from), Math.min(life.to ?? Date.now(), span.to)];
 
 export function Bands({ lives, span, show }: { lives: Life[]; span: Span; show: Show }) {
   const say = useSay();
@@ -22,7 +22,7 @@ export function Bands({ lives, span, show }: { lives: Life[]; span: Span; show: 
         const [from, to] = ends(life, span);
         const shown = { class: life.to === null ? "is-alive" : "", style: { left: `${((from - span.from) / wide) * 100}%`, width: `${((to - from) / wide) * 100}%` } };
         const words = told(life, say);
-        const label = (to - from) / wide > 0.06 ? lasted(life) : "";
+        const label = (to - from) / wide > 0.06 ? (life.to === null ? say("owner.alive") : lasted(life)) : "";
         return inside.length > MET ? (
           <span key={place} {...shown} />
         ) : (

@@ -1,7 +1,6 @@
 // Stretches of time as rows on one axis, with what happened as lines through all of them.
 
 import type { ComponentChildren } from "preact";
-import { useEffect, useRef, useState } from "preact/hooks";
 
 import { drawn, isBad, type Stretch, type Urgency } from "../alerting";
 import { moments, times } from "../axis";
@@ -11,6 +10,7 @@ import { thinned } from "../marks";
 import { link } from "../route";
 import { useSay } from "../words";
 import { Lane } from "./lane";
+import { useWidth } from "./width";
 
 export interface Track {
   key: string;
@@ -36,15 +36,8 @@ const SIDES = 84;
 const WORD = 96;
 
 export function Spans({ tracks, span, marks, pick }: Given) {
-  const place = useRef<HTMLDivElement>(null);
-  const [width, setWidth] = useState(800);
-  useEffect(() => {
-    const room = place.current;
-    if (!room) return;
-    const watch = new ResizeObserver(() => setWidth(Math.max(120, room.clientWidth - SIDES)));
-    watch.observe(room);
-    return () => watch.disconnect();
-  }, []);
+  const { place, width: whole } = useWidth();
+  const width = Math.max(120, whole - SIDES);
   const at = (moment: number): string => `${((moment - span.from) / (span.to - span.from)) * 100}%`;
   const ticks = marked(span, width / WORD);
   const bad = thinned(marks.filter(isBad), span, Math.ceil(width / 8)).map(({ mark }) => mark);

@@ -13,6 +13,8 @@ interface Given {
   lives: Life[];
   deaths: DeathRow[];
   growth: Growth | null;
+  /** Its memory is that of another moment than the one that is asked for. */
+  isOld: boolean;
   /** The end of what is looked at: what lives then may be dead now. */
   until: number;
 }
@@ -22,7 +24,7 @@ const NEAR = 0.9;
 
 export function Summary(given: Given) {
   return (
-    <section class="summary">
+    <section class="summary" aria-busy={given.isOld || undefined}>
       <Amount {...given} />
       <Growing {...given} />
       <Living {...given} />

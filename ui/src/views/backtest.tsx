@@ -35,6 +35,7 @@ import { Ask } from "../parts/ask";
 import { Chart, type Band, type Moment } from "../parts/chart";
 import { Claims } from "../parts/claim";
 import { Notice, Shown } from "../parts/notice";
+import { Sign } from "../parts/sign";
 import { Meaning, moment, Spans } from "../parts/spans";
 import { go, link, named, set, type Route } from "../route";
 import { useSay, type Say } from "../words";
@@ -68,7 +69,7 @@ export function Backtest({ route }: { route: Route }) {
       <p class="soft said">{say("backtest.what")}</p>
       <Choices route={route} last={last} scrape={scrape} all={expr === "" && !isOther ? (backtest.value?.rules ?? []) : []} />
       <Typed route={route} expr={expr} hold={hold} />
-      <Shown live={isOther ? { value: null, at: null, fault: backtest.fault } : backtest}>
+      <Shown live={isOther ? { ...backtest, value: null } : backtest}>
         {(of) => <Outcome key={asked} of={of} route={route} chosen={of.rules.find(({ alert }) => alert === rule) ?? foremost(of)} />}
       </Shown>
     </>
@@ -202,8 +203,6 @@ function headline(of: Document, say: Say): string {
   return told === all ? say("backtest.allTold", { n: all }) : say("backtest.someTold", { n: told, all });
 }
 
-const SIGNS = { death: "✕", growth: "↗", restart: "↻" } as const;
-
 const begun = (incident: Incident): number => Date.parse(incident.moments[0]?.at ?? "");
 
 /** Each incident with who warned of it, and how long before. */
@@ -239,8 +238,8 @@ function Told({ incident, of }: { incident: Incident; of: Document }) {
   return (
     <div class="stack is-tight">
       <p>
-        <span class={`event-${incident.kind}`} aria-hidden="true">
-          {SIGNS[incident.kind]}
+        <span class={`event-${incident.kind}`}>
+          <Sign kind={incident.kind} />
         </span>{" "}
         <strong class="said">{plain(incident.owner)}</strong>{" "}
         {say(`backtest.${incident.kind}`)}

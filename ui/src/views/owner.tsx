@@ -5,7 +5,7 @@ import { document as ask, query, range, series, type Curve } from "../api";
 import { plot, stepMs } from "../curves";
 import type { DeathList, DeathRow, Growth, Mark, RestartStory } from "../documents";
 import { bytes, clock, percent, plain, utc } from "../format";
-import { useLive, useNow } from "../live";
+import { useLive } from "../live";
 import { deathsOf, seen, told, withLater, type Life } from "../lives";
 import { above, among, called, cgroups, makeups, memoryOf, outermost, ownerAt, parts, piledUp, sums, total, within, type Owner as Whose } from "../owner";
 import { Chart, type Moment } from "../parts/chart";
@@ -15,12 +15,11 @@ import { Bands, LivesTable } from "../parts/lives";
 import { Notice, Shown } from "../parts/notice";
 import { Made, Members, members, type Member } from "../parts/members";
 import { Summary } from "../parts/summary";
-import { link, named, set, spanOf, type Route, type Span } from "../route";
-import { frame, jump, key, momentOf, PIXELS, useTimeKeys, type Shared } from "../travel";
+import { link, type Route, type Span } from "../route";
+import { frame, jump, key, lines, PIXELS, useAxis, useTimeKeys, type Shared } from "../travel";
 import { useSay } from "../words";
 import { Judged } from "./judged";
 
-const EVERY_MS = 10_000;
 const DEATHS_EVERY_MS = 10_000;
 const GROWTH_EVERY_MS = 120_000;
 
@@ -56,11 +55,8 @@ interface Course {
 
 function Story({ route, owner }: { route: Route; owner: Whose }) {
   const say = useSay();
-  const isLive = !route.with["from"];
-  const now = useNow(isLive ? EVERY_MS : null);
-  const span = spanOf(route, now);
-  const step = stepMs(span, PIXELS);
-  const at = momentOf(route, span);
+  const axis = useAxis(route);
+  const { span, step, at, go } = axis;
   const list = useLive("deaths", DEATHS_EVERY_MS, (signal) => ask<DeathList>("deaths", signal), "events");
   const growth = useLive("growth", GROWTH_EVERY_MS, (signal) => ask<Growth>("growth", signal), "events");
   const course = useLive(key(span), null, (signal) => read(owner, span, step, say, signal));
@@ -68,12 +64,10 @@ function Story({ route, owner }: { route: Route; owner: Whose }) {
   const lives = livesOf(course.value, deaths, span, step);
   const marks = marksOf(lives, deaths, say("owner.began"));
   const moments = marks.map((mark) => Date.parse(mark.at));
-  const go = (next: Span): void => set(route, { ...named(next), at: "" }, true);
-  const pick = (moment: number): void => set(route, { ...(isLive ? {} : named(span)), at: String(Math.round(moment)) });
-  useTimeKeys(route, span, at, moments);
+  useTimeKeys(route, axis, moments);
   const inside = marks.filter((mark) => Date.parse(mark.at) >= span.from && Date.parse(mark.at) <= span.to);
-  const lines: Moment[] = [...inside.filter((mark) => mark.kind === "death").map((mark) => ({ at: Date.parse(mark.at), colour: "critical" })), { at, colour: "accent" }];
-  const shared: Shared = { span, step, lines: lines.slice(-LINED), go, pick };
+  const died = inside.filter((mark) => mark.kind === "death").map((mark): Moment => ({ at: Date.parse(mark.at), colour: "critical" }));
+  const shared: Shared = { ...axis, lines: lines(at, died) };
   return (
     <>
       <div class="title">
@@ -122,9 +116,6 @@ function Story({ route, owner }: { route: Route; owner: Whose }) {
     </>
   );
 }
-
-/** More lines than this would hide the curves. */
-const LINED = 40;
 
 /** All that was recorded of an owner in a span: where it was first, then what it had there. */
 async function read(owner: Whose, span: Span, step: number, say: ReturnType<typeof useSay>, signal: AbortSignal): Promise<Course> {
@@ -279,7 +270,7 @@ function Then({ owner, course, at, until, lives, deaths, growth, children }: Kno
   const then = useLive(`then ${at}`, null, async (signal) => {
     if (course.paths.length === 0) {
       const sum = (await query(anonOf(owner), at, signal)).all[0]?.value;
-      return { made: sum === undefined ? null : parts({ anon: sum }), limit: null, all: [] as Member[] };
+      return { at, made: sum === undefined ? null : parts({ anon: sum }), limit: null, all: [] as Member[] };
     }
     const [memory, limits, processes] = await Promise.all([
       query(memoryOf(course.paths), at, signal),
@@ -288,15 +279,17 @@ function Then({ owner, course, at, until, lives, deaths, growth, children }: Kno
     ]);
     const made = [...makeups(memory.all.map(({ labels, value }) => ({ labels, points: [[0, value]] }))).values()][0] ?? null;
     const limit = limits.all[0]?.value ?? Infinity;
-    return { made, limit: Number.isFinite(limit) ? limit : null, all: joined(processes.all) };
+    return { at, made, limit: Number.isFinite(limit) ? limit : null, all: joined(processes.all) };
   });
+  // The moment of what is shown, until the next has come.
+  const shown = then.value?.at ?? at;
   return (
     <>
-      <Summary owner={owner} made={then.value?.made ?? null} limit={then.value?.limit ?? null} lives={lives} deaths={deaths} growth={growth} until={until} />
+      <Summary isOld={then.isOld} owner={owner} made={then.value?.made ?? null} limit={then.value?.limit ?? null} lives={lives} deaths={deaths} growth={growth} until={until} />
       {children}
-      <section class="panel">
+      <section class="panel" aria-busy={then.isOld || undefined}>
         <header>
-          <h2 title={utc(at)}>{say("time.then", { at: clock(at, Date.now()) })}</h2>
+          <h2 title={utc(shown)}>{say("time.then", { at: clock(shown, Date.now()) })}</h2>
           <a href={link("time", null, { from: String(Math.round(at - 900_000)), to: String(Math.round(at + 300_000)), at: String(Math.round(at)) })}>{say("owner.machine")}</a>
         </header>
         <Shown live={then}>

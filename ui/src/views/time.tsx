@@ -1,10 +1,10 @@
 // Time travel: one axis for everything, and any moment as it was.
 
 import { document as ask, query, range, type Curve } from "../api";
-import { piled, plot, stepMs } from "../curves";
+import { piled, plot } from "../curves";
 import type { Mark } from "../documents";
 import { bytes, clock, percent, plain, short, utc } from "../format";
-import { useLive, useNow } from "../live";
+import { useLive } from "../live";
 import { thinned } from "../marks";
 import { makeupOf, MEMORY } from "../memory";
 import { literal, owners, OWNERS, PROCESSES, USAGES } from "../owners";
@@ -14,12 +14,12 @@ import { Controls } from "../parts/controls";
 import { Holders, Processes } from "../parts/holders";
 import { Lane } from "../parts/lane";
 import { Notice, Shown } from "../parts/notice";
+import { Sign } from "../parts/sign";
 import { Whole } from "../parts/whole";
-import { link, named, set, spanOf, type Route, type Span } from "../route";
-import { frame, jump, key, momentOf, PIXELS, useTimeKeys, type Shared } from "../travel";
+import { link, named, type Route, type Span } from "../route";
+import { frame, jump, key, lines, PIXELS, useAxis, useTimeKeys, type Shared } from "../travel";
 import { useSay } from "../words";
 
-/** A live axis moves this often. */
 const EVERY_MS = 10_000;
 
 /** Owners that are drawn: more lines are no longer told apart. */
@@ -27,18 +27,13 @@ const LINES = 6;
 
 export function Time({ route }: { route: Route }) {
   const say = useSay();
-  const isLive = !route.with["from"];
-  const now = useNow(isLive ? EVERY_MS : null);
-  const span = spanOf(route, now);
-  const step = stepMs(span, PIXELS);
-  const at = momentOf(route, span);
+  const axis = useAxis(route);
+  const { span, at, go } = axis;
   const marks = useLive("events", EVERY_MS, async (signal) => (await ask<{ events: Mark[] }>("events", signal)).events, "events");
   const within = (marks.value ?? []).filter((mark) => Date.parse(mark.at) >= span.from && Date.parse(mark.at) <= span.to);
-  const go = (next: Span): void => set(route, { ...named(next), at: "" }, true);
-  const pick = (moment: number): void => set(route, { ...(isLive ? {} : named(span)), at: String(Math.round(moment)) });
   const moments = (marks.value ?? []).map((mark) => Date.parse(mark.at));
-  useTimeKeys(route, span, at, moments);
-  const shared = { span, step, at, go, pick, lines: [...lined(within, span), { at, colour: "accent" }] };
+  useTimeKeys(route, axis, moments);
+  const shared = { ...axis, lines: lines(at, lined(within, span)) };
   return (
     <>
       <div class="title">
@@ -52,7 +47,7 @@ export function Time({ route }: { route: Route }) {
         <OwnersChart {...shared} />
         <StallsChart {...shared} />
       </section>
-      <Then at={at} isLive={isLive && !route.with["at"]} given={{ ...named(span), at: route.with["at"] ?? "" }} />
+      <Then at={at} isLive={span.isLive && !route.with["at"]} given={{ ...named(span), at: route.with["at"] ?? "" }} />
       <section class="panel">
         <header>
           <h2>{say("time.events")}</h2>
@@ -64,13 +59,7 @@ export function Time({ route }: { route: Route }) {
   );
 }
 
-/** More lines than this would hide the curves; the lane above has them all the same. */
-const LINED = 40;
-
-function lined(marks: Mark[], span: Span): Moment[] {
-  const all = thinned(marks, span, PIXELS / 8);
-  return all.length > LINED ? [] : all.map(({ mark }) => ({ at: Date.parse(mark.at), colour: COLOURS[mark.kind] }));
-}
+const lined = (marks: Mark[], span: Span): Moment[] => thinned(marks, span, PIXELS / 8).map(({ mark }) => ({ at: Date.parse(mark.at), colour: COLOURS[mark.kind] }));
 
 const COLOURS: Record<Mark["kind"], string> = {
   death: "critical",
@@ -124,15 +113,16 @@ function StallsChart(shared: Shared) {
   const say = useSay();
   const { span, step } = shared;
   const curves = useLive(key(span), null, async (signal) => {
-    const both = ["some", "full"].map((kind) => range(`highwater_memory_pressure_${kind}_avg10_ratio * 100`, span, step, signal));
-    return (await Promise.all(both)).map((answer) => answer.all[0] ?? { labels: {}, points: [] });
+    const both = ["some", "full"].map(async (kind) => {
+      const { all } = await range(`highwater_memory_pressure_${kind}_avg10_ratio * 100`, span, step, signal);
+      return all.slice(0, 1).map(({ points }) => ({ labels: { kind }, points }));
+    });
+    return (await Promise.all(both)).flat();
   });
   return (
     <Shown live={curves}>
       {(curves) => {
-        const names = [say("pressure.some"), say("pressure.full")];
-        let place = 0;
-        const drawn = plot(curves, step, () => ({ label: names[place] ?? "", colour: place++ === 0 ? "curve-6" : "curve-2" }));
+        const drawn = plot(curves, step, ({ labels }) => ({ label: say(`pressure.${labels["kind"] === "full" ? "full" : "some"}`), colour: labels["kind"] === "full" ? "curve-2" : "curve-6" }));
         return <Chart {...frame(shared)} title={say("time.stalls")} plot={drawn} height={84} format={percent} most={1} />;
       }}
     </Shown>
@@ -145,13 +135,15 @@ function Then({ at, isLive, given }: { at: number; isLive: boolean; given: Recor
   const then = useLive(`then ${at}`, null, async (signal) => {
     const asked = [MEMORY, OWNERS, USAGES, PROCESSES].map((expr) => query(expr, at, signal));
     const [memory, sums, usages, processes] = (await Promise.all(asked)).map((answer) => answer.all);
-    return { memory: makeupOf(memory ?? []), owners: owners(sums ?? [], usages ?? []), processes: processes ?? [] };
+    return { at, memory: makeupOf(memory ?? []), owners: owners(sums ?? [], usages ?? []), processes: processes ?? [] };
   });
+  // The moment of what is shown, until the next has come.
+  const shown = then.value?.at ?? at;
   return (
-    <section class="panel" aria-live={isLive ? "off" : "polite"}>
+    <section class="panel" aria-live={isLive ? "off" : "polite"} aria-busy={then.isOld || undefined}>
       <header>
-        <h2 title={utc(at)}>{say("time.then", { at: clock(at, Date.now()) })}</h2>
-        <span class="soft mono">{utc(at)}</span>
+        <h2 title={utc(shown)}>{say("time.then", { at: clock(shown, Date.now()) })}</h2>
+        <span class="soft mono">{utc(shown)}</span>
       </header>
       <Shown live={then}>
         {({ memory, owners, processes }) =>
@@ -198,7 +190,9 @@ function Events({ all }: { all: Mark[] }) {
             <span class="mono soft" title={mark.at}>
               {clock(Date.parse(mark.at), Date.now())}
             </span>{" "}
-            <span class={`event-${mark.kind}`}>{say(`event.${mark.kind}`)}</span>{" "}
+            <span class={`event-${mark.kind}`}>
+              <Sign kind={mark.kind} /> {say(`event.${mark.kind}`)}
+            </span>{" "}
             <span class="said">{mark.id ? <a href={link("deaths", mark.id)}>{plain(mark.text)}</a> : plain(mark.text)}</span>
           </li>
         ))}
