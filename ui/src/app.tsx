@@ -16,7 +16,7 @@ import { Growth } from "./views/growth";
 import { Now } from "./views/now";
 import { Owner } from "./views/owner";
 import { Time } from "./views/time";
-import { keep, kept, preferred, sayer, Speech, useSay, type Language } from "./words";
+import { Diagnosis, keep, kept, preferred, sayer, Speech, teller, useSay, type Language } from "./words";
 
 /** As often as the recorder looks. */
 const EVERY_MS = 5_000;
@@ -38,6 +38,7 @@ export function App() {
   const [theme, setTheme] = useState<Theme>(() => preferredTheme(route.with["theme"]));
   const [isHelping, setHelping] = useState(false);
   const say = useMemo(() => sayer(language), [language]);
+  const tell = useMemo(() => teller(language), [language]);
   const pace = route.view === "now" ? EVERY_MS : CALMLY_MS;
   const topics: Topic[] = route.view === "now" ? ["samples", "events", "alerts"] : [];
   const now = useLive("now", pace, (signal) => ask<NowDocument>("now", signal), ...topics);
@@ -86,7 +87,9 @@ export function App() {
         </div>
       </header>
       <main id="content" tabIndex={-1}>
-        <View route={route} now={now} />
+        <Diagnosis.Provider value={tell}>
+          <View route={route} now={now} />
+        </Diagnosis.Provider>
       </main>
       {isHelping && <Keys close={() => setHelping(false)} />}
     </Speech.Provider>

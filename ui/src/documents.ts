@@ -78,6 +78,11 @@ export interface DeathRow {
   confidence: string | null;
   signal: string | null;
   held_bytes: number | null;
+  first?: boolean | null;
+  limit_of?: string | null;
+  limit_owner?: string | null;
+  limit_bytes?: number | null;
+  sender?: { comm: string | null; pid: number | null } | null;
   summary: string;
 }
 
@@ -105,8 +110,12 @@ export interface Death {
   confidence: string;
   summary: string;
   signal?: string | null;
-  victim: { pid: number | null; comm: string | null; uid: number | null };
-  owner?: { kind: string; id: string } | null;
+  status?: { code: number | null } | null;
+  victim: { pid: number | null; comm: string | null; uid: number | null; anon_rss_bytes: number | null; rss_bytes: number | null };
+  owner?: { kind: string; id: string; uid?: number; namespace?: string; container?: string } | null;
+  first?: boolean | null;
+  limit_of?: string | null;
+  child?: number | null;
   memcg: { limit_owner: string | null; task: string | null; limit_bytes: number | null } | null;
   makeup: { of: string; total_bytes: number; parts: { kind: string; bytes: number }[] } | null;
   tasks: Task[];
@@ -118,7 +127,7 @@ export interface Death {
   witnesses?: string[];
   advice: string[];
   command?: string | null;
-  sender?: { pid: number | null; comm: string | null; command: string | null } | null;
+  sender?: { pid: number | null; comm: string | null; command: string | null; owner: Death["owner"] } | null;
   recorded: { points: number; from: string | null; to: string | null };
 }
 

@@ -5,6 +5,7 @@ import { useContext } from "preact/hooks";
 
 import { en } from "./words/en";
 import { zh } from "./words/zh";
+import { told } from "./words/zh-told";
 
 export type Word = keyof typeof en;
 export type Catalogue = Record<Word, string>;
@@ -12,11 +13,43 @@ export type Language = "en" | "zh";
 
 const ALL: Record<Language, Catalogue> = { en, zh };
 
-export type Say = (word: Word, given?: Record<string, string | number>) => string;
+export type Say = (word: Word, given?: Given) => string;
 
 export function sayer(language: Language): Say {
-  return (word, given = {}) =>
-    ALL[language][word].replace(/\{(\w+)\}/g, (whole, name: string) => String(given[name] ?? whole));
+  return (word, given = {}) => filled(ALL[language][word], given);
+}
+
+type Given = Record<string, string | number>;
+
+const filled = (text: string, given: Given): string => text.replace(/\{(\w+)\}/g, (whole, name: string) => String(given[name] ?? whole));
+
+/** Whether the catalogue has such a word: a code of the server may be newer than this page. */
+export const isWord = (word: string): word is Word => Object.hasOwn(en, word);
+
+/** A sentence of a diagnosis. */
+export type Sentence = keyof typeof told;
+export const isSentence = (sentence: string): sentence is Sentence => Object.hasOwn(told, sentence);
+
+/** Tells what the recorder diagnoses in the reader's language. */
+export type Tell = (sentence: Sentence, given?: Given) => string;
+
+/** None in the language that the recorder speaks itself. */
+export function teller(language: Language): Tell | null {
+  if (language === "en") return null;
+  return (sentence, given = {}) => spaced(told[sentence], given);
+}
+
+const LATIN = /^[\w"'(./+-]/;
+const HAN = /\p{Script=Han}/u;
+
+/** What is Latin stands apart from Chinese around it, however the value begins and ends. */
+function spaced(text: string, given: Given): string {
+  return text.replace(/\{(\w+)\}/g, (whole, name: string, at: number) => {
+    const value = String(given[name] ?? whole);
+    const before = HAN.test(text[at - 1] ?? "") && LATIN.test(value) ? " " : "";
+    const after = HAN.test(text[at + whole.length] ?? "") && /[\w"'./%+-]$/.test(value) ? " " : "";
+    return `${before}${value}${after}`;
+  });
 }
 
 /** The language of the address, of the last visit, or of the browser. */
@@ -46,4 +79,10 @@ export const Speech = createContext<Say>(sayer("en"));
 
 export function useSay(): Say {
   return useContext(Speech);
+}
+
+export const Diagnosis = createContext<Tell | null>(null);
+
+export function useTell(): Tell | null {
+  return useContext(Diagnosis);
 }

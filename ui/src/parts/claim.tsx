@@ -40,7 +40,9 @@ export function Claims({ all, at }: { all: Claim[]; at: number | null }) {
     <ul class="claims">
       {all.map((claim, place) => (
         <li key={place}>
-          <p class="said">{plain(claim.text)}</p>
+          <p class="said" lang="en">
+            {plain(claim.text)}
+          </p>
           <Proof evidence={claim.evidence} at={at} />
         </li>
       ))}

@@ -1,8 +1,9 @@
 // The lives of an owner, as bands on an axis and as a table.
 
-import { bytes, clock, plain, span as spelled } from "../format";
+import { bytes, clock, span as spelled } from "../format";
 import type { Life } from "../lives";
 import { link, type Span } from "../route";
+import { causeName } from "../told";
 import { useSay, type Say } from "../words";
 
 type Show = (from: number, to: number) => void;
@@ -48,7 +49,7 @@ const moment = (at: number | null, otherwise: string): string => (at === null ? 
 
 function told(life: Life, say: Say): string {
   const words = { from: moment(life.from, say("owner.before")), to: moment(life.to, say("owner.alive")) };
-  return [lasted(life), say("owner.life", words), life.cause ?? "", life.peak === null ? "" : say("owner.peakOf", { peak: bytes(life.peak) })].filter((part) => part !== "").join(" · ");
+  return [lasted(life), say("owner.life", words), life.cause === null ? "" : causeName(say, life.cause), life.peak === null ? "" : say("owner.peakOf", { peak: bytes(life.peak) })].filter((part) => part !== "").join(" · ");
 }
 
 /** So many are listed, the newest first. */
@@ -93,6 +94,15 @@ export function LivesTable({ all, show }: { all: Life[]; show: Show }) {
 
 function End({ of }: { of: Life }) {
   const say = useSay();
-  const words = plain(of.cause ?? say("owner.endUnknown"));
-  return of.death ? <a href={link("deaths", of.death)}>{words}</a> : <span class="soft">{words}</span>;
+  const words = of.cause === null ? say("owner.endUnknown") : causeName(say, of.cause);
+  const code = of.cause === null ? {} : { title: of.cause };
+  return of.death ? (
+    <a href={link("deaths", of.death)} {...code}>
+      {words}
+    </a>
+  ) : (
+    <span class="soft" {...code}>
+      {words}
+    </span>
+  );
 }

@@ -4,6 +4,7 @@ import type { DeathRow, Growth } from "../documents";
 import { bytes, rate, share, span as spelled } from "../format";
 import type { Life } from "../lives";
 import { isSame, ownerOf, PARTS, type Owner, type Part } from "../owner";
+import { causeName } from "../told";
 import { useSay } from "../words";
 
 interface Given {
@@ -89,7 +90,7 @@ function Dying({ deaths }: Given) {
     <div class="figure">
       <h2>{say("deaths.title")}</h2>
       <strong class={last ? "is-near" : ""}>{deaths.length}</strong>
-      <p class="soft">{last ? say("owner.died", { span: spelled((Date.now() - Date.parse(last.time)) / 1000), cause: last.cause }) : say("owner.noDeaths")}</p>
+      <p class="soft">{last ? say("owner.died", { span: spelled((Date.now() - Date.parse(last.time)) / 1000), cause: causeName(say, last.cause) }) : say("owner.noDeaths")}</p>
     </div>
   );
 }

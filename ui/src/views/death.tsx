@@ -10,8 +10,10 @@ import { quoted } from "../owners";
 import { Chart } from "../parts/chart";
 import { Claims } from "../parts/claim";
 import { Shown } from "../parts/notice";
+import { Original, Own } from "../parts/said";
 import { link } from "../route";
-import { useSay, type Word } from "../words";
+import { causeName, deathTold } from "../told";
+import { isWord, useSay, useTell, type Say, type Word } from "../words";
 
 /** So much is drawn before a death, and after it. */
 const BEFORE_MS = 15 * 60_000;
@@ -38,7 +40,7 @@ function Story({ of }: { of: Document }) {
   return (
     <>
       <section class="stack">
-        <h1 class="sentence">{plain(of.summary)}</h1>
+        <Headline of={of} />
         <Facts of={of} at={at} />
       </section>
       {at !== null && <Before of={of} at={at} />}
@@ -58,7 +60,9 @@ function Story({ of }: { of: Document }) {
           <Part head="death.advice" when={of.advice.length > 0}>
             <ul class="advice">
               {of.advice.map((advice) => (
-                <li key={advice}>{plain(advice)}</li>
+                <li key={advice} lang="en">
+                  {plain(advice)}
+                </li>
               ))}
             </ul>
           </Part>
@@ -72,13 +76,26 @@ function Story({ of }: { of: Document }) {
             <ul class="claims">
               {(of.missing ?? []).map(({ witness, why }) => (
                 <li key={witness} class="said">
-                  <span class="mono">{witness}</span> <span class="soft">{plain(why)}</span>
+                  <span class="mono">{witness}</span> <span class="soft" lang="en">{plain(why)}</span>
                 </li>
               ))}
             </ul>
           </Part>
         </div>
       </div>
+    </>
+  );
+}
+
+/** In the reader's language, if the recorder does not speak it: then its own sentence stands below. */
+function Headline({ of }: { of: Document }) {
+  const tell = useTell();
+  const told = tell && deathTold(tell, of);
+  return (
+    <>
+      <h1 class="sentence">{told?.what ?? <Own text={of.summary} />}</h1>
+      {told && told.details !== "" && <p>{told.details}</p>}
+      {told && <Original text={of.summary} />}
     </>
   );
 }
@@ -107,7 +124,9 @@ function Facts({ of, at }: { of: Document; at: number | null }) {
   return (
     <>
       <p class="facts">
-        <span class="tag is-critical">{of.cause}</span>
+        <span class="tag is-critical" title={of.cause}>
+          {causeName(say, of.cause)}
+        </span>
         <span class="tag">{say(`confidence.${confidence}`)}</span>
         {of.signal && <span class="tag">{of.signal}</span>}
         {at !== null && (
@@ -186,15 +205,20 @@ function Before({ of, at }: { of: Document; at: number }) {
   );
 }
 
+/** As these are coloured elsewhere; what is not among them has the colour of the rest. */
 const KINDS: Record<string, string> = {
   anon: "anon",
+  anon_and_cache: "anon",
   shmem: "shmem",
-  file: "file",
+  page_cache: "file",
+  cache_and_shmem: "file",
   slab: "slab",
+  slab_reclaimable: "slab",
+  slab_unreclaimable: "slab",
   kernel: "slab",
-  "page-tables": "tables",
-  pagetables: "tables",
-  "kernel-stack": "stacks",
+  page_tables: "tables",
+  kernel_stacks: "stacks",
+  free: "free",
 };
 
 function Makeup({ of }: { of: Document }) {
@@ -218,7 +242,7 @@ function Makeup({ of }: { of: Document }) {
           <div key={part.kind}>
             <dt>
               <i class={`swatch kind-${KINDS[part.kind] ?? "other"}`} aria-hidden="true" />
-              {isKnown(part.kind) ? say(`kind.${part.kind}`) : plain(part.kind)}
+              {kindName(say, part.kind)}
             </dt>
             <dd>{bytes(part.bytes)}</dd>
             <dd class="soft">{share(part.bytes, total)}</dd>
@@ -229,10 +253,9 @@ function Makeup({ of }: { of: Document }) {
   );
 }
 
-type KnownKind = "anon" | "file" | "shmem" | "slab" | "kernel" | "unaccounted";
-
-function isKnown(kind: string): kind is KnownKind {
-  return ["anon", "file", "shmem", "slab", "kernel", "unaccounted"].includes(kind);
+function kindName(say: Say, kind: string): string {
+  const word = `kind.${kind}`;
+  return isWord(word) ? say(word) : plain(kind);
 }
 
 function Tasks({ all, died }: { all: Task[]; died: number | null }) {

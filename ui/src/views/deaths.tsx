@@ -8,8 +8,10 @@ import { bytes, clock, plain, short, utc } from "../format";
 import { useLive } from "../live";
 import { aroundDeath, ownerLink, ownerNamed } from "../owner";
 import { Notice, Shown } from "../parts/notice";
+import { Original, Own } from "../parts/said";
 import { link, type Route } from "../route";
-import { useSay } from "../words";
+import { causeName, rowTold } from "../told";
+import { useSay, useTell, type Say } from "../words";
 import { Death } from "./death";
 
 const EVERY_MS = 10_000;
@@ -48,7 +50,7 @@ function List() {
 function Rows({ list, wanted }: { list: DeathList; wanted: string }) {
   const say = useSay();
   const count = list.deaths.length;
-  const rows = list.deaths.filter((row) => matches(row, wanted));
+  const rows = list.deaths.filter((row) => matches(row, wanted, say));
   if (count === 0) {
     return (
       <>
@@ -78,15 +80,16 @@ function Notes({ all }: { all: string[] }) {
     <>
       {all.map((note) => (
         <p key={note} class="soft said">
-          {plain(note)}
+          <Own text={note} />
         </p>
       ))}
     </>
   );
 }
 
-export function matches(row: DeathRow, wanted: string): boolean {
-  const text = [row.name, row.owner, row.cause, row.pid, row.signal, row.summary].join(" ").toLowerCase();
+/** By what is shown, in either language, and by the code of the cause. */
+export function matches(row: DeathRow, wanted: string, say: Say): boolean {
+  const text = [row.name, row.owner, row.cause, causeName(say, row.cause), row.pid, row.signal, row.summary].join(" ").toLowerCase();
   return wanted
     .toLowerCase()
     .split(/\s+/)
@@ -94,6 +97,9 @@ export function matches(row: DeathRow, wanted: string): boolean {
 }
 
 function Row({ row }: { row: DeathRow }) {
+  const say = useSay();
+  const tell = useTell();
+  const told = tell && rowTold(tell, row);
   const at = Date.parse(row.time);
   const owner = row.owner === null ? null : ownerNamed(row.owner);
   return (
@@ -112,9 +118,12 @@ function Row({ row }: { row: DeathRow }) {
           </a>
         )}
       </strong>
-      <span class="soft wide-only">{row.cause}</span>
+      <span class="soft wide-only" title={row.cause}>
+        {causeName(say, row.cause)}
+      </span>
       <span class="wide-only">{row.held_bytes === null ? "" : bytes(row.held_bytes)}</span>
-      <span class="said">{plain(row.summary)}</span>
+      <span class="said">{told ?? <Own text={row.summary} />}</span>
+      {told && <Original text={row.summary} />}
     </div>
   );
 }

@@ -14,10 +14,12 @@ import { Lane } from "../parts/lane";
 import { Bands, LivesTable } from "../parts/lives";
 import { Notice, Shown } from "../parts/notice";
 import { Made, Members, members, type Member } from "../parts/members";
+import { Own } from "../parts/said";
 import { Summary } from "../parts/summary";
 import { link, type Route, type Span } from "../route";
+import { rowTold } from "../told";
 import { frame, jump, key, lines, PIXELS, useAxis, useTimeKeys, type Shared } from "../travel";
-import { useSay } from "../words";
+import { useSay, useTell, type Tell } from "../words";
 import { Judged } from "./judged";
 
 const DEATHS_EVERY_MS = 10_000;
@@ -55,6 +57,7 @@ interface Course {
 
 function Story({ route, owner }: { route: Route; owner: Whose }) {
   const say = useSay();
+  const tell = useTell();
   const axis = useAxis(route);
   const { span, step, at, go } = axis;
   const list = useLive("deaths", DEATHS_EVERY_MS, (signal) => ask<DeathList>("deaths", signal), "events");
@@ -62,7 +65,7 @@ function Story({ route, owner }: { route: Route; owner: Whose }) {
   const course = useLive(key(span), null, (signal) => read(owner, span, step, say, signal));
   const deaths = deathsOf(list.value?.deaths ?? [], owner);
   const lives = livesOf(course.value, deaths, span, step);
-  const marks = marksOf(lives, deaths, say("owner.began"));
+  const marks = marksOf(lives, deaths, say("owner.began"), tell);
   const moments = marks.map((mark) => Date.parse(mark.at));
   useTimeKeys(route, axis, moments);
   const inside = marks.filter((mark) => Date.parse(mark.at) >= span.from && Date.parse(mark.at) <= span.to);
@@ -198,10 +201,10 @@ const nearest = (deaths: DeathRow[], at: number | null): string | null =>
   at === null ? null : (deaths.find((row) => Math.abs(Date.parse(row.time) - at) < 2_000)?.id ?? null);
 
 /** Its deaths, and where it began again. */
-function marksOf(lives: Life[], deaths: DeathRow[], began: string): Mark[] {
+function marksOf(lives: Life[], deaths: DeathRow[], began: string, tell: Tell | null): Mark[] {
   const starts = lives.slice(1).filter((life) => life.from !== null);
   return [
-    ...deaths.map((row): Mark => ({ at: row.time, kind: "death", text: row.summary, id: row.id })),
+    ...deaths.map((row): Mark => ({ at: row.time, kind: "death", text: (tell && rowTold(tell, row)) ?? row.summary, id: row.id })),
     ...starts.map((life): Mark => ({ at: new Date(life.from ?? 0).toISOString(), kind: "restart", text: began, id: null })),
   ].sort((a, b) => a.at.localeCompare(b.at));
 }
@@ -322,6 +325,7 @@ const LISTED = 12;
 
 function Deaths({ all }: { all: DeathRow[] }) {
   const say = useSay();
+  const tell = useTell();
   if (all.length === 0) return <p class="soft">{say("owner.noDeaths")}</p>;
   return (
     <>
@@ -331,7 +335,7 @@ function Deaths({ all }: { all: DeathRow[] }) {
             <span class="mono soft" title={row.time}>
               {clock(Date.parse(row.time), Date.now())}
             </span>{" "}
-            <a href={link("deaths", row.id)}>{plain(row.summary)}</a>
+            <a href={link("deaths", row.id)}>{(tell && rowTold(tell, row)) ?? <Own text={row.summary} />}</a>
           </li>
         ))}
       </ul>

@@ -242,3 +242,24 @@ impl From<highwater_oom::Cause> for Cause {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The page and the manual name each cause; what is missing in the table is missing there, too.
+    #[test]
+    fn the_table_of_the_manual_has_every_cause_once_and_nothing_else() {
+        let manual = include_str!("../../../../docs/manual/json.md");
+        let (_, after) = manual.split_once("\n### Causes\n").unwrap();
+        let rows = after.lines().skip_while(|line| !line.starts_with("|---"));
+        let rows = rows.skip(1).take_while(|line| line.starts_with('|'));
+        let cells = rows.filter_map(|row| row.split('|').nth(1));
+        let mut told: Vec<&str> =
+            cells.flat_map(|cell| cell.split('`').skip(1).step_by(2)).collect();
+        let mut all: Vec<&str> = Cause::ALL.iter().map(|cause| cause.as_str()).collect();
+        told.sort_unstable();
+        all.sort_unstable();
+        assert_eq!(told, all);
+    }
+}
