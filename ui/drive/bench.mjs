@@ -1,7 +1,8 @@
 // Measures the page: node drive/bench.mjs AGENT PID HISTORY SECONDS
 //
-// AGENT is the address of an agent whose process is PID, HISTORY that of a month of 2,000 series. One line
-// for each figure: its name, a tab, the figure, a tab, what was promised.
+// AGENT is the address of an agent whose process is PID and whose history begins with a month of 2,000
+// series, HISTORY that of such a month alone. One line for each figure: its name, a tab, the figure, a tab,
+// what was promised.
 
 import { readFileSync } from "node:fs";
 import { get } from "node:http";
@@ -56,7 +57,7 @@ const weights = await Promise.all([...paths].map(sent));
 tell("the page, packed, KiB", (weights.reduce((sum, part) => sum + part.length, 0) / 1024).toFixed(1), 150);
 
 const { memory, verdict } = await firstView(browser, agent, 7);
-tell("memory is drawn, of a running agent, ms", memory, 300);
+tell("memory is drawn, of an agent with 30 days of 2,000 series, ms", memory, 300);
 tell("the verdict stands, ms", verdict, "");
 
 const newest = JSON.parse(await (await fetch(`${history}/api/v1/status/tsdb`)).text()).data.headStats.maxTime;

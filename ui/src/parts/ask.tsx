@@ -17,16 +17,30 @@ interface Given {
 /** The names on record change seldom. */
 const NAMES_EVERY_MS = 300_000;
 
+interface Names {
+  metrics: string[];
+  labels: string[];
+}
+
+const NONE: Names = { metrics: [], labels: [] };
+
+async function known(signal: AbortSignal): Promise<Names> {
+  const [metrics, labels] = await Promise.all([names("metrics", signal), names("labels", signal)]);
+  return { metrics, labels };
+}
+
 export function Ask({ text, write, send }: Given) {
   const say = useSay();
   const field = useRef<HTMLTextAreaElement>(null);
   /** Where somebody writes; null while nothing is offered. */
   const [caret, setCaret] = useState<number | null>(null);
   const [chosen, setChosen] = useState(0);
-  const metrics = useLive("metrics", NAMES_EVERY_MS, (signal) => names("metrics", signal));
-  const labels = useLive("labels", NAMES_EVERY_MS, (signal) => names("labels", signal));
+  // A question that came with the address is not kept waiting by names that nobody types.
+  const [isTyped, setTyped] = useState(false);
+  const all = useLive(`names ${isTyped}`, NAMES_EVERY_MS, async (signal) => (isTyped ? known(signal) : NONE));
+  const { metrics, labels } = all.value ?? NONE;
   // Names that come late are offered late.
-  const offer: Offer | null = caret === null ? null : offers(text, caret, metrics.value ?? [], labels.value ?? []);
+  const offer: Offer | null = caret === null ? null : offers(text, caret, metrics, labels);
   const look = (area: HTMLTextAreaElement): void => {
     write(area.value);
     setChosen(0);
@@ -70,6 +84,7 @@ export function Ask({ text, write, send }: Given) {
         aria-autocomplete="list"
         {...(offer ? { "aria-activedescendant": `offer-${chosen}` } : {})}
         value={text}
+        onFocus={() => setTyped(true)}
         onInput={(event) => look(event.currentTarget)}
         onKeyDown={pressed}
         onBlur={() => setTimeout(() => setCaret(null), 150)}

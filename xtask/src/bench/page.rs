@@ -5,21 +5,33 @@
 //!  highwater serve, a month of 2,000 ──┘             first curve, a zoom from the hand to the frame
 //! ```
 //!
-//! Each figure stands beside what is promised of it. The browser and the agent share a machine, so what
-//! else runs here makes both slower.
+//! The agent records into a history that has that month of 2,000 series already. Each figure stands
+//! beside what is promised of it. The browser and the agent share a machine, so what else runs here makes
+//! both slower.
 
+use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
 
+use highwater_store::{FILE_NAME, SCHEMA_VERSION};
+
 use super::promql::load;
+use super::store::{Beat, record};
 use crate::e2e::agent::Recording;
 use crate::e2e::loopback::Server;
 use crate::repo::{self, Profile};
 
 /// The history that is promised for: series and days.
 const MADE: (u32, u32) = (2_000, 30);
+
+/// The agent's: a free port, and nothing of the month is too old.
+const CONFIGURATION: &str = "[web]\nlisten = \"127.0.0.1:0\"\n[store]\nkeep = \"60d\"\n";
+
+/// Another recorded month is made when the one that was made has become so old.
+const STALE: Duration = Duration::from_hours(7 * 24);
 
 /// How it is measured.
 #[derive(Debug, clap::Args)]
@@ -45,7 +57,9 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
         Some(history) => history.clone(),
         None => load::only_ours(&repo::target().join("bench-promql").join("2000-30"), MADE)?,
     };
-    let recording = Recording::fresh(&program, "bench-page")?;
+    let recording = Recording::configured(&program, "bench-page", CONFIGURATION)?;
+    fs::create_dir(recording.data())?;
+    fs::copy(recorded()?.join(FILE_NAME), recording.data().join(FILE_NAME))?;
     let agent = recording.agent()?;
     let asked = recording.address().context("the agent names no address")?;
     let name = program.to_str().context("the program's path is no text")?;
@@ -67,6 +81,19 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
         bail!("{broken} of {} promises are broken", figures.len());
     }
     Ok(())
+}
+
+/// A history as an agent has recorded it for the last month, a reading each minute.
+fn recorded() -> anyhow::Result<PathBuf> {
+    let (series, days) = MADE;
+    let dir = repo::target().join("bench-page").join(format!("{SCHEMA_VERSION}-{series}-{days}"));
+    let made = fs::metadata(dir.join(FILE_NAME)).and_then(|file| file.modified());
+    if made.is_ok_and(|made| made.elapsed().is_ok_and(|age| age < STALE)) {
+        return Ok(dir);
+    }
+    let first_ms = crate::clock::wall().millis() - i64::from(days) * 24 * 3_600_000;
+    record(&dir, days, series.into(), Beat { first_ms, every_ms: 60_000 })?;
+    Ok(dir)
 }
 
 /// What was measured, and what is promised of it.

@@ -19,6 +19,9 @@ mod replay;
 mod size;
 mod synth;
 
+pub(super) use reads::record;
+pub(super) use synth::Beat;
+
 /// What is measured.
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Store {

@@ -20,7 +20,7 @@ use super::cost;
 use super::figures::{met, per, print_levels};
 use super::months::BOOT;
 use super::pages;
-use super::synth::{EVERY_MS, FIRST_MS, Machine};
+use super::synth::{Beat, Machine};
 use crate::clock;
 use crate::repo;
 
@@ -32,6 +32,10 @@ const WARM: usize = 11;
 const COLD: usize = 5;
 
 const DAY_MS: i64 = 24 * 3_600_000;
+
+/// From a round number on, 2025-01-01.
+const FIRST_MS: i64 = 1_735_689_600_000;
+const BEAT: Beat = Beat { first_ms: FIRST_MS, every_ms: 15_000 };
 
 /// How it is measured.
 #[derive(Debug, clap::Args)]
@@ -185,33 +189,42 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
 fn history(options: &Options) -> anyhow::Result<PathBuf> {
     let name = format!("reads-{SCHEMA_VERSION}-{}x{}", options.days, options.series);
     let dir = repo::target().join("bench-store").join(name);
-    if dir.exists() && !options.again {
-        return Ok(dir);
+    if !dir.exists() || options.again {
+        record(&dir, options.days, options.series, BEAT)?;
     }
+    Ok(dir)
+}
+
+/// A history of so many days and series, in the place of what was there.
+pub(in crate::bench) fn record(
+    dir: &Path,
+    days: u32,
+    series: u64,
+    beat: Beat,
+) -> anyhow::Result<()> {
     let desk = super::Desk::new("reads")?;
     let begun = clock::now();
-    build(desk.path(), options)?;
+    build(desk.path(), days, Machine::new(series, beat), beat)?;
     println!("made in {:.0} s", begun.elapsed().as_secs_f64());
     pages::check(desk.path())?;
     if dir.exists() {
-        fs::remove_dir_all(&dir)?;
+        fs::remove_dir_all(dir)?;
     }
-    fs::create_dir_all(&dir)?;
+    fs::create_dir_all(dir)?;
     let making = dir.join("making");
     fs::copy(desk.path().join(FILE_NAME), &making)?;
     File::open(&making)?.sync_all()?;
     fs::rename(making, dir.join(FILE_NAME))?;
-    Ok(dir)
+    Ok(())
 }
 
-fn build(dir: &Path, options: &Options) -> anyhow::Result<()> {
+fn build(dir: &Path, days: u32, mut machine: Machine, beat: Beat) -> anyhow::Result<()> {
     let boot: BootId = BOOT.parse()?;
-    let long = Duration::from_hours(24 * u64::from(options.days + 1));
+    let long = Duration::from_hours(24 * u64::from(days + 1));
     let keep =
         Keep { raw: long, minute: long, budget: Bytes::from_mib(1 << 20), ..Keep::default() };
     let mut store = Store::open(dir)?;
-    let mut machine = Machine::new(options.series);
-    let readings = i64::from(options.days) * (DAY_MS / EVERY_MS);
+    let readings = i64::from(days) * (DAY_MS / beat.every_ms);
     for at in 0..readings {
         machine.step(at);
         store.append(&machine.frame, boot)?;

@@ -1,5 +1,5 @@
-//! A machine that never was: some 2,000 series that move as those of real machines do, every 15
-//! seconds for as many days as are wanted.
+//! A machine that never was: some 2,000 series that move as those of real machines do, for as many
+//! days as are wanted.
 
 use highwater_core::frame::{
     CgroupMemory, CgroupSample, CgroupVersion, Frame, MachineSample, ProcSample,
@@ -15,9 +15,12 @@ use super::feed;
 use super::fields::{self, Field, count};
 use super::frames::process;
 
-/// The first moment: a round number, 2025-01-01.
-pub(super) const FIRST_MS: i64 = 1_735_689_600_000;
-pub(super) const EVERY_MS: i64 = 15_000;
+/// When it is read.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::bench) struct Beat {
+    pub(in crate::bench) first_ms: i64,
+    pub(in crate::bench) every_ms: i64,
+}
 
 /// Processes, of 15 series each; cgroups make up the rest.
 const PROCESSES: u32 = 30;
@@ -28,6 +31,7 @@ const PAGE: f64 = 4096.0;
 /// The machine.
 pub(super) struct Machine {
     pub(super) frame: Frame,
+    beat: Beat,
     cells: Vec<Cell>,
     chance: Chance,
 }
@@ -54,9 +58,9 @@ enum Habit {
 
 impl Machine {
     /// With at least `series` series.
-    pub(super) fn new(series: u64) -> Self {
-        let mut machine =
-            Self { frame: Frame::default(), cells: Vec::new(), chance: Chance::new(11) };
+    pub(super) fn new(series: u64, beat: Beat) -> Self {
+        let (frame, chance) = (Frame::default(), Chance::new(11));
+        let mut machine = Self { frame, beat, cells: Vec::new(), chance };
         machine.frame.machine = Some(MachineSample::default());
         for column in metric::machine() {
             machine.cell(column.name, column.kind, 0);
@@ -88,11 +92,12 @@ impl Machine {
 
     /// Goes on to reading number `at`.
     pub(super) fn step(&mut self, at: i64) {
-        let ms = at.saturating_mul(EVERY_MS);
+        let ms = at.saturating_mul(self.beat.every_ms);
         let boot = u64::try_from(ms).unwrap_or(0).saturating_mul(1000);
         // A few milliseconds late, now and then.
         let late = i64::try_from(self.chance.below(4)).unwrap_or(0) / 3;
-        let wall = WallTime::from_millis(FIRST_MS.saturating_add(ms).saturating_add(late));
+        let wall =
+            WallTime::from_millis(self.beat.first_ms.saturating_add(ms).saturating_add(late));
         self.frame.stamp = Stamp { wall, boot: BootTime::from_micros(boot) };
         for cell in &mut self.cells {
             if cell.habit.moves(&mut cell.value, &mut self.chance) {
@@ -204,7 +209,8 @@ mod tests {
 
     #[test]
     fn the_machine_has_as_many_series_as_wanted_and_they_move() {
-        let mut machine = Machine::new(2000);
+        let beat = Beat { first_ms: 1_735_689_600_000, every_ms: 15_000 };
+        let mut machine = Machine::new(2000, beat);
         let series = machine.series();
         assert!((2000..2060).contains(&series), "{series}");
         machine.step(0);
@@ -212,7 +218,7 @@ mod tests {
         machine.step(1);
         assert_ne!(machine.frame.cgroups, before);
         assert_eq!(machine.series(), series);
-        let moment = machine.frame.stamp.wall.millis() - FIRST_MS - EVERY_MS;
+        let moment = machine.frame.stamp.wall.millis() - beat.first_ms - beat.every_ms;
         assert!((0..3).contains(&moment), "{moment}");
     }
 }
