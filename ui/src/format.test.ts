@@ -21,7 +21,7 @@ describe("amounts", () => {
   });
   it("are shares of a whole that is there", () => {
     expect([share(1, 8), share(1, 250), share(0, 9), share(1, 0)]).toEqual(["13 %", "0.4 %", "0 %", "–"]);
-    expect(percent(99.4)).toBe("99 %");
+    expect([percent(99.4), percent(0.04), percent(0.06)]).toEqual(["99 %", "< 0.1 %", "0.1 %"]);
   });
 });
 

@@ -33,9 +33,10 @@ export function share(part: number, whole: number): string {
   return percent((part / whole) * 100);
 }
 
-/** A number of percent: `12 %`, `0.4 %`, `0 %`. */
+/** A number of percent: `12 %`, `0.4 %`, `< 0.1 %`, `0 %`. */
 export function percent(value: number): string {
   if (!Number.isFinite(value)) return "–";
+  if (value > 0 && value < 0.05) return "< 0.1 %";
   if (value !== 0 && Math.abs(value) < 9.95) return `${value.toFixed(1)} %`;
   return `${Math.round(value)} %`;
 }

@@ -64,7 +64,7 @@ function Row({ held, most, given }: { held: Held; most: number; given: Record<st
   const amount = used(held);
   const isNear = limit !== null && amount >= limit * NEAR;
   return (
-    <tr>
+    <tr class={held.growing ? "is-growing" : ""}>
       <td class="name mono" title={plain(held.name)}>
         <Name name={held.name} owner={held.owner} given={given} />
       </td>
@@ -72,7 +72,7 @@ function Row({ held, most, given }: { held: Held; most: number; given: Record<st
         {bytes(amount)}
       </td>
       <td class="wide wide-only">
-        <Level used={amount} anon={held.anon} limit={limit} most={most} />
+        <Level used={amount} anon={held.anon} limit={limit} most={most} isNear={isNear} />
       </td>
       <td class="number">
         {limit === null ? (
@@ -89,13 +89,13 @@ function Row({ held, most, given }: { held: Held; most: number; given: Record<st
 }
 
 /** How much there is, of it what is anonymous, and where the limit is if it is in reach of the scale. */
-function Level({ used, anon, limit, most }: { used: number; anon: number; limit: number | null; most: number }) {
+function Level({ used, anon, limit, most, isNear }: { used: number; anon: number; limit: number | null; most: number; isNear: boolean }) {
   const at = (value: number): string => `${Math.min(100, (value / most) * 100)}%`;
   return (
     <span class="level" aria-hidden="true">
       <span style={{ width: at(used) }} />
       <span style={{ width: at(Math.min(anon, used)) }} />
-      {limit !== null && limit <= most && <i style={{ left: at(limit) }} />}
+      {limit !== null && limit <= most && <i class={isNear ? "is-met" : ""} style={{ left: at(limit) }} />}
     </span>
   );
 }
@@ -105,7 +105,11 @@ function Arrow({ of }: { of: Growing }) {
   const pace = of.rate_bytes_per_hour === null ? say("owners.grows") : `+${rate(of.rate_bytes_per_hour, of.unit)}`;
   const seconds = of.seconds_to_limit;
   const left = seconds === null ? "" : seconds < 1 ? say("owners.full") : say("owners.left", { span: span(seconds) });
-  return <span class="grows">{[`↗ ${pace}`, left].filter((part) => part !== "").join(" · ")}</span>;
+  return (
+    <span class="grows">
+      <strong>↗ {pace}</strong> {left}
+    </span>
+  );
 }
 
 export interface Ran {

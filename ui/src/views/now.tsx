@@ -2,15 +2,16 @@
 
 import { query, range } from "../api";
 import { stepMs, piled } from "../curves";
-import type { Now as Document, Severity, Stall } from "../documents";
+import type { Now as Document, Severity } from "../documents";
 import { split } from "../evidence";
-import { bytes, percent, plain, share, span } from "../format";
+import { bytes, plain } from "../format";
 import { useLive, useNow, type Live } from "../live";
 import { makeupOf, MEMORY, type Makeup } from "../memory";
 import { ownerNamed, ownerOf } from "../owner";
 import { owners, OWNERS as OWNED, USAGES } from "../owners";
 import { Chart } from "../parts/chart";
 import { Proof } from "../parts/claim";
+import { Figures } from "../parts/figures";
 import { Holders, Processes, type Held } from "../parts/holders";
 import { Notice, Shown } from "../parts/notice";
 import { Whole } from "../parts/whole";
@@ -195,53 +196,6 @@ function Hour() {
         );
       }}
     </Shown>
-  );
-}
-
-function Figures({ of }: { of: Document }) {
-  const say = useSay();
-  const { swap_total_bytes: swap, swap_free_bytes: unused } = of.memory;
-  const used = (swap ?? 0) - (unused ?? 0);
-  return (
-    <section class="figures">
-      <div class="figure">
-        <h2>{say("pressure.title")}</h2>
-        {of.pressure.some ? (
-          <>
-            <Stalls word={say("pressure.some")} of={of.pressure.some} />
-            {of.pressure.full && <Stalls word={say("pressure.full")} of={of.pressure.full} />}
-            <p class="soft">{say("pressure.over")}</p>
-          </>
-        ) : (
-          <p class="soft">{say("pressure.none")}</p>
-        )}
-      </div>
-      <div class="figure">
-        <h2>{say("swap.title")}</h2>
-        {swap ? (
-          <>
-            <strong>{share(used, swap)}</strong>
-            <p class="soft">{say("swap.of", { used: bytes(used), total: bytes(swap) })}</p>
-          </>
-        ) : (
-          <p class="soft">{say("swap.none")}</p>
-        )}
-      </div>
-      <div class="figure">
-        <h2>{say("kills.title")}</h2>
-        <strong>{of.kills_since_boot ?? "–"}</strong>
-        <p class="soft">{say("kills.since", { up: span(of.up_seconds) })}</p>
-      </div>
-    </section>
-  );
-}
-
-function Stalls({ word, of }: { word: string; of: Stall }) {
-  const all = [of.avg10_percent, of.avg60_percent, of.avg300_percent].map(percent);
-  return (
-    <p>
-      <strong>{all.join(" · ")}</strong> <span class="soft">{word}</span>
-    </p>
   );
 }
 

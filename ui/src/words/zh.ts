@@ -100,7 +100,7 @@ export const zh: Catalogue = {
   "pressure.title": "等待内存",
   "pressure.some": "部分任务",
   "pressure.full": "全部任务",
-  "pressure.over": "占最近 10 秒 · 1 分钟 · 5 分钟的比例",
+  "pressure.calm": "最近 {span}内没有任务等待内存。",
   "pressure.none": "此内核不提供（CONFIG_PSI）。",
   "swap.title": "交换空间",
   "swap.of": "已用 {used}，共 {total}",
