@@ -35,9 +35,10 @@ function Way({ evidence, at }: { evidence: Evidence; at: number | null }) {
   return shown ? <a href={address(shown)}>{say("look.series")}</a> : null;
 }
 
-export function Claims({ all, at }: { all: Claim[]; at: number | null }) {
+export function Claims({ all, at, weight = "" }: { all: Claim[]; at: number | null; weight?: "is-main" | "is-calm" | "" }) {
+  if (all.length === 0) return null;
   return (
-    <ul class="claims">
+    <ul class={`claims ${weight}`}>
       {all.map((claim, place) => (
         <li key={place}>
           <p class="said" lang="en">

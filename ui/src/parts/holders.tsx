@@ -36,6 +36,7 @@ export function Holders({ all, given }: Given<Held>) {
   const say = useSay();
   const sorted = [...all].sort((a, b) => used(b) - used(a));
   const most = Math.max(1, ...sorted.map(used));
+  const isAnyGrowing = sorted.some((held) => held.growing !== null);
   return (
     <div class="scroll" tabIndex={0} role="group" aria-label={say("owners.memory")}>
       <table>
@@ -45,12 +46,12 @@ export function Holders({ all, given }: Given<Held>) {
             <th class="number">{say("owners.memory")}</th>
             <td class="wide-only" />
             <th class="number">{say("owners.limit")}</th>
-            <th>{say("owners.growth")}</th>
+            {isAnyGrowing && <th>{say("owners.growth")}</th>}
           </tr>
         </thead>
         <tbody>
           {sorted.map((held) => (
-            <Row key={held.name} held={held} most={most} given={given ?? {}} />
+            <Row key={held.name} held={held} most={most} given={given ?? {}} isAnyGrowing={isAnyGrowing} />
           ))}
         </tbody>
       </table>
@@ -58,7 +59,7 @@ export function Holders({ all, given }: Given<Held>) {
   );
 }
 
-function Row({ held, most, given }: { held: Held; most: number; given: Record<string, string> }) {
+function Row({ held, most, given, isAnyGrowing }: { held: Held; most: number; given: Record<string, string>; isAnyGrowing: boolean }) {
   const say = useSay();
   const { limit } = held;
   const amount = used(held);
@@ -83,7 +84,7 @@ function Row({ held, most, given }: { held: Held; most: number; given: Record<st
           </span>
         )}
       </td>
-      <td>{held.growing && <Arrow of={held.growing} />}</td>
+      {isAnyGrowing && <td>{held.growing && <Arrow of={held.growing} />}</td>}
     </tr>
   );
 }

@@ -1,6 +1,7 @@
 // One death: the sentence, what it stands on, and the memory before it.
 
 import { document as ask, query, range } from "../api";
+import { weighed } from "../claims";
 import { plot, stepMs } from "../curves";
 import type { Death as Document, Task } from "../documents";
 import { bytes, clock, plain, share, short, utc } from "../format";
@@ -37,6 +38,7 @@ export function Death({ id }: { id: string }) {
 
 function Story({ of }: { of: Document }) {
   const at = of.time === null ? null : Date.parse(of.time);
+  const { main, rest, not } = weighed(of);
   return (
     <>
       <section class="stack">
@@ -46,14 +48,15 @@ function Story({ of }: { of: Document }) {
       {at !== null && <Before of={of} at={at} />}
       <div class="panels is-uneven">
         <div class="stack">
-          <Part head="death.why" when={of.claims.length > 0}>
-            <Claims all={of.claims} at={at} />
+          <Part head="death.why" when={main.length + rest.length > 0}>
+            <Claims all={main} at={at} weight="is-main" />
+            <Claims all={rest} at={at} />
           </Part>
           <Part head="death.against" when={(of.contradictions ?? []).length > 0}>
             <Claims all={of.contradictions ?? []} at={at} />
           </Part>
-          <Part head="death.not" when={(of.ruled_out ?? []).length > 0}>
-            <Claims all={of.ruled_out ?? []} at={at} />
+          <Part head="death.not" when={not.length > 0}>
+            <Claims all={not} at={at} weight="is-calm" />
           </Part>
         </div>
         <div class="stack">
@@ -276,7 +279,9 @@ function Tasks({ all, died }: { all: Task[]; died: number | null }) {
           {all.slice(0, TASKS).map((task) => (
             <tr key={task.pid} class={task.pid === died ? "is-chosen" : ""}>
               <td class="number">{task.rank ?? "–"}</td>
-              <td class="mono">{plain(task.comm ?? "–")}</td>
+              <td class="mono comm" title={plain(task.comm ?? "")}>
+                {plain(task.comm ?? "–")}
+              </td>
               <td class="number soft">{task.pid}</td>
               <td class="number">{bytes(task.rss_bytes)}</td>
               <td class="number">{task.badness ?? "–"}</td>
