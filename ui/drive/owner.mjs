@@ -50,6 +50,29 @@ export async function told(page, base, api, killed, at, insist) {
   return `${anon} bytes anonymous of ${usage}`;
 }
 
+/** Who ended again and again: the storm, its ends and its restarts stand on the owner's page as the API has them. */
+export async function stormed(page, base, api, insist) {
+  const { owners } = await api("/api/highwater/v1/restarts");
+  const story = owners.find(({ owner, storms }) => owner.id.endsWith("-spin") && storms.length > 0);
+  insist(story, `no storm among ${owners.length} owners`);
+  const { owner, lives, claims, storms } = story;
+  const ends = lives.filter(({ ended }) => ended !== null);
+  insist(storms[0].ends === ends.length && ends.length >= 4, `${storms[0].ends} ends in the storm, ${ends.length} lives ended`);
+  const { events } = await api("/api/highwater/v1/events");
+  const again = events.filter(({ kind, text }) => kind === "restart" && text.includes(owner.id));
+  insist(again.length >= ends.length - 1, `${again.length} restarts on record`);
+  const last = Date.parse(ends.at(-1).ended);
+  await visit(page, base, ownerAt({ kind: owner.kind, id: owner.id }, last));
+  const said = await page.locator("main").innerText();
+  insist(said.includes(claims[0].text), `${claims[0].text}: is not told`);
+  const known = await page.$$eval('.panel table a[href^="#/deaths/"]', (all) => new Set(all.map((one) => one.hash)).size);
+  insist(known === ends.length, `${known} deaths of ${ends.length} are linked`);
+  await visit(page, base, `#/time?from=${last - 120_000}&to=${last + 30_000}&at=${last}`);
+  const listed = (await page.locator("main").innerText()).split(`${owner.id} started again`).length - 1;
+  insist(listed >= again.length, `${listed} of ${again.length} restarts are in the list of what happened`);
+  return claims[0].text;
+}
+
 /** Saves the first chart of a view as each kind of file; each is whole, by itself. */
 export async function saved(browser, base, hash, insist) {
   const { page, context } = await open(browser, base);

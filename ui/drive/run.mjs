@@ -9,7 +9,7 @@ import { createRequire } from "node:module";
 import { firstView } from "./pace.mjs";
 import { NARROW, open, settled, start, visit, WIDE } from "./browser.mjs";
 import { tooWide, wider } from "./fits.mjs";
-import { ownerAt, reached, saved, told } from "./owner.mjs";
+import { ownerAt, reached, saved, stormed, told } from "./owner.mjs";
 
 const [base, hostile = ""] = process.argv.slice(2);
 const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
@@ -141,6 +141,8 @@ await check("what grows is shown with its rate and its limit", async () => {
 await check("an owner's name leads to it from every view", () => reached(page, base, VIEWS, insist));
 
 await check("an owner is shown through its lives, with the API's numbers", () => told(page, base, api, killed, at, insist));
+
+await check("a restart storm is told where its owner is shown, and each restart on the axis", () => stormed(page, base, api, insist));
 
 await check("a chart is saved as a drawing that stands alone, as dots and as a table", async () => {
   const seen = [];

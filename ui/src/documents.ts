@@ -91,7 +91,7 @@ export interface DeathList {
   notes: string[];
 }
 
-/** Of the document of `restarts`: who, and all its lives. */
+/** Of the document of `restarts`: who, all its lives, and what they add up to. */
 export interface RestartStory {
   owner: { kind: string; id: string; uid?: number; namespace?: string; container?: string };
   lives: {
@@ -102,6 +102,7 @@ export interface RestartStory {
     cgroup: string | null;
     memory: { peak_bytes: number | null };
   }[];
+  claims: Claim[];
 }
 
 export interface Death {

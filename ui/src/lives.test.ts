@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
 
 import type { DeathRow } from "./documents";
-import { deathsOf, seen, told, withLater } from "./lives";
+import { deathsOf, seen, storiesOf, told, withLater } from "./lives";
 
 const death = (at: number, owner: string): DeathRow => ({
   id: `${at}-1`,
@@ -40,9 +40,12 @@ it("deaths are those of the owner, and of the cgroups in it", () => {
 
 it("what a manager told counts as it told it", () => {
   const life = { started: "2026-01-01T00:00:00Z", ended: "2026-01-01T00:01:00Z", cause: "timeout", summary: null, cgroup: "/s/a", memory: { peak_bytes: 7 } };
-  const stories = [{ owner: { kind: "unit", id: "a.service" }, lives: [life] }, { owner: { kind: "unit", id: "b.service" }, lives: [life, life] }];
+  const stories = [
+    { owner: { kind: "unit", id: "a.service" }, lives: [life], claims: [] },
+    { owner: { kind: "unit", id: "b.service" }, lives: [life, life], claims: [] },
+  ];
   const end = Date.parse(life.ended);
-  expect(told(stories, { kind: "unit", id: "a.service" }, [death(end + 500, "a.service")])).toEqual([
+  expect(told(storiesOf(stories, { kind: "unit", id: "a.service" }), [death(end + 500, "a.service")])).toEqual([
     { from: end - 60_000, to: end, cause: "timeout", summary: null, peak: 7, cgroup: "/s/a", death: `${end + 500}-1` },
   ]);
 });

@@ -16,13 +16,17 @@ export interface Life {
   death: string | null;
 }
 
-/** The lives that a manager told of, oldest first. */
-export function told(stories: RestartStory[], owner: Owner, deaths: DeathRow[]): Life[] {
-  const whose = stories.filter((story) => {
+/** Those stories that are an owner's. */
+export function storiesOf(stories: RestartStory[], owner: Owner): RestartStory[] {
+  return stories.filter((story) => {
     const told = ownerOf(story.owner);
     return told !== null && isSame(told, owner);
   });
-  return whose
+}
+
+/** The lives that stories tell of, oldest first. */
+export function told(stories: RestartStory[], deaths: DeathRow[]): Life[] {
+  return stories
     .flatMap((story) => story.lives)
     .map((life) => {
       const to = life.ended === null ? null : Date.parse(life.ended);

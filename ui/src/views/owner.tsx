@@ -3,14 +3,15 @@
 
 import { document as ask, query, range, series, type Curve } from "../api";
 import { plot, stepMs } from "../curves";
-import type { DeathList, DeathRow, Growth, Mark, RestartStory } from "../documents";
+import type { Claim, DeathList, DeathRow, Growth, Mark, RestartStory } from "../documents";
 import { bytes, clock, percent, plain, utc } from "../format";
 import { useLive } from "../live";
-import { deathsOf, seen, told, withLater, type Life } from "../lives";
+import { deathsOf, seen, storiesOf, told, withLater, type Life } from "../lives";
 import { above, among, called, cgroups, makeups, memoryOf, outermost, ownerAt, parts, piledUp, sums, total, within, type Owner as Whose } from "../owner";
 import { Chart, type Moment } from "../parts/chart";
 import { Controls } from "../parts/controls";
 import { Lane } from "../parts/lane";
+import { Claims } from "../parts/claim";
 import { Bands, LivesTable } from "../parts/lives";
 import { Notice, Shown } from "../parts/notice";
 import { Made, Members, members, type Member } from "../parts/members";
@@ -49,6 +50,8 @@ export function Owner({ route }: { route: Route }) {
 interface Course {
   paths: string[];
   lives: Life[] | null;
+  /** What its restarts add up to: a storm, a rhythm. */
+  said: Claim[];
   memory: Curve[];
   limits: { label: string; curve: Map<number, number> }[];
   counts: Curve[];
@@ -101,6 +104,7 @@ function Story({ route, owner }: { route: Route; owner: Whose }) {
                     <h2>{say("owner.lives")}</h2>
                     <span class="soft">{say(course.lives ? "owner.livesTold" : "owner.livesSeen")}</span>
                   </header>
+                  {course.said.length > 0 && <Claims all={course.said} at={null} />}
                   <LivesTable all={lives} show={(from, to) => go({ from, to, isLive: false })} />
                 </section>
                 <section class="panel">
@@ -128,7 +132,8 @@ async function read(owner: Whose, span: Span, step: number, say: ReturnType<type
     // A server of an earlier version does not tell of lives: they are seen in the series then.
     ask<{ owners: RestartStory[] }>("restarts", signal).catch(() => ({ owners: [] })),
   ]);
-  const lives = await withPresent(owner, told(stories.owners, owner, []), signal);
+  const whose = storiesOf(stories.owners, owner);
+  const lives = await withPresent(owner, told(whose, []), signal);
   const known = [...found.map((labels) => labels["id"] ?? ""), ...lives.map((life) => life.cgroup ?? "")].filter((path) => path !== "");
   const paths = outermost(known.length > 0 ? known : owner.cgroup === undefined ? [] : [owner.cgroup]).slice(-MOST_CGROUPS);
   const get = async (expr: string): Promise<Curve[]> => (await range(expr, span, step, signal)).all;
@@ -140,7 +145,7 @@ async function read(owner: Whose, span: Span, step: number, say: ReturnType<type
     get(`{__name__=~"highwater_owner_(processes|threads|open_fds)",${sums(owner).slice(1)}`),
     ...stalled.map(async (expr) => (paths.length > 0 ? ((await get(expr))[0] ?? null) : null)),
   ]);
-  return { paths, lives: lives.length > 0 ? lives : null, memory, limits, counts, stalls };
+  return { paths, lives: lives.length > 0 ? lives : null, said: whose.flatMap(({ claims }) => claims), memory, limits, counts, stalls };
 }
 
 /** With the life that goes on, whatever span is looked at. */

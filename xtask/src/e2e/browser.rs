@@ -1,7 +1,7 @@
 //! `cargo xtask e2e browser`: the page, driven in Debian's Chromium.
 //!
 //! ```text
-//! a kill, a leak, a name made of markup ──► the agent ──► the page in Chromium ── ui/drive/run.mjs
+//! a kill, a leak, a storm, a hostile name ──► the agent ──► the page in Chromium ── ui/drive/run.mjs
 //!                  rules that they meet ──────┘
 //! ```
 //!
@@ -26,6 +26,10 @@ use crate::repo::{self, Profile};
 use crate::victim::Leak;
 
 const MIB: u64 = 1 << 20;
+
+/// What dies again and again, and how often: four ends within seconds are a storm.
+const TINY: u64 = 24 * MIB;
+const ENDS: usize = 4;
 
 /// What dies: 2 MiB/s into this.
 const SMALL: u64 = 48 * MIB;
@@ -73,6 +77,7 @@ pub(crate) fn run(board: &mut Scoreboard) -> anyhow::Result<()> {
     let mut dies = stage.victim("shop", SMALL, &Leak::default())?;
     dies.process.wait()?;
     recording.keeps(dies.process.id(), STORED_WITHIN)?;
+    stage.storm(&recording)?;
     let (at_most, every) = (GROWS_WITHIN, Duration::from_secs(5));
     let grows = clock::poll(at_most, every, || Ok(stage.grows(&recording)?.then_some(())))?;
     grows.context("the leak is not told as a growth")?;
@@ -98,7 +103,7 @@ impl Stage {
         let program = repo::build("highwater", Profile::Dev)?;
         let folder = Folder::fresh("page")?;
         let xtask = std::env::current_exe().context("cannot find xtask's own program")?;
-        for name in ["shop", "kiosk", "creep", HOSTILE] {
+        for name in ["shop", "kiosk", "creep", "spin", HOSTILE] {
             symlink(&xtask, folder.join(name))?;
         }
         Ok(Self { program, hierarchy, folder })
@@ -113,13 +118,33 @@ impl Stage {
     }
 
     fn victim(&self, name: &str, limit: u64, leak: &Leak) -> anyhow::Result<Victim> {
+        let group = self.group(name, limit)?;
+        let process = self.process(name, &group, leak)?;
+        Ok(Victim { process, _group: group })
+    }
+
+    fn group(&self, name: &str, limit: u64) -> anyhow::Result<Group> {
         let group = format!("highwater-page-{}-{name}", std::process::id());
-        let group = self.hierarchy.make(&group, Some(limit)).context("cannot make a cgroup")?;
+        self.hierarchy.make(&group, Some(limit)).context("cannot make a cgroup")
+    }
+
+    fn process(&self, name: &str, group: &Group, leak: &Leak) -> anyhow::Result<Running> {
         let leak = Leak { cgroup: Some(group.folder().to_owned()), ..leak.clone() };
         let mut command = Command::new(self.folder.join(name));
         leak.arguments(&mut command);
-        let process = Running::start(command.stdin(Stdio::null()))?;
-        Ok(Victim { process, _group: group })
+        Running::start(command.stdin(Stdio::null()))
+    }
+
+    /// One life after the other in one cgroup, each ended by its limit.
+    fn storm(&self, recording: &Recording) -> anyhow::Result<()> {
+        let group = self.group("spin", TINY)?;
+        let leak = Leak { every_ms: 200, ..Leak::default() };
+        for _ in 0..ENDS {
+            let mut life = self.process("spin", &group, &leak)?;
+            life.wait()?;
+            recording.keeps(life.id(), STORED_WITHIN)?;
+        }
+        Ok(())
     }
 
     /// Whether `leaks` tells of the one that leaks.
