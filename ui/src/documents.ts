@@ -42,14 +42,34 @@ export interface Growing {
   unit: string;
   verdict: string;
   rate_bytes_per_hour: number | null;
+  limit_bytes: number | null;
   seconds_to_limit: number | null;
+}
+
+/** What a finding speaks of; docs/manual/json.md says which values go with each subject. */
+export interface Values {
+  owner: string | null;
+  limit_owner: string | null;
+  bytes: number | null;
+  of_bytes: number | null;
+  count: number | null;
+  of_count: number | null;
+  percent: number | null;
+  seconds: number | null;
+  names: string[];
+}
+
+export interface Finding extends Claim {
+  severity: Severity;
+  subject?: string;
+  values?: Values;
 }
 
 export interface Now {
   time: string;
   up_seconds: number;
   severity: Severity;
-  urgent: (Claim & { severity: Severity })[];
+  urgent: Finding[];
   memory: {
     total_bytes: number | null;
     available_bytes: number | null;
@@ -64,6 +84,7 @@ export interface Now {
   process_count: number;
   kills_since_boot: number | null;
   growth: { items: Growing[] } | null;
+  ends: { by_cause: { cause: string; count: number }[] };
   recorder: { newest: string | null; used_bytes: number; trouble: string | null } | null;
   notes: string[];
 }

@@ -36,14 +36,14 @@ export interface Headline {
   details: string;
 }
 
-/** Of a row of the list. */
+/** Of a row of the list, which has what it held beside it. */
 export function rowTold(tell: Tell, row: DeathRow): string | null {
   const told = headline(tell, {
     ...row,
     comm: row.name,
     owner: row.owner === null ? null : ownerNamed(row.owner),
     isFirst: row.first === true,
-    held: row.held_bytes,
+    held: null,
     code: null,
     child: null,
     place: row.limit_owner ?? null,

@@ -5,6 +5,7 @@ mod holders;
 mod lives;
 mod points;
 mod recorder;
+mod subject;
 
 use highwater_core::evidence::Claim;
 use highwater_core::frame::{Frame, Pressure};
@@ -17,6 +18,7 @@ pub use growing::Growing;
 pub use holders::{Holder, ProcessUse};
 pub use lives::{Ended, Lives};
 pub use recorder::Recorder;
+pub use subject::{Subject, Values};
 
 /// How bad it is. The order is that of the answer: the worst point decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -49,6 +51,10 @@ impl Severity {
 pub struct Finding {
     /// How bad.
     pub severity: Severity,
+    /// What it is about.
+    pub subject: Subject,
+    /// The values in it.
+    pub values: Values,
     /// What, and what it stands on.
     pub claim: Claim,
 }

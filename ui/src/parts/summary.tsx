@@ -1,6 +1,7 @@
 // An owner in four figures: what it has, how it grows, how it lives, how it died.
 
 import type { DeathRow, Growth } from "../documents";
+import { resourceName } from "../finding";
 import { bytes, rate, share, span as spelled } from "../format";
 import type { Life } from "../lives";
 import { isSame, ownerOf, PARTS, type Owner, type Part } from "../owner";
@@ -64,7 +65,7 @@ function Growing({ owner, growth }: Given) {
         <strong>{mine.length > 0 ? say("owner.steady") : "–"}</strong>
       )}
       <p class="soft">
-        {worst ? [worst.resource, left === null ? "" : left < 1 ? say("owners.full") : say("owners.left", { span: spelled(left) })].filter((part) => part !== "").join(" · ") : mine.length > 0 ? say("owner.judged", { n: mine.length }) : say("owner.unjudged")}
+        {worst ? [resourceName(say, worst.resource), left === null ? "" : left < 1 ? say("owners.full") : say("owners.left", { span: spelled(left) })].filter((part) => part !== "").join(" · ") : mine.length > 0 ? say("owner.judged", { n: mine.length }) : say("owner.unjudged")}
       </p>
     </div>
   );

@@ -4,6 +4,7 @@ import { document as ask, range } from "../api";
 import { plot, stepMs } from "../curves";
 import type { Grower, Growth as Document } from "../documents";
 import { series } from "../evidence";
+import { resourceName } from "../finding";
 import { amount, clock, percent, plain, rate, span } from "../format";
 import { useLive } from "../live";
 import { ownerLink, ownerOf } from "../owner";
@@ -73,7 +74,7 @@ function Head({ of }: { of: Grower }) {
       <h2 class="who">{whose ? <a href={ownerLink(whose)}>{plain(of.owner.name)}</a> : plain(of.owner.name)}</h2>
       <p class="facts">
         <span class={`tag is-${verdict}`}>{say(`verdict.${verdict}`)}</span>
-        <span class="mono">{of.resource}</span>
+        <span title={of.resource}>{resourceName(say, of.resource)}</span>
         {of.root_cause && <span class="soft">{say("growth.cause", { cause: of.root_cause })}</span>}
         <span class="soft">{say("growth.sure", { n: percent(of.confidence * 100) })}</span>
         {of.since && <span class="soft">{say("growth.since", { at: clock(Date.parse(of.since), Date.now()) })}</span>}
@@ -132,13 +133,14 @@ function Course({ of, at }: { of: Grower; at: number }) {
 }
 
 function Drawn({ of, query, span }: { of: Grower; query: string; span: { from: number; to: number } }) {
+  const say = useSay();
   const step = stepMs(span, 900);
   const curves = useLive(`${query} ${span.to}`, null, async (signal) => (await range(query, span, step, signal)).all);
   return (
     <div class="wide">
       <Shown live={curves}>
         {(curves) => {
-          const name = `${plain(of.owner.name)} · ${of.resource}`;
+          const name = `${plain(of.owner.name)} · ${resourceName(say, of.resource)}`;
           const drawn = plot(curves.slice(0, 1), step, () => ({ label: name, colour: "curve-2" }));
           return <Chart title={name} plot={drawn} span={span} height={150} limit={of.limit_bytes} format={(value) => amount(value, of.unit)} />;
         }}

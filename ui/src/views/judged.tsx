@@ -1,6 +1,7 @@
 // What was judged of one owner's growth: each thing that grows in full, the others in a line.
 
 import type { Growth } from "../documents";
+import { resourceName } from "../finding";
 import { amount, clock, percent, rate } from "../format";
 import { isSame, ownerOf, type Owner } from "../owner";
 import { useSay } from "../words";
@@ -28,7 +29,7 @@ export function Judged({ of, owner }: { of: Growth; owner: Owner }) {
             <div>
               <p class="facts">
                 <span class={`tag is-${item.verdict}`}>{say(item.verdict === "leak" ? "verdict.leak" : "verdict.growing")}</span>
-                <strong class="mono">{item.resource}</strong>
+                <strong title={item.resource}>{resourceName(say, item.resource)}</strong>
                 <span class="soft">{say("growth.sure", { n: percent(item.confidence * 100) })}</span>
               </p>
               <p>
@@ -46,7 +47,7 @@ export function Judged({ of, owner }: { of: Growth; owner: Owner }) {
       </ol>
       {others.length > 0 && (
         <p class="soft">
-          {others.map((item) => `${item.resource}: ${item.verdict}, ${amount(item.current_bytes, item.unit)}`).join(" · ")}
+          {others.map((item) => `${resourceName(say, item.resource)}: ${item.verdict}, ${amount(item.current_bytes, item.unit)}`).join(" · ")}
         </p>
       )}
     </section>

@@ -2,9 +2,10 @@
 
 import { query, range } from "../api";
 import { stepMs, piled } from "../curves";
-import type { Now as Document, Severity } from "../documents";
+import type { Finding as Found, Now as Document, Severity } from "../documents";
 import { split } from "../evidence";
-import { bytes, plain } from "../format";
+import { findingTold } from "../finding";
+import { bytes } from "../format";
 import { useLive, useNow, type Live } from "../live";
 import { makeupOf, MEMORY, type Makeup } from "../memory";
 import { ownerNamed, ownerOf } from "../owner";
@@ -14,9 +15,10 @@ import { Proof } from "../parts/claim";
 import { Figures } from "../parts/figures";
 import { Holders, Processes, type Held } from "../parts/holders";
 import { Notice, Shown } from "../parts/notice";
+import { Original, Own } from "../parts/said";
 import { Whole } from "../parts/whole";
 import { link } from "../route";
-import { useSay, type Say } from "../words";
+import { useSay, useTell, type Say } from "../words";
 
 const HOUR_MS = 3_600_000;
 
@@ -129,24 +131,27 @@ function Verdict({ of }: { of: Document }) {
       {of.severity === "ok" && <p class="soft">{say("verdict.calmDo", { free: bytes(free), total: bytes(all) })}</p>}
       <ol class="findings">
         {of.urgent.map((finding, place) => (
-          <Finding key={place} finding={finding} at={Date.parse(of.time)} />
+          <Finding key={place} finding={finding} of={of} />
         ))}
       </ol>
     </section>
   );
 }
 
-function Finding({ finding, at }: { finding: Document["urgent"][number]; at: number }) {
+function Finding({ finding, of }: { finding: Found; of: Document }) {
   const say = useSay();
+  const tell = useTell();
+  const told = tell && findingTold(tell, say, finding, of);
   const { text, view } = split(finding.text);
   return (
     <li>
       <span class={`tag is-${finding.severity satisfies Severity}`}>{say(`severity.${finding.severity}`)}</span>
       <div>
         <p class="said">
-          {plain(text)} {view && <a href={link(view)}>{say(`look.${view}`)}</a>}
+          {told ?? <Own text={text} />} {view && <a href={link(view)}>{say(`look.${view}`)}</a>}
         </p>
-        <Proof evidence={finding.evidence} at={at} />
+        {told && <Original text={text} />}
+        <Proof evidence={finding.evidence} at={Date.parse(of.time)} />
       </div>
     </li>
   );

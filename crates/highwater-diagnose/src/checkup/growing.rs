@@ -7,7 +7,7 @@ use highwater_core::evidence::{Claim, Evidence};
 use highwater_core::growth::Verdict;
 use highwater_core::time::WallTime;
 
-use super::{Finding, Severity};
+use super::{Finding, Severity, Subject, Values};
 use crate::finding::sentence;
 
 /// With less time left than this somebody has to act now, …
@@ -58,7 +58,17 @@ impl Growing {
                 text: text.clone(),
             };
             let evidence = one.claims.iter().map(stands_on).collect();
-            Finding { severity: severity(one), claim: Claim { text, evidence } }
+            let values = Values {
+                seconds: one.left.map(|left| left.seconds),
+                names: vec![one.resource.to_string()],
+                ..Values::default()
+            };
+            Finding {
+                severity: severity(one),
+                subject: Subject::Growth,
+                values: values.about(&one.owner.name),
+                claim: Claim { text, evidence },
+            }
         })
     }
 }

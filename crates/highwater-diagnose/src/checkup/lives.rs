@@ -10,7 +10,7 @@ use highwater_core::time::{Span, WallTime};
 
 use super::points::under_oom;
 use super::recorder::ago;
-use super::{Finding, Severity};
+use super::{Finding, Severity, Subject, Values};
 use crate::inquest::restarts::{Brake, Story};
 use crate::inquest::{Cause, Stuck};
 use crate::words;
@@ -57,7 +57,7 @@ impl Lives {
             path.is_some_and(|path| under_oom(frame).any(|one| one.path == *path))
         };
         let unseen = self.stuck.iter().filter(|stuck| !seen(stuck));
-        let mut found: Vec<Finding> = unseen.filter_map(hangs).collect();
+        let mut found: Vec<Finding> = unseen.filter_map(|one| hangs(one, now)).collect();
         found.extend(self.storms(now));
         found.extend(self.given_up());
         found.extend(self.recent(now));
@@ -106,11 +106,10 @@ impl Lives {
             last.who,
             ago(now.since(last.wall)),
         );
-        Some(finding(
-            Severity::Warning,
-            text,
-            vec![cited(format!("{} at {}", last.who, last.wall))],
-        ))
+        let seconds = Some(now.since(last.wall).as_secs());
+        let values = Values { seconds, ..Values::count(recent.len()).about(&last.who) };
+        let evidence = vec![cited(format!("{} at {}", last.who, last.wall))];
+        Some(finding((Severity::Warning, Subject::Ends, values), text, evidence))
     }
 
     fn storms(&self, now: WallTime) -> Option<Finding> {
@@ -132,7 +131,12 @@ impl Lives {
             Span(storm.to.since(storm.from)),
         );
         let cited = cited(format!("{} ends from {} to {}", storm.ends, storm.from, storm.to));
-        Some(finding(Severity::Warning, text, vec![cited]))
+        let values = Values {
+            count: u64::try_from(storm.ends).ok(),
+            seconds: Some(storm.to.since(storm.from).as_secs()),
+            ..named(stormy.iter().map(|story| story.owner.to_string()).collect())
+        };
+        Some(finding((Severity::Warning, Subject::RestartStorm, values), text, vec![cited]))
     }
 
     fn given_up(&self) -> Option<Finding> {
@@ -147,7 +151,8 @@ impl Lives {
         let others = if more > 0 { format!(" and {more} more") } else { String::new() };
         let text =
             format!("{first}{others}: down, and systemd gave up (start limit): highwater restarts");
-        Some(finding(Severity::Warning, text, vec![cited(names.join(", "))]))
+        let cited = cited(names.join(", "));
+        Some(finding((Severity::Warning, Subject::GivenUp, named(names)), text, vec![cited]))
     }
 
     fn endless(&self, now: WallTime) -> Option<Finding> {
@@ -169,7 +174,8 @@ impl Lives {
             "restarted, and would be for ever (Restart=always without a StartLimit): {}{more}",
             told.join(", ")
         );
-        Some(finding(Severity::Ok, text, vec![cited(names.join(", "))]))
+        let cited = cited(names.join(", "));
+        Some(finding((Severity::Ok, Subject::Endless, named(names)), text, vec![cited]))
     }
 
     /// Worth knowing, and no reason to wake anybody: a machine without Docker has no Docker to hear.
@@ -184,11 +190,13 @@ impl Lives {
         let names: Vec<&str> = absent.iter().map(|(witness, _)| witness.name()).collect();
         let text = format!("witnesses of deaths that are not heard: {}", names.join(", "));
         let evidence = absent.iter().map(|(witness, why)| cited(format!("{witness}: {why}")));
-        Some(finding(Severity::Ok, text, evidence.collect()))
+        let names = names.into_iter().map(str::to_owned).collect();
+        let point = (Severity::Ok, Subject::Unheard, Values { names, ..Values::default() });
+        Some(finding(point, text, evidence.collect()))
     }
 }
 
-fn hangs(stuck: &Stuck) -> Option<Finding> {
+fn hangs(stuck: &Stuck, now: WallTime) -> Option<Finding> {
     if stuck.until.is_some() {
         return None;
     }
@@ -197,15 +205,27 @@ fn hangs(stuck: &Stuck) -> Option<Finding> {
         "{} is stuck under OOM{since}: nothing may be killed there (oom_kill_disable)",
         stuck.who,
     );
-    Some(finding(Severity::Critical, text, stuck.claim.evidence.clone()))
+    let seconds = stuck.since.map(|since| now.since(since).as_secs());
+    let values = Values { seconds, ..Values::default() }.about(&stuck.who.to_string());
+    let point = (Severity::Critical, Subject::Hanging, values);
+    Some(finding(point, text, stuck.claim.evidence.clone()))
 }
 
 fn cited(text: String) -> Evidence {
     Evidence { source: "recorded events".to_owned(), line: None, text }
 }
 
-fn finding(severity: Severity, text: String, evidence: Vec<Evidence>) -> Finding {
-    Finding { severity, claim: Claim { text, evidence } }
+/// The first of them, and all.
+fn named(names: Vec<String>) -> Values {
+    Values { owner: names.first().cloned(), names, ..Values::default() }
+}
+
+fn finding(
+    (severity, subject, values): (Severity, Subject, Values),
+    text: String,
+    evidence: Vec<Evidence>,
+) -> Finding {
+    Finding { severity, subject, values, claim: Claim { text, evidence } }
 }
 
 #[cfg(test)]

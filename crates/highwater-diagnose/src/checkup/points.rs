@@ -10,7 +10,7 @@ use highwater_core::time::WallTime;
 use highwater_core::units::{Bytes, Permille};
 
 use super::recorder::ago;
-use super::{Finding, Holder, Memory, PastDeaths, Severity};
+use super::{Finding, Holder, Memory, PastDeaths, Severity, Subject, Values};
 use crate::inquest::Stuck;
 use crate::words;
 
@@ -70,9 +70,14 @@ pub(super) fn of(
     findings
 }
 
-fn finding(severity: Severity, text: String, source: &str, cited: String) -> Finding {
+fn finding(
+    (severity, subject, values): (Severity, Subject, Values),
+    text: String,
+    source: &str,
+    cited: String,
+) -> Finding {
     let evidence = vec![Evidence { source: source.to_owned(), line: None, text: cited }];
-    Finding { severity, claim: Claim { text, evidence } }
+    Finding { severity, subject, values, claim: Claim { text, evidence } }
 }
 
 /// The cgroups whose tasks hang now.
@@ -87,7 +92,7 @@ fn hanging(frame: &Frame, stuck: &[Stuck]) -> Vec<Finding> {
             one.until.is_none() && one.who.cgroup.as_ref().is_some_and(|at| at.as_str() == path)
         });
         let since = told.and_then(|one| one.since);
-        let since = since.map_or(String::new(), |since| format!(" since {since}"));
+        let told_since = since.map_or(String::new(), |since| format!(" since {since}"));
         let full = match cgroup.memory.limit {
             Some(Limit::At(limit)) => format!(" at its {limit} limit"),
             _ => String::new(),
@@ -97,10 +102,17 @@ fn hanging(frame: &Frame, stuck: &[Stuck]) -> Vec<Finding> {
             .filter(|owner| !matches!(owner, Owner::Cgroup(_) | Owner::Machine));
         let name = owner.map_or_else(|| format!("cgroup {}", words::place(path)), Owner::to_string);
         let text = format!(
-            "{name}: its tasks hang{full}{since}, and nothing is killed there: highwater why"
+            "{name}: its tasks hang{full}{told_since}, and nothing is killed there: highwater why"
         );
         let source = format!("{path}/memory.oom_control");
-        finding(Severity::Critical, text, &source, "under_oom 1".to_owned())
+        let values = Values {
+            owner: Some(owner.map_or_else(|| words::place(path), Owner::to_string)),
+            of_bytes: cgroup.memory.limit.and_then(Limit::at),
+            seconds: since.map(|since| frame.stamp.wall.since(since).as_secs()),
+            ..Values::default()
+        };
+        let point = (Severity::Critical, Subject::Hanging, values);
+        finding(point, text, &source, "under_oom 1".to_owned())
     });
     found.collect()
 }
@@ -109,6 +121,8 @@ fn available(memory: &Memory) -> Option<Finding> {
     let (Some(available), Some(total)) = (memory.available, memory.total) else {
         return Some(Finding {
             severity: Severity::Unknown,
+            subject: Subject::MemoryUnknown,
+            values: Values::default(),
             claim: Claim {
                 text: "memory is unknown, because /proc/meminfo was not readable".to_owned(),
                 evidence: Vec::new(),
@@ -128,7 +142,8 @@ fn available(memory: &Memory) -> Option<Finding> {
     };
     let text = format!("only {available} of {total} is available ({share}){reserve}");
     let cited = format!("MemAvailable {available}, MemTotal {total}");
-    Some(finding(severity, text, "/proc/meminfo", cited))
+    let point = (severity, Subject::MemoryLow, Values::share(available, total));
+    Some(finding(point, text, "/proc/meminfo", cited))
 }
 
 /// Of who hangs for it, that it is full goes without saying.
@@ -153,25 +168,26 @@ fn fill(holder: &Holder) -> Option<(Permille, Finding)> {
     };
     let text = format!("{} uses {used} of its {limit} limit ({share})", holder.owner);
     let cited = format!("working set {used}, limit {limit}");
-    Some((share, finding(severity, text, &holder.path, cited)))
+    let values = Values::share(used, limit).about(&holder.owner);
+    Some((share, finding((severity, Subject::LimitNear, values), text, &holder.path, cited)))
 }
 
 fn stalled(machine: &MachineSample) -> Option<Finding> {
     let pressure = machine.memory_pressure?;
     let some = pressure.some.map_or(0.0, |stall| stall.avg60);
     let full = pressure.full.map_or(0.0, |stall| stall.avg60);
-    let (severity, text) = if full >= FULL_STALL {
-        (
-            Severity::Critical,
-            format!("all programs waited for memory {full:.0} % of the last minute"),
-        )
+    let (severity, subject, who, share) = if full >= FULL_STALL {
+        (Severity::Critical, Subject::StallFull, "all programs", full)
     } else if some >= SOME_STALL {
-        (Severity::Warning, format!("programs waited for memory {some:.0} % of the last minute"))
+        (Severity::Warning, Subject::StallSome, "programs", some)
     } else {
         return None;
     };
+    let text = format!("{who} waited for memory {share:.0} % of the last minute");
+    let percent = format!("{share:.0}").parse().ok();
+    let point = (severity, subject, Values { percent, ..Values::default() });
     let cited = format!("some avg60={some:.2}, full avg60={full:.2}");
-    Some(finding(severity, text, "/proc/pressure/memory", cited))
+    Some(finding(point, text, "/proc/pressure/memory", cited))
 }
 
 fn recent_deaths(frame: &Frame, machine: &MachineSample, past: &PastDeaths) -> Option<Finding> {
@@ -179,6 +195,7 @@ fn recent_deaths(frame: &Frame, machine: &MachineSample, past: &PastDeaths) -> O
     let fresh = |wall: Option<WallTime>| wall.is_some_and(|wall| wall >= since);
     let recent: Vec<_> = past.deaths.iter().filter(|death| fresh(death.wall)).collect();
     if let (Some(last), Some(at)) = (recent.last(), recent.last().and_then(|last| last.wall)) {
+        let gone = frame.stamp.wall.since(at);
         let whose = match &last.limit_owner {
             Some(owner) => format!(", at the limit of {}", words::place(owner)),
             None => String::new(),
@@ -188,9 +205,16 @@ fn recent_deaths(frame: &Frame, machine: &MachineSample, past: &PastDeaths) -> O
             words::count(recent.len(), "process"),
             unnamed(frame, machine, past),
             last.victim,
-            ago(frame.stamp.wall.since(at))
+            ago(gone)
         );
-        return Some(finding(Severity::Warning, text, &past.source, at.to_string()));
+        let values = Values {
+            limit_owner: last.limit_owner.as_deref().map(words::place),
+            of_count: counted(frame, machine, past),
+            seconds: Some(gone.as_secs()),
+            ..Values::count(recent.len()).about(&last.victim)
+        };
+        let point = (Severity::Warning, Subject::Kills, values);
+        return Some(finding(point, text, &past.source, at.to_string()));
     }
     let count = machine.vm.oom_kill.filter(|count| *count > 0)?;
     let up = Duration::from_micros(frame.stamp.boot.micros());
@@ -206,18 +230,24 @@ fn recent_deaths(frame: &Frame, machine: &MachineSample, past: &PastDeaths) -> O
             "{count} killed for memory since boot; who and when is unknown: the kernel's log no longer has them"
         ),
     };
-    Some(finding(severity, text, "/proc/vmstat", format!("oom_kill {count}")))
+    let values = Values { of_count: Some(count), ..Values::count(named) };
+    let point = (severity, Subject::KillsSinceBoot, values);
+    Some(finding(point, text, "/proc/vmstat", format!("oom_kill {count}")))
 }
 
-/// That the kernel counts more than there are names for: of a longer time than the last day it says
-/// nothing about that.
+/// That the kernel counts more than there are names for.
 fn unnamed(frame: &Frame, machine: &MachineSample, past: &PastDeaths) -> String {
-    let known = u64::try_from(past.deaths.len()).unwrap_or(u64::MAX);
-    let counted = machine.vm.oom_kill.filter(|count| *count > known);
     let up = Duration::from_micros(frame.stamp.boot.micros());
-    let counted = counted.filter(|_| up <= RECENT);
-    counted
+    counted(frame, machine, past)
         .map_or(String::new(), |count| format!(" (on record, of {count} since boot {})", ago(up)))
+}
+
+/// What the kernel counts, where that is more than there are names for: of a longer time than the
+/// last day it says nothing about that.
+fn counted(frame: &Frame, machine: &MachineSample, past: &PastDeaths) -> Option<u64> {
+    let known = u64::try_from(past.deaths.len()).unwrap_or(u64::MAX);
+    let up = Duration::from_micros(frame.stamp.boot.micros());
+    machine.vm.oom_kill.filter(|count| *count > known && up <= RECENT)
 }
 
 fn swap(memory: &Memory) -> Option<Finding> {
@@ -228,37 +258,47 @@ fn swap(memory: &Memory) -> Option<Finding> {
     }
     let text = format!("swap is full: {free} free of {total}");
     let cited = format!("SwapFree {free}, SwapTotal {total}");
-    Some(finding(Severity::Warning, text, "/proc/meminfo", cited))
+    let point = (Severity::Warning, Subject::SwapFull, Values::share(free, total));
+    Some(finding(point, text, "/proc/meminfo", cited))
 }
 
 fn giant(memory: &Memory, owners: &[Holder]) -> Option<Finding> {
     let holder = owners.iter().find(|holder| super::is_unlimited(holder, memory))?;
-    let share = holder.anon.permille_of(memory.total?)?;
+    let total = memory.total?;
+    let share = holder.anon.permille_of(total)?;
     let severity = if share >= GIANT { Severity::Warning } else { Severity::Ok };
     let text = format!(
         "{} holds {} ({share} of the machine) and has no memory limit",
         holder.owner, holder.anon
     );
-    Some(finding(severity, text, &holder.path, format!("anonymous {}, no limit", holder.anon)))
+    let values = Values::share(holder.anon, total).about(&holder.owner);
+    let cited = format!("anonymous {}, no limit", holder.anon);
+    Some(finding((severity, Subject::Unlimited, values), text, &holder.path, cited))
 }
 
 fn kernel_share(machine: &MachineSample, memory: &Memory) -> Option<Finding> {
     let slab = machine.mem.slab_unreclaimable?;
-    let share = slab.permille_of(memory.total?).filter(|share| *share >= SLAB_SHARE)?;
+    let total = memory.total?;
+    let share = slab.permille_of(total).filter(|share| *share >= SLAB_SHARE)?;
     let text = format!("the kernel's own objects take {slab} ({share}) that cannot be reclaimed");
-    Some(finding(Severity::Warning, text, "/proc/meminfo", format!("SUnreclaim {slab}")))
+    let point = (Severity::Warning, Subject::KernelMemory, Values::share(slab, total));
+    Some(finding(point, text, "/proc/meminfo", format!("SUnreclaim {slab}")))
 }
 
 fn shared(memory: &Memory) -> Option<Finding> {
     let shmem = memory.shmem?;
-    let share = shmem.permille_of(memory.total?).filter(|share| *share >= SHMEM_SHARE)?;
+    let total = memory.total?;
+    let share = shmem.permille_of(total).filter(|share| *share >= SHMEM_SHARE)?;
     let text = format!("shared memory and tmpfs take {shmem} ({share}): look in /dev/shm and /tmp");
-    Some(finding(Severity::Warning, text, "/proc/meminfo", format!("Shmem {shmem}")))
+    let point = (Severity::Warning, Subject::SharedMemory, Values::share(shmem, total));
+    Some(finding(point, text, "/proc/meminfo", format!("Shmem {shmem}")))
 }
 
 fn zombies(machine: &MachineSample) -> Option<Finding> {
     let count = machine.zombies;
     let text = format!("{count} processes died and were never reaped by their parents");
+    let values = Values { count: Some(count), ..Values::default() };
+    let point = (Severity::Warning, Subject::Zombies, values);
     (count >= MANY_ZOMBIES)
-        .then(|| finding(Severity::Warning, text, "/proc/*/stat", format!("{count} in state Z")))
+        .then(|| finding(point, text, "/proc/*/stat", format!("{count} in state Z")))
 }

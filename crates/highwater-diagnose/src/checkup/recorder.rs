@@ -6,7 +6,7 @@ use highwater_core::evidence::{Claim, Evidence};
 use highwater_core::time::{Span, WallTime};
 use highwater_core::units::Bytes;
 
-use super::{Finding, Severity};
+use super::{Finding, Severity, Subject, Values};
 
 /// A recorder that runs and has written nothing for so long is not well: many times the usual
 /// cadence, and longer than a disk takes to answer.
@@ -48,11 +48,13 @@ pub struct Recorder {
 impl Recorder {
     /// What is to be said about it at `now`.
     pub(super) fn findings(&self, now: WallTime) -> Vec<Finding> {
-        let finding = |severity, text: String| {
+        let finding = |severity, subject, values, text: String| {
             let evidence =
                 Evidence { source: self.place.clone(), line: None, text: self.state(now) };
-            Finding { severity, claim: Claim { text, evidence: vec![evidence] } }
+            let claim = Claim { text, evidence: vec![evidence] };
+            Finding { severity, subject, values, claim }
         };
+        let lasted = |age: Duration| Values { seconds: Some(age.as_secs()), ..Values::default() };
         let silent = self.newest.map(|newest| now.since(newest)).filter(|age| *age >= SILENT);
         let runs = self.is_running == Some(true);
         let mut found = Vec::new();
@@ -65,27 +67,29 @@ impl Recorder {
                 let age = self.told.map(|told| format!(", as of {}", ago(now.since(told))));
                 let age = age.unwrap_or_default();
                 let text = format!("the recorder runs, but cannot store ({waiting}{age}): {why}");
-                found.push(finding(Severity::Warning, text));
+                let values = Values { count: Some(self.backlog), ..Values::default() };
+                found.push(finding(Severity::Warning, Subject::CannotStore, values, text));
             }
             (_, Some(age)) if runs => {
-                let age = Span(age);
-                let text = format!("the recorder runs, but has written nothing for {age}");
-                found.push(finding(Severity::Warning, text));
+                let text = format!("the recorder runs, but has written nothing for {}", Span(age));
+                let subject = Subject::RecorderSilent;
+                found.push(finding(Severity::Warning, subject, lasted(age), text));
             }
             (_, Some(age)) if self.is_running == Some(false) => {
                 let text = format!("nothing has been recorded for {}: highwater agent", Span(age));
-                found.push(finding(Severity::Ok, text));
+                found.push(finding(Severity::Ok, Subject::NotRecording, lasted(age), text));
             }
             _ => {}
         }
         if runs && !self.slowed.is_empty() {
             let parts = self.slowed.join(", ");
             let text = format!("the recorder used more than its budget and slows down: {parts}");
-            found.push(finding(Severity::Ok, text));
+            let values = Values { names: self.slowed.clone(), ..Values::default() };
+            found.push(finding(Severity::Ok, Subject::RecorderSlowed, values, text));
         }
         if runs && self.is_tight {
             let text = "the recorder has more memory than its budget and keeps less".to_owned();
-            found.push(finding(Severity::Ok, text));
+            found.push(finding(Severity::Ok, Subject::RecorderTight, Values::default(), text));
         }
         found
     }

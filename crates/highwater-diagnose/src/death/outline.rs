@@ -1,5 +1,6 @@
 //! What a table of deaths and a search among them need: cheap enough for hundreds of thousands.
 
+use highwater_core::limit::Limit;
 use highwater_core::time::{BootTime, WallTime};
 use highwater_oom::Cause;
 use highwater_oom::report::Kill;
@@ -20,6 +21,8 @@ pub struct Outline<'a> {
     pub victim: Option<&'a Kill>,
     /// The memory cgroup whose limit was reached, from the report or from the record.
     pub limit_owner: Option<String>,
+    /// That limit, from the report or from the record.
+    pub limit: Option<Limit>,
     /// The memory cgroup of the victim, from the report or from the record.
     pub task_cgroup: Option<String>,
 }
@@ -34,6 +37,7 @@ impl<'a> Outline<'a> {
             cause: scene.verdict.0,
             victim: scene.kill,
             limit_owner: scene.limit_owner.map(|told| told.value),
+            limit: scene.limit.map(|told| told.value),
             task_cgroup: scene.task_cgroup.map(|told| told.value),
         }
     }

@@ -12,7 +12,8 @@ use serde::Serialize;
 use super::inquest::StuckDocument;
 use super::{SCHEMA, bytes, limit, time};
 use crate::checkup::{
-    Checkup, Finding, Growing, Holder, Lives, PastDeath, ProcessUse, Recorder, Severity,
+    Checkup, Finding, Growing, Holder, Lives, PastDeath, ProcessUse, Recorder, Severity, Subject,
+    Values,
 };
 use crate::finding::unit;
 use crate::growth::Ceiling;
@@ -44,6 +45,8 @@ pub struct CheckupDocument {
 #[derive(Clone, Debug, Serialize)]
 struct FindingDocument {
     severity: Severity,
+    subject: Subject,
+    values: Values,
     #[serde(flatten)]
     claim: Claim,
 }
@@ -223,7 +226,12 @@ fn ends(lives: &Lives, now: WallTime) -> EndsDocument {
 }
 
 fn finding(finding: &Finding) -> FindingDocument {
-    FindingDocument { severity: finding.severity, claim: finding.claim.clone() }
+    FindingDocument {
+        severity: finding.severity,
+        subject: finding.subject,
+        values: finding.values.clone(),
+        claim: finding.claim.clone(),
+    }
 }
 
 fn growing(growing: &Growing) -> GrowingDocument {

@@ -7,7 +7,7 @@ use highwater_core::limit::Limit;
 use highwater_core::time::{BootTime, Stamp, WallTime};
 use highwater_core::units::Bytes;
 use highwater_diagnose::checkup::{
-    MOST_URGENT, PastDeath, PastDeaths, Recorder, Severity, judge, judge_recorded,
+    MOST_URGENT, PastDeath, PastDeaths, Recorder, Severity, Subject, Values, judge, judge_recorded,
 };
 use highwater_diagnose::document::CheckupDocument;
 
@@ -116,6 +116,14 @@ fn a_cgroup_near_its_own_limit_is_named_and_one_below_it_is_not() {
     assert_eq!(checkup.owners.len(), 1, "an owner is counted once");
     let text = &checkup.urgent[0].claim.text;
     assert_eq!(text, "a.service uses 92 MiB of its 100 MiB limit (92 %)");
+    assert_eq!(checkup.urgent[0].subject, Subject::LimitNear);
+    let values = Values {
+        owner: Some("a.service".to_owned()),
+        bytes: Some(Bytes::from_mib(92)),
+        of_bytes: Some(Bytes::from_mib(100)),
+        ..Values::default()
+    };
+    assert_eq!(checkup.urgent[0].values, values);
 }
 
 #[test]

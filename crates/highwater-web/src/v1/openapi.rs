@@ -124,6 +124,7 @@ fn operation(place: &Place) -> Value {
     let mut responses = Map::new();
     let told = match place.path {
         stream::PATH => events(),
+        "now" => now(place.keys),
         "deaths" => deaths(place.keys),
         _ => answer("the document", place.keys),
     };
@@ -180,6 +181,28 @@ fn events() -> Value {
 fn words(when: &str) -> Value {
     let schema = json!({ "type": "string" });
     json!({ "description": when, "content": { "text/plain": { "schema": schema } } })
+}
+
+/// A check-up, with what each of its findings has.
+fn now(keys: &[(&str, &str)]) -> Value {
+    let text = json!({ "type": "string" });
+    let finding = json!({
+        "type": "object",
+        "properties": {
+            "severity": { "enum": ["ok", "unknown", "warning", "critical"] },
+            "subject": text,
+            "values": { "type": "object" },
+            "text": text,
+            "evidence": { "type": "array" },
+        },
+        "required": ["severity", "subject", "values", "text", "evidence"],
+    });
+    let mut properties = typed(keys);
+    properties.insert("urgent".to_owned(), json!({ "type": "array", "items": finding }));
+    json!({
+        "description": "the document",
+        "content": { "application/json": { "schema": object(&properties) } },
+    })
 }
 
 /// The deaths of the list, each of which can be asked for.

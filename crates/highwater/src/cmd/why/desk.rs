@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use highwater_core::event::{Happening, Turn};
 use highwater_core::series::SeriesSource;
+use highwater_core::testimony::Party;
 use highwater_core::time::WallTime;
 use highwater_core::units::Bytes;
 use highwater_diagnose::document::SCHEMA;
 use highwater_diagnose::finding::sentence;
-use highwater_diagnose::inquest::Inquest;
+use highwater_diagnose::inquest::{Inquest, LimitOwner};
 use highwater_store::{EventFilter, Reader};
 use serde::Serialize;
 
@@ -43,7 +44,19 @@ struct Row {
     confidence: Option<highwater_diagnose::death::Confidence>,
     signal: Option<String>,
     held_bytes: Option<u64>,
+    first: Option<bool>,
+    limit_of: Option<LimitOwner>,
+    limit_owner: Option<String>,
+    limit_bytes: Option<u64>,
+    sender: Option<Sender>,
     summary: String,
+}
+
+/// Who sent the signal.
+#[derive(Debug, Serialize)]
+struct Sender {
+    pid: Option<u32>,
+    comm: Option<String>,
 }
 
 /// The marks, oldest first.
@@ -172,6 +185,8 @@ fn row(death: &Death<'_>, found: &Found, inquest: &Inquest) -> Option<Row> {
         (None, Some(verdict)) => verdict.cause.as_str(),
         (None, None) => return None,
     };
+    let limited = verdict.as_ref().and_then(|verdict| verdict.limited_by.as_ref());
+    let limited = limited.map(ToString::to_string);
     Some(Row {
         id: id_of(death, inquest)?,
         time: death.wall(inquest)?.to_string(),
@@ -182,11 +197,22 @@ fn row(death: &Death<'_>, found: &Found, inquest: &Inquest) -> Option<Row> {
         confidence: verdict.as_ref().map(|verdict| verdict.confidence),
         signal: verdict.as_ref().and_then(|verdict| verdict.signal).map(|sent| sent.to_string()),
         held_bytes: kill.and_then(|kill| kill.anon_rss.or(kill.rss)).map(Bytes::get),
+        first: verdict.as_ref().and_then(|verdict| verdict.is_first),
+        limit_of: verdict.as_ref().and_then(|verdict| verdict.limit_owner),
+        limit_owner: outline.as_ref().and_then(|outline| outline.limit_owner.clone()).or(limited),
+        limit_bytes: outline.as_ref().and_then(|outline| outline.limit?.at()).map(Bytes::get),
+        sender: verdict.as_ref().and_then(|verdict| verdict.sender.as_ref()).map(Sender::of),
         summary: match &verdict {
             Some(verdict) => verdict.summary.clone(),
             None => "A process was killed for memory.".to_owned(),
         },
     })
+}
+
+impl Sender {
+    fn of(sender: &Party) -> Self {
+        Self { pid: sender.pid.map(highwater_core::id::Pid::get), comm: sender.comm.clone() }
+    }
 }
 
 /// How a death is called: its moment and its pid, which stay the same however it is judged.
