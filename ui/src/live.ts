@@ -31,7 +31,7 @@ export type Topic = keyof Counts;
  * the recorder says so, else every `everyMs`. Not while the page is hidden.
  */
 export function useLive<T>(key: string, everyMs: number | null, ask: (signal: AbortSignal) => Promise<T>, ...on: Topic[]): Live<T> {
-  const [live, setLive] = useState<Omit<Live<T>, "isOld"> & { key: string }>({ key, value: null, at: null, fault: null });
+  const [live, setLive] = useState<Known<T>>({ key, value: null, at: null, fault: null, faultOf: key });
   const asked = useRef(ask);
   asked.current = ask;
   // Before the first frame is painted: what is asked comes that much earlier.
@@ -39,19 +39,33 @@ export function useLive<T>(key: string, everyMs: number | null, ask: (signal: Ab
     const round = new Round(everyMs, on, async (signal) => {
       try {
         const value = await asked.current(signal);
-        if (!signal.aborted) setLive({ key, value, at: Date.now(), fault: null });
+        if (!signal.aborted) setLive({ key, value, at: Date.now(), fault: null, faultOf: key });
         return true;
       } catch (error) {
         if (signal.aborted) return true;
         const fault = error instanceof Fault ? error : new Fault("broken", String(error));
-        setLive((last) => ({ ...last, fault }));
-        return fault.trouble === "wrong" || fault.trouble === "absent";
+        setLive((last) => ({ ...last, fault, faultOf: key }));
+        return isOfQuestion(fault);
       }
     });
     return () => round.end();
   }, [key, everyMs]);
-  return { ...live, isOld: live.value !== null && live.key !== key };
+  const { value, at, fault } = live;
+  const isMeant = fault !== null && (live.faultOf === key || !isOfQuestion(fault));
+  return { value, at, fault: isMeant ? fault : null, isOld: value !== null && live.key !== key };
 }
+
+/** The newest answer and what is wrong, each with the question that it is of. */
+interface Known<T> {
+  key: string;
+  value: T | null;
+  at: number | null;
+  fault: Fault | null;
+  faultOf: string;
+}
+
+/** Asked again it would be the same; another question may be answered. */
+const isOfQuestion = ({ trouble }: Fault): boolean => trouble === "wrong" || trouble === "absent";
 
 /** One question, asked again and again until its end. */
 class Round {

@@ -37,6 +37,7 @@ import { Claims } from "../parts/claim";
 import { Notice, Shown } from "../parts/notice";
 import { Sign } from "../parts/sign";
 import { Meaning, moment, Spans } from "../parts/spans";
+import { Waiting } from "../parts/waiting";
 import { go, link, named, set, type Route } from "../route";
 import { useSay, type Say } from "../words";
 import { Tabs } from "./alerts";
@@ -59,7 +60,8 @@ export function Backtest({ route }: { route: Route }) {
   const hold = route.with["for"] ?? "";
   const asked = path({ last, scrape, expr, for: expr === "" ? "" : hold });
   const backtest = useLive(asked, EVERY_MS, (signal) => ask<Document>(asked, signal));
-  const isOther = backtest.value !== null && !isOf(backtest.value, expr);
+  // While another question is on its way the last answer is still there.
+  const answer = backtest.isOld ? { ...backtest, value: null } : backtest;
   return (
     <>
       <div class="title">
@@ -67,18 +69,22 @@ export function Backtest({ route }: { route: Route }) {
         <Tabs at="backtest" />
       </div>
       <p class="soft said">{say("backtest.what")}</p>
-      <Choices route={route} last={last} scrape={scrape} all={expr === "" && !isOther ? (backtest.value?.rules ?? []) : []} />
+      <Choices route={route} last={last} scrape={scrape} all={expr === "" ? (answer.value?.rules ?? []) : []} />
       <Typed route={route} expr={expr} hold={hold} />
-      <Shown live={isOther ? { ...backtest, value: null } : backtest}>
-        {(of) => <Outcome key={asked} of={of} route={route} chosen={of.rules.find(({ alert }) => alert === rule) ?? foremost(of)} />}
-      </Shown>
+      {answer.value === null && (answer.fault === null || answer.fault.trouble === "busy") ? (
+        <Coming key={asked} isBusy={answer.fault !== null} last={Number(last)} />
+      ) : (
+        <Shown live={answer}>{(of) => <Outcome key={asked} of={of} route={route} chosen={of.rules.find(({ alert }) => alert === rule) ?? foremost(of)} />}</Shown>
+      )}
     </>
   );
 }
 
-/** While another question is on its way the last answer is still there. */
-function isOf(of: Document, expr: string): boolean {
-  return expr === "" ? of.rules.every(({ file }) => file !== TYPED) : of.rules[0]?.expr === expr;
+/** It takes its time; more than the server gives it, where much is on record or another one runs. */
+function Coming({ isBusy, last }: { isBusy: boolean; last: number }) {
+  const say = useSay();
+  if (isBusy) return <Waiting head={say("backtest.busy")} what={say("backtest.busyDo")} />;
+  return <Waiting head={say("backtest.runs", { span: spelled(last) })} what={say("backtest.runsDo")} />;
 }
 
 function Choices({ route, last, scrape, all }: { route: Route; last: string; scrape: string; all: Tried[] }) {
