@@ -31,7 +31,7 @@ export async function told(page, base, api, killed, at, insist) {
   await visit(page, base, ownerAt({ kind: "cgroup", id }, at));
   const moment = (at - 1000) / 1000;
   const ask = async (expr) => Number((await api(`/api/v1/query?query=${encodeURIComponent(expr)}&time=${moment}`)).data.result[0].value[1]);
-  const parts = Object.fromEntries(await page.$$eval("dd[data-part]", (all) => all.map((dd) => [dd.dataset.part, Number(dd.dataset.bytes)])));
+  const parts = Object.fromEntries(await page.$$eval("dd[data-kind]", (all) => all.map((dd) => [dd.dataset.kind, Number(dd.dataset.bytes)])));
   const [anon, usage] = await Promise.all([ask(`container_memory_rss{id="${id}"}`), ask(`container_memory_usage_bytes{id="${id}"}`)]);
   insist(parts.anon === anon, `${parts.anon} anonymous, not ${anon}`);
   const sum = Object.values(parts).reduce((sum, bytes) => sum + bytes, 0);

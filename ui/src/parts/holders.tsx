@@ -1,4 +1,4 @@
-// Owners as ranked bars with their limits, and the largest processes.
+// Owners as ranked bars with their limits.
 
 import type { Growing } from "../documents";
 import { bytes, plain, rate, share, short, span } from "../format";
@@ -26,13 +26,13 @@ export function Name({ name, owner, given = {} }: { name: string; owner: Owner |
   return owner ? <a href={ownerLink(owner, given)}>{short(name)}</a> : <>{short(name)}</>;
 }
 
-interface Given<T> {
-  all: T[];
+interface Given {
+  all: Held[];
   /** The span and the moment that go along to an owner. */
   given?: Record<string, string>;
 }
 
-export function Holders({ all, given }: Given<Held>) {
+export function Holders({ all, given }: Given) {
   const say = useSay();
   const sorted = [...all].sort((a, b) => used(b) - used(a));
   const most = Math.max(1, ...sorted.map(used));
@@ -110,44 +110,5 @@ function Arrow({ of }: { of: Growing }) {
     <span class="grows">
       <strong>↗ {pace}</strong> {left}
     </span>
-  );
-}
-
-export interface Ran {
-  pid: string;
-  comm: string;
-  owner: string;
-  whose: Owner | null;
-  anon: number;
-  resident: number | null;
-}
-
-export function Processes({ all, given }: Given<Ran>) {
-  const say = useSay();
-  return (
-    <div class="scroll" tabIndex={0} role="group" aria-label={say("owners.memory")}>
-      <table>
-        <thead>
-          <tr>
-            <th>{say("processes.name")}</th>
-            <th class="number">pid</th>
-            <th class="number">{say("processes.anon")}</th>
-            <th>{say("owners.owner")}</th>
-          </tr>
-        </thead>
-        <tbody>
-          {all.map((ran) => (
-            <tr key={`${ran.pid} ${ran.comm}`}>
-              <td class="mono">{plain(ran.comm)}</td>
-              <td class="number soft">{ran.pid}</td>
-              <td class="number">{bytes(ran.anon)}</td>
-              <td class="name mono soft" title={plain(ran.owner)}>
-                <Name name={ran.owner} owner={ran.whose} given={given ?? {}} />
-              </td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
   );
 }

@@ -1,10 +1,11 @@
-// All memory as one bar, and what its colours mean.
+// All memory of a machine as one bar, up to the watermarks.
 
 import type { ComponentChildren } from "preact";
 
-import { bytes, share } from "../format";
+import { bytes } from "../format";
 import { KINDS, total, type Makeup } from "../memory";
 import { useSay } from "../words";
+import { Bar, Legend } from "./makeup";
 
 interface Given {
   of: Makeup;
@@ -18,35 +19,16 @@ interface Given {
 export function Whole({ of, low, min, children }: Given) {
   const say = useSay();
   const all = total(of);
+  const pieces = KINDS.map((kind) => ({ kind, label: say(`memory.${kind}`), bytes: of[kind] }));
   return (
     <div class="stack">
-      <div class="whole" aria-hidden="true">
-        <div class="bar">
-          {KINDS.map((kind) => (
-            <span key={kind} class={`kind-${kind}`} style={{ flexGrow: of[kind] }} />
-          ))}
-        </div>
-        {low !== null && <i class="water" style={{ right: `${(low / all) * 100}%` }} />}
-      </div>
+      <Bar all={pieces} mark={low === null ? null : `${(low / all) * 100}%`} />
       <div class={children ? "panels" : ""}>
-      <div class="stack">
-      <dl class="legend">
-        {KINDS.map((kind) => (
-          <div key={kind}>
-            <dt>
-              <i class={`swatch kind-${kind}`} aria-hidden="true" />
-              {say(`memory.${kind}`)}
-            </dt>
-            <dd data-kind={kind} data-bytes={of[kind]}>
-              {bytes(of[kind])}
-            </dd>
-            <dd class="soft">{share(of[kind], all)}</dd>
-          </div>
-        ))}
-      </dl>
-      {low !== null && min !== null && <p class="soft">{say("memory.marks", { low: bytes(low), min: bytes(min) })}</p>}
-      </div>
-      {children}
+        <div class="stack">
+          <Legend all={pieces} total={all} />
+          {low !== null && min !== null && <p class="soft">{say("memory.marks", { low: bytes(low), min: bytes(min) })}</p>}
+        </div>
+        {children}
       </div>
     </div>
   );

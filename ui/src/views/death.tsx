@@ -4,12 +4,13 @@ import { document as ask, query, range } from "../api";
 import { weighed } from "../claims";
 import { plot, stepMs } from "../curves";
 import type { Death as Document, Task } from "../documents";
-import { bytes, clock, plain, share, short, utc } from "../format";
+import { bytes, clock, plain, short, utc } from "../format";
 import { useLive } from "../live";
 import { aroundDeath, called, ownerLink, ownerNamed, ownerOf } from "../owner";
 import { quoted } from "../owners";
 import { Chart } from "../parts/chart";
 import { Claims } from "../parts/claim";
+import { Bar, Legend } from "../parts/makeup";
 import { Shown } from "../parts/notice";
 import { Original, Own } from "../parts/said";
 import { link } from "../route";
@@ -228,30 +229,14 @@ function Makeup({ of }: { of: Document }) {
   const say = useSay();
   if (!of.makeup) return null;
   const { parts, total_bytes: total } = of.makeup;
+  const all = parts.map(({ kind, bytes }) => ({ kind: KINDS[kind] ?? "other", label: kindName(say, kind), bytes }));
   return (
     <div class="stack">
       <p class="soft said">
         {plain(of.makeup.of)} · {bytes(total)}
       </p>
-      <div class="whole" aria-hidden="true">
-        <div class="bar">
-          {parts.map(({ kind, bytes }) => (
-            <span key={kind} class={`kind-${KINDS[kind] ?? "other"}`} style={{ flexGrow: bytes }} />
-          ))}
-        </div>
-      </div>
-      <dl class="legend">
-        {parts.map((part) => (
-          <div key={part.kind}>
-            <dt>
-              <i class={`swatch kind-${KINDS[part.kind] ?? "other"}`} aria-hidden="true" />
-              {kindName(say, part.kind)}
-            </dt>
-            <dd>{bytes(part.bytes)}</dd>
-            <dd class="soft">{share(part.bytes, total)}</dd>
-          </div>
-        ))}
-      </dl>
+      <Bar all={all} />
+      <Legend all={all} total={total} />
     </div>
   );
 }

@@ -13,8 +13,9 @@ import { owners, OWNERS as OWNED, USAGES } from "../owners";
 import { Chart } from "../parts/chart";
 import { Proof } from "../parts/claim";
 import { Figures } from "../parts/figures";
-import { Holders, Processes, type Held } from "../parts/holders";
+import { Holders, type Held } from "../parts/holders";
 import { Notice, Shown } from "../parts/notice";
+import { Processes } from "../parts/processes";
 import { Original, Own } from "../parts/said";
 import { Whole } from "../parts/whole";
 import { link } from "../route";
@@ -225,6 +226,5 @@ const ran = (of: Document) =>
     owner: process.owner ?? "",
     whose: process.owner === null ? null : ownerNamed(process.owner),
     anon: process.anon_bytes,
-    resident: process.resident_bytes,
   }));
 

@@ -7,14 +7,15 @@ import type { Claim, DeathList, DeathRow, Growth, Mark, RestartStory } from "../
 import { bytes, clock, percent, plain, utc } from "../format";
 import { useLive } from "../live";
 import { deathsOf, seen, storiesOf, told, withLater, type Life } from "../lives";
-import { above, among, called, cgroups, makeups, memoryOf, outermost, ownerAt, parts, piledUp, sums, total, within, type Owner as Whose } from "../owner";
+import { above, among, called, cgroups, makeups, memoryOf, outermost, ownerAt, parts, PARTS, piledUp, sums, total, within, type Owner as Whose, type Part } from "../owner";
 import { Chart, type Moment } from "../parts/chart";
 import { Controls } from "../parts/controls";
 import { Lane } from "../parts/lane";
 import { Claims } from "../parts/claim";
 import { Bands, LivesTable } from "../parts/lives";
 import { Notice, Shown } from "../parts/notice";
-import { Made, Members, members, type Member } from "../parts/members";
+import { Bar, Legend } from "../parts/makeup";
+import { joined, Processes, processesOf, type Ran } from "../parts/processes";
 import { Own } from "../parts/said";
 import { Summary } from "../parts/summary";
 import { link, type Route, type Span } from "../route";
@@ -278,12 +279,12 @@ function Then({ owner, course, at, until, lives, deaths, growth, children }: Kno
   const then = useLive(`then ${at}`, null, async (signal) => {
     if (course.paths.length === 0) {
       const sum = (await query(anonOf(owner), at, signal)).all[0]?.value;
-      return { at, made: sum === undefined ? null : parts({ anon: sum }), limit: null, all: [] as Member[] };
+      return { at, made: sum === undefined ? null : parts({ anon: sum }), limit: null, all: [] as Ran[] };
     }
     const [memory, limits, processes] = await Promise.all([
       query(memoryOf(course.paths), at, signal),
       query(`min(container_spec_memory_limit_bytes{${among([...course.paths, ...above(course.paths)])}})`, at, signal),
-      query(members(within(course.paths)), at, signal),
+      query(processesOf(within(course.paths)), at, signal),
     ]);
     const made = [...makeups(memory.all.map(({ labels, value }) => ({ labels, points: [[0, value]] }))).values()][0] ?? null;
     const limit = limits.all[0]?.value ?? Infinity;
@@ -304,7 +305,7 @@ function Then({ owner, course, at, until, lives, deaths, growth, children }: Kno
           {({ made, all }) => (
             <>
               {made && <Made of={made} />}
-              <Members all={all} />
+              {all.length === 0 ? <p class="soft">{say("owner.noMembers")}</p> : <Processes all={all} isOfOne />}
             </>
           )}
         </Shown>
@@ -313,16 +314,16 @@ function Then({ owner, course, at, until, lives, deaths, growth, children }: Kno
   );
 }
 
-/** One row for each process, of its series. */
-function joined(all: { labels: Record<string, string>; value: number }[]): Member[] {
-  const known = new Map<string, Member>();
-  for (const { labels, value } of all) {
-    const { pid = "", start = "", comm = "" } = labels;
-    const of = known.get(`${pid} ${start}`) ?? { pid, comm, of: {} };
-    of.of[labels["__name__"] ?? ""] = value;
-    known.set(`${pid} ${start}`, of);
-  }
-  return [...known.values()];
+/** Its memory as one bar, of the kinds that there are. */
+function Made({ of }: { of: Record<Part, number> }) {
+  const say = useSay();
+  const all = PARTS.filter((part) => of[part] > 0).map((part) => ({ kind: part, label: say(`owner.part.${part}`), bytes: of[part] }));
+  return (
+    <div class="stack">
+      <Bar all={all} isSlim />
+      <Legend all={all} total={all.reduce((sum, { bytes }) => sum + bytes, 0)} />
+    </div>
+  );
 }
 
 /** So many are listed. */

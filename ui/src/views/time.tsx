@@ -11,9 +11,10 @@ import { literal, owners, OWNERS, PROCESSES, USAGES } from "../owners";
 import { ownerOf, ownerOfProcess } from "../owner";
 import { Chart, type Moment } from "../parts/chart";
 import { Controls } from "../parts/controls";
-import { Holders, Processes } from "../parts/holders";
+import { Holders } from "../parts/holders";
 import { Lane } from "../parts/lane";
 import { Notice, Shown } from "../parts/notice";
+import { Processes } from "../parts/processes";
 import { Sign } from "../parts/sign";
 import { Whole } from "../parts/whole";
 import { link, named, type Route, type Span } from "../route";
@@ -162,7 +163,6 @@ function Then({ at, isLive, given }: { at: number; isLive: boolean; given: Recor
                     owner: labels["unit"] ?? labels["container"] ?? labels["id"] ?? "",
                     whose: ownerOfProcess(labels),
                     anon: value,
-                    resident: null,
                   }))}
                 />
               </div>
