@@ -19,7 +19,8 @@ export function Lane({ marks, span }: { marks: Mark[]; span: Span }) {
     <div class="lane" ref={place}>
       {grouped(marks, span, width / ROOM).map(({ mark, alike, others }) => {
         const more = others > 0 ? ` (${say("time.more", { n: others })})` : "";
-        const words = `${clock(Date.parse(mark.at), Date.now())} ${say(`event.${mark.kind}`)}: ${plain(mark.text)}${more}`;
+        const count = alike > 1 ? `${alike} × ` : "";
+        const words = `${clock(Date.parse(mark.at), Date.now())} ${count}${say(`event.${mark.kind}`)}: ${plain(mark.text)}${more}`;
         const at = String(Date.parse(mark.at));
         const to = mark.id ? link("deaths", mark.id) : link("time", null, { ...named({ ...span, isLive: false }), at });
         return (
