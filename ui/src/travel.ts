@@ -47,8 +47,11 @@ export interface Shared extends Axis {
   lines: Moment[];
 }
 
-/** The moment that is looked at, and what happened: the fewer lines the better the curves are seen. */
-export const lines = (at: number, happened: Moment[]): Moment[] => [...(happened.length > LINED ? [] : happened), { at, colour: "accent", isChosen: true }];
+/** What happened, and the moment that is looked at: at the end of the axis it needs no line. */
+export function lines({ at, span }: Axis, happened: Moment[]): Moment[] {
+  const chosen: Moment[] = at < span.to ? [{ at, colour: "accent", isChosen: true }] : [];
+  return [...(happened.length > LINED ? [] : happened), ...chosen];
+}
 
 /** More lines than this would hide the curves; the lane above has them all the same. */
 const LINED = 40;

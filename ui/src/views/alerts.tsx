@@ -190,7 +190,7 @@ const SEVERITY = { critical: "severity.critical", warning: "severity.warning", i
 /** Four digits are enough to know how bad it is. */
 function value(expr: string, number: number): string {
   const text = format(expr)(number);
-  return text === bytes(number) || !Number.isFinite(number) ? text : String(Number(number.toPrecision(4)));
+  return text === bytes(number) || !Number.isFinite(number) ? text : number.toLocaleString("en", { maximumSignificantDigits: 4 });
 }
 
 function Expr({ of, word }: { of: string; word: string }) {

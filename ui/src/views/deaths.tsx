@@ -121,7 +121,7 @@ function Row({ row }: { row: DeathRow }) {
       <span class="soft wide-only" title={row.cause}>
         {causeName(say, row.cause)}
       </span>
-      <span class="wide-only">{row.held_bytes === null ? "" : bytes(row.held_bytes)}</span>
+      <span class="wide-only amount">{row.held_bytes === null ? "" : bytes(row.held_bytes)}</span>
       <span class="said">{told ?? <Own text={row.summary} />}</span>
       {told && <Original text={row.summary} />}
     </div>

@@ -105,28 +105,30 @@ function Graph({ route, expr, span, go }: Drawn) {
   const answer = useLive(`${expr} ${span.from} ${span.to}`, null, (signal) => range(expr, span, step, signal));
   const marked = { from: Number(route.with["mf"]), to: Number(route.with["mt"]) };
   return (
-    <Shown live={answer}>
-      {({ all, warnings }) => {
-        if (all.length === 0) return <Notice head={say("explore.none")} what={say("explore.noneDo")} />;
-        let place = 0;
-        const drawn = plot(all.slice(0, DRAWN), step, ({ labels }: Curve) => ({ label: title(labels), colour: `curve-${(place++ % 8) + 1}` }));
-        return (
-          <>
-            <Chart
-              title={plain(expr)}
-              plot={drawn}
-              span={span}
-              height={380}
-              format={format(expr)}
-              shaded={marked.from > 0 && marked.to > 0 ? marked : null}
-              onZoom={(from, to) => go({ from, to, isLive: false })}
-            />
-            {all.length > DRAWN && <p class="soft">{say("explore.shown", { n: DRAWN, all: all.length })}</p>}
-            <Warnings all={warnings} />
-          </>
-        );
-      }}
-    </Shown>
+    <div class="stack" aria-busy={answer.isOld || undefined}>
+      <Shown live={answer}>
+        {({ all, warnings }) => {
+          if (all.length === 0) return <Notice head={say("explore.none")} what={say("explore.noneDo")} />;
+          let place = 0;
+          const drawn = plot(all.slice(0, DRAWN), step, ({ labels }: Curve) => ({ label: title(labels), colour: `curve-${(place++ % 8) + 1}` }));
+          return (
+            <>
+              <Chart
+                title={plain(expr)}
+                plot={drawn}
+                span={span}
+                height={380}
+                format={format(expr)}
+                shaded={marked.from > 0 && marked.to > 0 ? marked : null}
+                onZoom={(from, to) => go({ from, to, isLive: false })}
+              />
+              {all.length > DRAWN && <p class="soft">{say("explore.shown", { n: DRAWN, all: all.length })}</p>}
+              <Warnings all={warnings} />
+            </>
+          );
+        }}
+      </Shown>
+    </div>
   );
 }
 
@@ -146,18 +148,20 @@ function Table({ expr, at }: { expr: string; at: number }) {
   const say = useSay();
   const answer = useLive(`${expr} ${at}`, null, (signal) => query(expr, at, signal));
   return (
-    <Shown live={answer}>
-      {({ all, warnings }) => {
-        if (all.length === 0) return <Notice head={say("explore.none")} what={say("explore.noneDo")} />;
-        return (
-          <>
-            <p class="soft">{say("explore.series", { n: all.length })}</p>
-            <Rows all={all} said={format(expr)} />
-            <Warnings all={warnings} />
-          </>
-        );
-      }}
-    </Shown>
+    <div class="stack" aria-busy={answer.isOld || undefined}>
+      <Shown live={answer}>
+        {({ all, warnings }) => {
+          if (all.length === 0) return <Notice head={say("explore.none")} what={say("explore.noneDo")} />;
+          return (
+            <>
+              <p class="soft">{say("explore.series", { n: all.length })}</p>
+              <Rows all={all} said={format(expr)} />
+              <Warnings all={warnings} />
+            </>
+          );
+        }}
+      </Shown>
+    </div>
   );
 }
 

@@ -41,6 +41,7 @@ function Ranking({ of }: { of: Document }) {
   const say = useSay();
   const all = of.items.filter(isGrowing);
   const steady = of.items.length - all.length;
+  const most = Math.max(0, ...all.map(farthest));
   return (
     <>
       {all.length === 0 && <Notice head={say("growth.none")} what={say("growth.noneDo")} />}
@@ -48,7 +49,7 @@ function Ranking({ of }: { of: Document }) {
         {all.slice(0, SHOWN).map((item, place) => (
           <li key={`${item.owner.id} ${item.resource}`} class="grower">
             <Head of={item} />
-            <Runway of={item} />
+            <Runway of={item} most={most} />
             {place < 5 && <Course of={item} at={Date.parse(of.at)} />}
             <Grounds of={item} at={Date.parse(of.at)} />
           </li>
@@ -85,7 +86,7 @@ function Head({ of }: { of: Grower }) {
 }
 
 /** How much is left, as a bar, and when it is used up: the likely moment within its band. */
-export function Runway({ of }: { of: Grower }) {
+export function Runway({ of, most = farthest(of) }: { of: Grower; most?: number }) {
   const say = useSay();
   const { current_bytes: now, limit_bytes: limit, seconds_to_limit: left } = of;
   const said = (value: number | null): string => amount(value, of.unit);
@@ -97,17 +98,19 @@ export function Runway({ of }: { of: Grower }) {
           <span class="kind-anon" style={{ width: `${Math.min(100, (now / limit) * 100)}%` }} />
         </span>
       )}
-      {left !== null && <Left of={of} left={left} />}
+      {left !== null && <Left of={of} left={left} most={most} />}
     </div>
   );
 }
 
-function Left({ of, left }: { of: Grower; left: number }) {
+/** So far ahead is looked, in seconds: those that are compared share one axis, and what is near stands near its beginning. */
+const farthest = ({ seconds_high: high, seconds_to_limit: left }: Grower): number => (high ?? (left ?? 0) * 2) * 1.15;
+
+function Left({ of, left, most }: { of: Grower; left: number; most: number }) {
   const say = useSay();
   const low = of.seconds_low ?? left;
   const high = of.seconds_high;
-  const most = (high ?? left * 2) * 1.15;
-  const at = (seconds: number): string => `${Math.min(100, (seconds / most) * 100)}%`;
+  const at = (seconds: number): string => `${Math.min(100, (seconds / Math.max(1, most)) * 100)}%`;
   const band = high === null ? say("growth.never", { low: span(low) }) : say("growth.band", { low: span(low), high: span(high) });
   return (
     <>
@@ -141,7 +144,7 @@ function Drawn({ of, query, span }: { of: Grower; query: string; span: { from: n
       <Shown live={curves}>
         {(curves) => {
           const name = `${plain(of.owner.name)} · ${resourceName(say, of.resource)}`;
-          const drawn = plot(curves.slice(0, 1), step, () => ({ label: name, colour: "curve-2" }));
+          const drawn = plot(curves.slice(0, 1), step, () => ({ label: resourceName(say, of.resource), colour: "curve-2" }));
           return <Chart title={name} plot={drawn} span={span} height={150} limit={of.limit_bytes} format={(value) => amount(value, of.unit)} />;
         }}
       </Shown>

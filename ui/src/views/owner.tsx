@@ -74,7 +74,7 @@ function Story({ route, owner }: { route: Route; owner: Whose }) {
   useTimeKeys(route, axis, moments);
   const inside = marks.filter((mark) => Date.parse(mark.at) >= span.from && Date.parse(mark.at) <= span.to);
   const died = inside.filter((mark) => mark.kind === "death").map((mark): Moment => ({ at: Date.parse(mark.at), colour: "critical" }));
-  const shared: Shared = { ...axis, lines: lines(at, died) };
+  const shared: Shared = { ...axis, lines: lines(axis, died) };
   return (
     <>
       <div class="title">

@@ -34,7 +34,7 @@ export function Time({ route }: { route: Route }) {
   const within = (marks.value ?? []).filter((mark) => Date.parse(mark.at) >= span.from && Date.parse(mark.at) <= span.to);
   const moments = (marks.value ?? []).map((mark) => Date.parse(mark.at));
   useTimeKeys(route, axis, moments);
-  const shared = { ...axis, lines: lines(at, lined(within, span)) };
+  const shared = { ...axis, lines: lines(axis, lined(within, span)) };
   return (
     <>
       <div class="title">
