@@ -166,6 +166,8 @@ export interface Mark {
   kind: "death" | "growth" | "restart" | "boot" | "recorder";
   text: string;
   id: string | null;
+  owner?: string | null;
+  what?: string | null;
 }
 
 export interface Grower {

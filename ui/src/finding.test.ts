@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { expect, it } from "vitest";
 
 import type { Finding, Now, Values } from "./documents";
-import { findingTold, resourceName } from "./finding";
+import { findingTold, markTold, reasonTold, resourceName } from "./finding";
 import { sayer, teller, type Tell } from "./words";
 
 /** The closed set, as the manual has it: a test beside the subjects themselves keeps that whole. */
@@ -84,6 +84,20 @@ it("says what the recorder says", () => {
   expect(told("kills-since-boot", { ...none, count: 0, of_count: 308 })).toBe("自开机以来有 308 个进程因内存被杀；是谁、何时，没有记录。");
   expect(told("ends", full)).toContain("原因：段错误 × 2。");
   expect(told("growth", full)).toBe("web.service 正在泄漏匿名内存：60 MiB/h。约 2 h 后达到 1 GiB 的界限。");
+});
+
+it("a mark says whose and what, and every kind of reason why a rule did not fire is told", () => {
+  const mark = { at: "2026-11-22T06:53:57.406Z", text: "", id: null, owner: "web.service" };
+  const say = sayer("zh");
+  expect(markTold(tell, say, { ...mark, kind: "death", what: "kernel-oom-memcg" })).toBe("web.service：OOM：cgroup 达上限");
+  expect(markTold(tell, say, { ...mark, kind: "growth", what: "fds" })).toBe("web.service：文件描述符");
+  expect(markTold(tell, say, { ...mark, kind: "restart", what: null })).toBe("web.service 重新启动");
+  expect(markTold(tell, say, { ...mark, kind: "recorder", owner: null, what: "started" })).toBe("记录程序启动");
+  expect(markTold(tell, say, { ...mark, kind: "recorder", what: "sang" })).toBeNull();
+  const manual = readFileSync("../docs/manual/backtest.md", "utf8");
+  const rows = manual.split("\n| kind in JSON |")[1]?.split("\n\n")[0]?.split("\n").slice(2) ?? [];
+  expect(rows.length).toBeGreaterThan(8);
+  for (const row of rows) expect(reasonTold(tell, /`([a-z-]+)`/.exec(row)?.[1] ?? ""), row).toMatch(/。$/);
 });
 
 it("without values, or of what is newer than the page, the recorder's own sentence has to do", () => {

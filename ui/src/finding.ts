@@ -1,8 +1,8 @@
-// A finding of a check-up in a sentence, composed of its values: for a reader whose language the recorder
-// does not speak.
+// A finding of a check-up, a mark on the axis, a reason of a backtest in a sentence, composed of their
+// values: for a reader whose language the recorder does not speak.
 
-import type { Finding, Growing, Now, Values } from "./documents";
-import { amount, bytes, plain, rate, share, short, span } from "./format";
+import type { Finding, Growing, Mark, Now, Values } from "./documents";
+import { amount, bytes, percent, plain, rate, short, span } from "./format";
 import { causeName } from "./told";
 import { isSentence, isWord, type Say, type Tell } from "./words";
 
@@ -22,12 +22,19 @@ function given(of: Values): Record<string, string | number> {
     bytes: bytes(of.bytes),
     of: bytes(of.of_bytes),
     all: of.of_count ?? "–",
-    share: share(of.bytes ?? 0, of.of_bytes ?? 0),
+    share: shareOf(of),
     count: of.count ?? "–",
     percent: of.percent ?? "–",
     span: span(of.seconds),
     names: of.names.map(short).join("、"),
   };
+}
+
+/** As the recorder says it below: never more than it is. */
+function shareOf({ bytes, of_bytes: of }: Values): string {
+  if (bytes === null || !of) return "–";
+  const permille = Math.floor((bytes / of) * 1000);
+  return percent(permille < 100 ? permille / 10 : Math.floor(permille / 10));
 }
 
 /** What is said beside it, where that is known. */
@@ -70,6 +77,21 @@ function left(tell: Tell, { limit_bytes: limit, seconds_to_limit: seconds, unit 
   const words = { span: span(seconds), limit: amount(limit, unit) };
   if (limit === null) return tell(seconds === 0 ? "found.fullMachine" : "found.leftMachine", words);
   return tell(seconds === 0 ? "found.full" : "found.left", words);
+}
+
+/** What happened at a mark; of a death and a growth whose, and what. */
+export function markTold(tell: Tell, say: Say, { kind, owner, what }: Mark): string | null {
+  const sentence = kind === "recorder" ? `mark.recorder.${what ?? ""}` : `mark.${kind}`;
+  if (!isSentence(sentence)) return null;
+  if (kind === "boot" || kind === "recorder") return tell(sentence);
+  if (!owner || (kind !== "restart" && !what)) return null;
+  return tell(sentence, { owner: short(owner), cause: causeName(say, what ?? ""), resource: resourceName(say, what ?? "") });
+}
+
+/** Why a rule did not fire, by the kind of the reason; the figures stand in the recorder's own sentence. */
+export function reasonTold(tell: Tell, kind: string): string | null {
+  const sentence = `not.${kind}`;
+  return isSentence(sentence) ? tell(sentence) : null;
 }
 
 /** A resource as people call it; one that is newer than this page by its code. */

@@ -4,6 +4,7 @@ import type { Claim, Evidence } from "../documents";
 import { address, series } from "../evidence";
 import { plain } from "../format";
 import { useSay } from "../words";
+import { Original, Own } from "./said";
 
 export function Proof({ evidence, at }: { evidence: Evidence[]; at: number | null }) {
   const say = useSay();
@@ -35,15 +36,15 @@ function Way({ evidence, at }: { evidence: Evidence; at: number | null }) {
   return shown ? <a href={address(shown)}>{say("look.series")}</a> : null;
 }
 
-export function Claims({ all, at, weight = "" }: { all: Claim[]; at: number | null; weight?: "is-main" | "is-calm" | "" }) {
+/** `told` has of each claim what it says in the reader's language, where that is known. */
+export function Claims({ all, at, weight = "", told = [] }: { all: Claim[]; at: number | null; weight?: "is-main" | "is-calm" | ""; told?: (string | null)[] }) {
   if (all.length === 0) return null;
   return (
     <ul class={`claims ${weight}`}>
       {all.map((claim, place) => (
         <li key={place}>
-          <p class="said" lang="en">
-            {plain(claim.text)}
-          </p>
+          <p class="said">{told[place] ?? <Own text={claim.text} />}</p>
+          {told[place] && <Original text={claim.text} />}
           <Proof evidence={claim.evidence} at={at} />
         </li>
       ))}

@@ -1,10 +1,11 @@
 // The marks above the axis: what happened, each at its place, reached by the keyboard as well.
 
 import type { Mark } from "../documents";
+import { markTold } from "../finding";
 import { clock, plain } from "../format";
 import { grouped } from "../marks";
 import { link, named, type Span } from "../route";
-import { useSay } from "../words";
+import { useSay, useTell } from "../words";
 import { Sign } from "./sign";
 import { useWidth } from "./width";
 
@@ -13,6 +14,7 @@ const ROOM = 26;
 
 export function Lane({ marks, span }: { marks: Mark[]; span: Span }) {
   const say = useSay();
+  const tell = useTell();
   const { place, width } = useWidth();
   const left = (mark: Mark): string => `${((Date.parse(mark.at) - span.from) / (span.to - span.from)) * 100}%`;
   return (
@@ -20,7 +22,7 @@ export function Lane({ marks, span }: { marks: Mark[]; span: Span }) {
       {grouped(marks, span, width / ROOM).map(({ mark, alike, others }) => {
         const more = others > 0 ? ` (${say("time.more", { n: others })})` : "";
         const count = alike > 1 ? `${alike} × ` : "";
-        const words = `${clock(Date.parse(mark.at), Date.now())} ${count}${say(`event.${mark.kind}`)}: ${plain(mark.text)}${more}`;
+        const words = `${clock(Date.parse(mark.at), Date.now())} ${count}${say(`event.${mark.kind}`)}: ${(tell && markTold(tell, say, mark)) ?? plain(mark.text)}${more}`;
         const at = String(Date.parse(mark.at));
         const to = mark.id ? link("deaths", mark.id) : link("time", null, { ...named({ ...span, isLive: false }), at });
         return (

@@ -28,6 +28,7 @@ import {
 } from "../backtest";
 import { plot, stepMs } from "../curves";
 import type { Mark } from "../documents";
+import { reasonTold } from "../finding";
 import { bytes, clock, plain, short, span as spelled, utc } from "../format";
 import { useLive } from "../live";
 import { thinned } from "../marks";
@@ -35,11 +36,12 @@ import { Ask } from "../parts/ask";
 import { Chart, type Band, type Moment } from "../parts/chart";
 import { Claims } from "../parts/claim";
 import { Notice, Shown } from "../parts/notice";
+import { Own } from "../parts/said";
 import { Sign } from "../parts/sign";
 import { Meaning, moment, Spans } from "../parts/spans";
 import { Waiting } from "../parts/waiting";
 import { go, link, named, set, type Route } from "../route";
-import { useSay, type Say } from "../words";
+import { useSay, useTell, type Say } from "../words";
 import { Tabs } from "./alerts";
 import { format } from "./explore";
 
@@ -184,7 +186,7 @@ function Outcome({ of, route, chosen }: Drawn) {
         </p>
         {of.notes.map((note) => (
           <p key={note} class="soft said">
-            {plain(note)}
+            <Own text={note} />
           </p>
         ))}
       </section>
@@ -256,7 +258,11 @@ function Told({ incident, of }: { incident: Incident; of: Document }) {
           {clock(at, Date.now())}
         </a>
       </p>
-      {incident.note !== "" && <p class="soft said">{plain(incident.note)}</p>}
+      {incident.note !== "" && (
+        <p class="soft said">
+          <Own text={incident.note} />
+        </p>
+      )}
     </div>
   );
 }
@@ -351,6 +357,7 @@ const name = (rule: Tried, say: Say): string => (rule.file === TYPED ? say("back
 /** A rule in full: what it looks at, its bound, and what it would have done. */
 function Picture({ of, route, rule, span }: { of: Document; route: Route; rule: Tried; span: { from: number; to: number } }) {
   const say = useSay();
+  const tell = useTell();
   const condition = shown(rule);
   const count = rule.alerts.filter((life) => life.fired_at !== null).length;
   return (
@@ -374,7 +381,7 @@ function Picture({ of, route, rule, span }: { of: Document; route: Route; rule: 
       {rule.why_not.length > 0 && (
         <div class="stack is-tight">
           <h3>{say("backtest.whyNot")}</h3>
-          <Claims all={rule.why_not.map(claim)} at={span.to} />
+          <Claims all={rule.why_not.map(claim)} told={rule.why_not.map(({ kind }) => tell && reasonTold(tell, kind))} at={span.to} />
         </div>
       )}
       <Lives rule={rule} span={span} />
@@ -544,10 +551,22 @@ function Reasons({ word, all, route, isShut = false }: { word: string; all: Trie
         {all.map((rule) => (
           <li key={`${rule.file} ${rule.line} ${rule.alert}`}>
             <a href={link("alerts", "backtest", { ...route.with, rule: rule.alert })}>{plain(rule.alert)}</a>{" "}
-            <span class="soft said">{plain(rule.why_not[0]?.text ?? "")}</span>
+            {rule.why_not.slice(0, 1).map((why) => (
+              <Reason key={why.kind} why={why} />
+            ))}
           </li>
         ))}
       </ul>
     </details>
+  );
+}
+
+/** In the reader's language, if the recorder does not speak it; what it says itself has the figures. */
+function Reason({ why }: { why: Tried["why_not"][number] }) {
+  const tell = useTell();
+  return (
+    <span class="soft said">
+      {tell && reasonTold(tell, why.kind)} <Own text={why.text} />
+    </span>
   );
 }

@@ -3,6 +3,7 @@
 import { document as ask, query, range, type Curve } from "../api";
 import { piled, plot } from "../curves";
 import type { Mark } from "../documents";
+import { markTold } from "../finding";
 import { bytes, clock, percent, plain, short, utc } from "../format";
 import { useLive } from "../live";
 import { thinned } from "../marks";
@@ -17,9 +18,10 @@ import { Notice, Shown } from "../parts/notice";
 import { Processes } from "../parts/processes";
 import { Sign } from "../parts/sign";
 import { Whole } from "../parts/whole";
+import { Own } from "../parts/said";
 import { link, named, type Route, type Span } from "../route";
 import { frame, jump, key, lines, PIXELS, useAxis, useTimeKeys, type Shared } from "../travel";
-import { useSay } from "../words";
+import { useSay, useTell } from "../words";
 
 const EVERY_MS = 10_000;
 
@@ -179,6 +181,8 @@ const LISTED = 50;
 
 function Events({ all }: { all: Mark[] }) {
   const say = useSay();
+  const tell = useTell();
+  const told = (mark: Mark) => (tell && markTold(tell, say, mark)) ?? <Own text={mark.text} />;
   if (all.length === 0) return <p class="soft">{say("time.noEvents")}</p>;
   return (
     <ul class="claims">
@@ -193,7 +197,9 @@ function Events({ all }: { all: Mark[] }) {
             <span class={`event-${mark.kind}`}>
               <Sign kind={mark.kind} /> {say(`event.${mark.kind}`)}
             </span>{" "}
-            <span class="said">{mark.id ? <a href={link("deaths", mark.id)}>{plain(mark.text)}</a> : plain(mark.text)}</span>
+            <span class="said" title={plain(mark.text)}>
+              {mark.id ? <a href={link("deaths", mark.id)}>{told(mark)}</a> : told(mark)}
+            </span>
           </li>
         ))}
     </ul>

@@ -74,6 +74,10 @@ struct Mark {
     text: String,
     /// Of a death: how [`one`] knows it.
     id: Option<String>,
+    /// Whose it is, or of a death without an owner who died.
+    owner: Option<String>,
+    /// Of a death its cause, of a growth its resource, of the recorder what became of it.
+    what: Option<String>,
 }
 
 /// The deaths of note in the recording of `reader`.
@@ -118,9 +122,7 @@ pub(crate) fn marks(reader: &Reader, args: &WhyArgs) -> anyhow::Result<MarkList>
     let all = judged(&found);
     let choice = chosen(&all, args, None);
     let deaths = rows(&found, &all, &choice);
-    let mut marks: Vec<Mark> = deaths
-        .map(|row| Mark { at: row.time, kind: "death", text: row.summary, id: Some(row.id) })
-        .collect();
+    let mut marks: Vec<Mark> = deaths.map(Mark::from).collect();
     marks.extend(restarts(&all.inquest));
     for kind in ["growth", "recorder"] {
         let filter = EventFilter { kind: Some(kind), limit: Some(MARKS), ..EventFilter::default() };
@@ -128,23 +130,44 @@ pub(crate) fn marks(reader: &Reader, args: &WhyArgs) -> anyhow::Result<MarkList>
         marks.extend(events.filter_map(|stored| told(stored.event.wall, stored.event.what)));
     }
     let boots = reader.boots()?.into_iter();
-    marks.extend(boots.map(|boot| mark(boot.first, "boot", "the machine started".to_owned())));
+    marks.extend(boots.map(|boot| Mark::at(boot.first, "boot", "the machine started".to_owned())));
     marks.sort_by(|a, b| a.at.cmp(&b.at));
     marks.drain(..marks.len().saturating_sub(MARKS));
     Ok(MarkList { schema: SCHEMA, events: marks })
 }
 
-fn mark(at: WallTime, kind: &'static str, text: String) -> Mark {
-    Mark { at: at.to_string(), kind, text, id: None }
+impl Mark {
+    fn at(at: WallTime, kind: &'static str, text: String) -> Self {
+        Self { at: at.to_string(), kind, text, id: None, owner: None, what: None }
+    }
+}
+
+impl From<Row> for Mark {
+    fn from(row: Row) -> Self {
+        Self {
+            at: row.time,
+            kind: "death",
+            text: row.summary,
+            id: Some(row.id),
+            owner: row.owner.or(row.name),
+            what: Some(row.cause.to_owned()),
+        }
+    }
 }
 
 /// A growth that begins or ends, or what the recorder says of itself.
 fn told(at: WallTime, what: Happening) -> Option<Mark> {
     match what {
         Happening::Growth(grown) if grown.turn == Turn::Begun || grown.turn.is_end() => {
-            Some(mark(at, "growth", sentence(&grown.finding)))
+            Some(Mark {
+                owner: Some(grown.finding.owner.name.clone()),
+                what: Some(grown.finding.resource.to_string()),
+                ..Mark::at(at, "growth", sentence(&grown.finding))
+            })
         }
-        Happening::Recorder { note, .. } => Some(mark(at, "recorder", note)),
+        Happening::Recorder { note, what } => {
+            Some(Mark { what: Some(what), ..Mark::at(at, "recorder", note) })
+        }
         _ => None,
     }
 }
@@ -157,7 +180,8 @@ fn restarts(inquest: &Inquest) -> Vec<Mark> {
         let owner = life.owner.to_string();
         let before = lives.entry(owner.clone()).or_default();
         if let (Some(at), true) = (life.started, *before > 0) {
-            marks.push(mark(at, "restart", format!("{owner} started again")));
+            let text = format!("{owner} started again");
+            marks.push(Mark { owner: Some(owner.clone()), ..Mark::at(at, "restart", text) });
         }
         *before += 1;
     }
