@@ -53,7 +53,7 @@ export async function told(page, base, api, killed, at, insist) {
 /** Who ended again and again: the storm, its ends and its restarts stand on the owner's page as the API has them. */
 export async function stormed(page, base, api, insist) {
   const { owners } = await api("/api/highwater/v1/restarts");
-  const story = owners.find(({ owner, storms }) => owner.id.endsWith("-spin") && storms.length > 0);
+  const story = owners.find(({ owner, storms }) => owner.id.endsWith("-spin.service") && storms.length > 0);
   insist(story, `no storm among ${owners.length} owners`);
   const { owner, lives, claims, storms } = story;
   const ends = lives.filter(({ ended }) => ended !== null);

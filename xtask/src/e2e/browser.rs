@@ -135,9 +135,9 @@ impl Stage {
         Running::start(command.stdin(Stdio::null()))
     }
 
-    /// One life after the other in one cgroup, each ended by its limit.
+    /// One life of a unit after the other, each ended by its limit.
     fn storm(&self, recording: &Recording) -> anyhow::Result<()> {
-        let group = self.group("spin", TINY)?;
+        let group = self.group("spin.service", TINY)?;
         let leak = Leak { every_ms: 200, ..Leak::default() };
         for _ in 0..ENDS {
             let mut life = self.process("spin", &group, &leak)?;
