@@ -59,6 +59,9 @@ function colour(name: string): string {
 /** The room of the values at the left, in pixels: all charts of a page begin at one line. */
 const AXIS = 64;
 
+/** Names of so many signs stand two in a row on the smallest screen. */
+const SHORT = 14;
+
 export function Chart(given: Given) {
   const place = useRef<HTMLDivElement>(null);
   const drawn = useRef<uPlot | null>(null);
@@ -93,7 +96,7 @@ export function Chart(given: Given) {
   });
   const words = { title: given.title, from: clock(given.span.from, 0), to: clock(given.span.to, 0) };
   return (
-    <figure class="chart">
+    <figure class={given.plot.lines.every(({ label }) => label.length <= SHORT) ? "chart is-short" : "chart"}>
       <figcaption>
         <span>{given.title}</span>
         <Saves of={given} width={() => place.current?.clientWidth ?? WIDEST} />
