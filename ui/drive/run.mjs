@@ -319,6 +319,21 @@ for (const look of LOOKS) {
   });
 }
 
+await check("in Chinese a death and what needs somebody are told in Chinese, with the recorder's own words below", async () => {
+  const { page, context } = await open(browser, base, { viewport: WIDE, language: "zh" });
+  await visit(page, base, VIEWS.death);
+  const { summary } = await api(`/api/highwater/v1/deaths/${killed.id}`);
+  const head = await page.locator("h1.sentence").innerText();
+  insist(/shop.*被内核杀死/.test(head), head);
+  const below = await page.locator('.original [lang="en"]').first().innerText();
+  insist(below === summary, below);
+  await visit(page, base, VIEWS.now);
+  const found = await page.locator(".findings li .said:not(.original)").allInnerTexts();
+  insist(found.length > 0 && found.every((text) => /\p{Script=Han}.*。/u.test(text)), found.join("; "));
+  await context.close();
+  return head;
+});
+
 await check("no view can be moved sideways, however long names and sentences are", async () => {
   const widths = [360, NARROW.width, WIDE.width];
   const found = [];

@@ -94,8 +94,12 @@ export function reasonTold(tell: Tell, kind: string): string | null {
   return isSentence(sentence) ? tell(sentence) : null;
 }
 
-/** A resource as people call it; one that is newer than this page by its code. */
-export function resourceName(say: Say, resource: string): string {
-  const word = `resource.${resource}`;
-  return isWord(word) ? say(word) : plain(resource);
-}
+/** A code of the server as people call it; one that is newer than this page as it is. */
+const named = (say: Say, kind: "resource" | "verdict" | "root", code: string): string => {
+  const word = `${kind}.${code}`;
+  return isWord(word) ? say(word) : plain(code);
+};
+
+export const resourceName = (say: Say, resource: string): string => named(say, "resource", resource);
+export const verdictName = (say: Say, verdict: string): string => named(say, "verdict", verdict);
+export const rootCauseName = (say: Say, cause: string): string => named(say, "root", cause);

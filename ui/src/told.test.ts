@@ -3,16 +3,15 @@ import { readFileSync } from "node:fs";
 import { expect, it } from "vitest";
 
 import type { Death, DeathRow } from "./documents";
-import { causeName, deathTold, rowTold } from "./told";
+import { causeName, deathTold, rowTold, whyTold } from "./told";
 import { sayer, teller, type Tell } from "./words";
 
-/** The closed set, as the manual has it: a test beside the causes themselves keeps that whole. */
-function causes(): string[] {
+/** A closed set, as the manual has it: a test beside the causes themselves keeps that of causes whole. */
+function codes(head: string): string[] {
   const manual = readFileSync("../docs/manual/json.md", "utf8");
-  const table = /^### Causes\n[^]*?\n\n(?=[^|\n])/m.exec(manual)?.[0] ?? "";
-  const cells = table.split("\n").map((row) => /^\| (.*?) \|/.exec(row)?.[1] ?? "");
-  const codes = cells.flatMap((cell) => [...cell.matchAll(/`([a-z-]+)`/g)].map(([, code]) => code ?? ""));
-  return codes.filter((code) => code !== "cause");
+  const rows = manual.split(`\n| \`${head}\` | what |`)[1]?.split("\n\n")[0]?.split("\n").slice(2) ?? [];
+  const cells = rows.map((row) => row.split(" | ")[0] ?? "");
+  return cells.flatMap((cell) => [...cell.matchAll(/`([a-z-]+)`/g)].map(([, code]) => code ?? ""));
 }
 
 const tell = teller("zh") as Tell;
@@ -50,7 +49,7 @@ const nothing: Partial<Death> = {
 };
 
 it("every cause has a name in both languages, and a Chinese sentence with and without what is known", () => {
-  const all = causes();
+  const all = codes("cause");
   expect(all.length).toBeGreaterThan(40);
   for (const cause of all) {
     for (const language of ["en", "zh"] as const) {
@@ -97,6 +96,17 @@ it("an owner that ended with its child says so, and a name from the machine stay
     summary: "",
   };
   expect(rowTold(tell, row)).toBe("a\\u{202e}b（pid 2）访问了不允许访问的内存（段错误）而崩溃。信号：SIGSEGV。");
+});
+
+it("a claim that states a reason is told by its name, and no other claim is", () => {
+  const all = codes("reason");
+  expect(all.length).toBeGreaterThan(15);
+  for (const reason of all) {
+    const claim = { text: `because of ${reason}`, evidence: [] };
+    const death = { ...killed, reasons: [{ ...claim, reason }] };
+    expect(whyTold(tell, death, claim), reason).toMatch(/。$/);
+    expect(whyTold(tell, death, { ...claim, text: "another" })).toBeNull();
+  }
 });
 
 it("a cause that is newer than the page is told by its code, and its sentence is the recorder's", () => {

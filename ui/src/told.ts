@@ -1,7 +1,7 @@
 // A death in a sentence, composed of the values of its document: for a reader whose language the recorder
 // does not speak. What is not known is said to be so, or left out; nothing is guessed.
 
-import type { Death, DeathRow } from "./documents";
+import type { Claim, Death, DeathRow } from "./documents";
 import { bytes, plain, share, short } from "./format";
 import { called, ownerNamed, ownerOf, type Owner } from "./owner";
 import { isSentence, isWord, type Say, type Sentence, type Tell } from "./words";
@@ -72,6 +72,13 @@ export function deathTold(tell: Tell, death: Death): Headline | null {
     limitOf: death.limit_of ?? null,
     sender: sender ? { comm: sender.comm, pid: sender.pid, owner: whose(sender.owner) } : null,
   });
+}
+
+/** What a claim says that states a reason, by the name of the reason; null of any other claim. */
+export function whyTold(tell: Tell, death: Death, claim: Claim): string | null {
+  const reason = death.reasons.find(({ text }) => text === claim.text)?.reason;
+  const sentence = `why.${reason ?? ""}`;
+  return isSentence(sentence) ? tell(sentence) : null;
 }
 
 const whose = (owner: Death["owner"] | undefined): Owner | null => (owner ? ownerOf(owner) : null);

@@ -3,7 +3,7 @@
 import { document as ask, query, range } from "../api";
 import { weighed } from "../claims";
 import { plot, stepMs } from "../curves";
-import type { Death as Document, Task } from "../documents";
+import type { Claim, Death as Document, Task } from "../documents";
 import { bytes, clock, plain, short, utc } from "../format";
 import { useLive } from "../live";
 import { aroundDeath, called, ownerLink, ownerNamed, ownerOf } from "../owner";
@@ -14,7 +14,7 @@ import { Bar, Legend } from "../parts/makeup";
 import { Shown } from "../parts/notice";
 import { Original, Own } from "../parts/said";
 import { link } from "../route";
-import { causeName, deathTold } from "../told";
+import { causeName, deathTold, whyTold } from "../told";
 import { isWord, useSay, useTell, type Say, type Word } from "../words";
 
 /** So much is drawn before a death, and after it. */
@@ -40,6 +40,8 @@ export function Death({ id }: { id: string }) {
 function Story({ of }: { of: Document }) {
   const at = of.time === null ? null : Date.parse(of.time);
   const { main, rest, not } = weighed(of);
+  const tell = useTell();
+  const told = (claims: Claim[]) => claims.map((claim) => tell && whyTold(tell, of, claim));
   return (
     <>
       <section class="stack">
@@ -50,8 +52,8 @@ function Story({ of }: { of: Document }) {
       <div class="panels is-uneven">
         <div class="stack">
           <Part head="death.why" when={main.length + rest.length > 0}>
-            <Claims all={main} at={at} weight="is-main" />
-            <Claims all={rest} at={at} />
+            <Claims all={main} told={told(main)} at={at} weight="is-main" />
+            <Claims all={rest} told={told(rest)} at={at} />
           </Part>
           <Part head="death.against" when={(of.contradictions ?? []).length > 0}>
             <Claims all={of.contradictions ?? []} at={at} />

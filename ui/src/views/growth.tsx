@@ -4,7 +4,7 @@ import { document as ask, range } from "../api";
 import { plot, stepMs } from "../curves";
 import type { Grower, Growth as Document } from "../documents";
 import { series } from "../evidence";
-import { resourceName } from "../finding";
+import { resourceName, rootCauseName } from "../finding";
 import { amount, clock, percent, plain, rate, span } from "../format";
 import { useLive } from "../live";
 import { ownerLink, ownerOf } from "../owner";
@@ -76,7 +76,7 @@ function Head({ of }: { of: Grower }) {
       <p class="facts">
         <span class={`tag is-${verdict}`}>{say(`verdict.${verdict}`)}</span>
         <span title={of.resource}>{resourceName(say, of.resource)}</span>
-        {of.root_cause && <span class="soft">{say("growth.cause", { cause: of.root_cause })}</span>}
+        {of.root_cause && <span class="soft">{say("growth.cause", { cause: rootCauseName(say, of.root_cause) })}</span>}
         <span class="soft">{say("growth.sure", { n: percent(of.confidence * 100) })}</span>
         {of.since && <span class="soft">{say("growth.since", { at: clock(Date.parse(of.since), Date.now()) })}</span>}
       </p>
@@ -172,7 +172,7 @@ export function Grounds({ of, at }: { of: Grower; at: number }) {
       {of.root_causes.map((cause) => (
         <div key={cause.cause}>
           <p>
-            <strong>{cause.cause}</strong> <span class="soft">{say(cause.holds ? "growth.holds" : "growth.holdsNot")}</span>
+            <strong>{rootCauseName(say, cause.cause)}</strong> <span class="soft">{say(cause.holds ? "growth.holds" : "growth.holdsNot")}</span>
           </p>
           <Claims all={[...cause.for, ...cause.against]} at={at} />
         </div>

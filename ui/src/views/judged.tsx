@@ -1,7 +1,7 @@
 // What was judged of one owner's growth: each thing that grows in full, the others in a line.
 
 import type { Growth } from "../documents";
-import { resourceName } from "../finding";
+import { resourceName, verdictName } from "../finding";
 import { amount, clock, percent, rate } from "../format";
 import { isSame, ownerOf, type Owner } from "../owner";
 import { useSay } from "../words";
@@ -47,7 +47,7 @@ export function Judged({ of, owner }: { of: Growth; owner: Owner }) {
       </ol>
       {others.length > 0 && (
         <p class="soft">
-          {others.map((item) => `${resourceName(say, item.resource)}: ${item.verdict}, ${amount(item.current_bytes, item.unit)}`).join(" · ")}
+          {others.map((item) => `${resourceName(say, item.resource)}: ${verdictName(say, item.verdict)}, ${amount(item.current_bytes, item.unit)}`).join(" · ")}
         </p>
       )}
     </section>
