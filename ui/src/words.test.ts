@@ -2,7 +2,7 @@ import { expect, it } from "vitest";
 
 import { en } from "./words/en";
 import { zh } from "./words/zh";
-import { preferred, sayer, type Word } from "./words";
+import { preferred, sayer, teller, type Word } from "./words";
 
 const places = (text: string): string[] => (text.match(/\{\w+\}/g) ?? []).sort();
 
@@ -17,6 +17,14 @@ it("both catalogues are whole, and name the same things", () => {
 it("what is given stands in its place, and what is not stays visible", () => {
   expect(sayer("en")("verdict.many", { n: 2 })).toBe("2 things need you");
   expect(sayer("zh")("verdict.many")).toContain("{n}");
+});
+
+it("what is Latin stands apart from the Chinese around it, and only there", () => {
+  const tell = teller("zh");
+  expect(tell?.("mark.restart", { owner: "web.service" })).toBe("web.service 重新启动");
+  expect(tell?.("mark.restart", { owner: "网页" })).toBe("网页重新启动");
+  expect(sayer("zh")("swap.of", { used: "1 MiB", total: "2 MiB" })).toBe("已用 1 MiB，共 2 MiB");
+  expect(teller("en")).toBeNull();
 });
 
 it("the language that was asked for is spoken", () => {

@@ -16,7 +16,8 @@ const ALL: Record<Language, Catalogue> = { en, zh };
 export type Say = (word: Word, given?: Given) => string;
 
 export function sayer(language: Language): Say {
-  return (word, given = {}) => filled(ALL[language][word], given);
+  const fill = language === "zh" ? spaced : filled;
+  return (word, given = {}) => fill(ALL[language][word], given);
 }
 
 type Given = Record<string, string | number>;

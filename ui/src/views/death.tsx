@@ -100,7 +100,7 @@ function Headline({ of }: { of: Document }) {
   return (
     <>
       <h1 class="sentence">{told?.what ?? <Own text={of.summary} />}</h1>
-      {told && told.details !== "" && <p>{told.details}</p>}
+      {told && told.details !== "" && <p class="said">{told.details}</p>}
       {told && <Original text={of.summary} />}
     </>
   );
