@@ -46,7 +46,7 @@ export function Holders({ all, given }: Given) {
             <th class="number">{say("owners.memory")}</th>
             <td class="wide-only" />
             <th class="number">{say("owners.limit")}</th>
-            {isAnyGrowing && <th>{say("owners.growth")}</th>}
+            {isAnyGrowing && <th class="wide-only">{say("owners.growth")}</th>}
           </tr>
         </thead>
         <tbody>
@@ -68,6 +68,11 @@ function Row({ held, most, given, isAnyGrowing }: { held: Held; most: number; gi
     <tr class={held.growing ? "is-growing" : ""}>
       <td class="name mono" title={plain(held.name)}>
         <Name name={held.name} owner={held.owner} given={given} />
+        {held.growing && (
+          <span class="narrow-only">
+            <Arrow of={held.growing} />
+          </span>
+        )}
       </td>
       <td class="number" data-bytes={amount}>
         {bytes(amount)}
@@ -84,7 +89,7 @@ function Row({ held, most, given, isAnyGrowing }: { held: Held; most: number; gi
           </span>
         )}
       </td>
-      {isAnyGrowing && <td>{held.growing && <Arrow of={held.growing} />}</td>}
+      {isAnyGrowing && <td class="wide-only">{held.growing && <Arrow of={held.growing} />}</td>}
     </tr>
   );
 }

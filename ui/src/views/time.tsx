@@ -62,7 +62,7 @@ export function Time({ route }: { route: Route }) {
   );
 }
 
-const lined = (marks: Mark[], span: Span): Moment[] => thinned(marks, span, PIXELS / 8).map(({ mark }) => ({ at: Date.parse(mark.at), colour: COLOURS[mark.kind] }));
+const lined = (marks: Mark[], span: Span): Moment[] => thinned(marks, span, Math.min(PIXELS, innerWidth) / 8).map(({ mark }) => ({ at: Date.parse(mark.at), colour: COLOURS[mark.kind] }));
 
 const COLOURS: Record<Mark["kind"], string> = {
   death: "critical",
