@@ -1,8 +1,10 @@
+import { readFileSync } from "node:fs";
+
 import { expect, it } from "vitest";
 
 import { en } from "./words/en";
 import { zh } from "./words/zh";
-import { preferred, sayer, teller, type Word } from "./words";
+import { isWord, preferred, sayer, teller, type Word } from "./words";
 
 const places = (text: string): string[] => (text.match(/\{\w+\}/g) ?? []).sort();
 
@@ -12,6 +14,14 @@ it("both catalogues are whole, and name the same things", () => {
     expect(zh[word], word).not.toBe("");
     expect(places(zh[word]), word).toEqual(places(en[word]));
   }
+});
+
+it("every kind of memory that the manual lists has a name", () => {
+  const manual = readFileSync("../docs/manual/json.md", "utf8");
+  const listed = /Kinds: (.*?)\. The parts add up/.exec(manual)?.[1] ?? "";
+  const kinds = [...listed.matchAll(/`([a-z_]+)`/g)].map(([, kind]) => `kind.${kind}`);
+  expect(kinds.length).toBeGreaterThan(25);
+  expect(kinds.filter((kind) => !isWord(kind))).toEqual([]);
 });
 
 it("what is given stands in its place, and what is not stays visible", () => {
