@@ -1,4 +1,4 @@
-// The lives of an owner: as its manager told them, or as its processes were seen.
+// The lives of an owner: as their ends were told, or as its processes were seen.
 
 import type { DeathRow, RestartStory } from "./documents";
 import { isSame, ownerNamed, ownerOf, type Owner } from "./owner";

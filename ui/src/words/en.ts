@@ -299,7 +299,7 @@ export const en = {
   "owner.stalls": "Waiting for memory, share of the time",
   "owner.noStalls": "How long it waited for memory is not recorded: cgroup v1 does not tell.",
   "owner.lives": "Lives",
-  "owner.livesTold": "as its manager told them",
+  "owner.livesTold": "as their ends were told",
   "owner.livesSeen": "as its processes were seen in this span",
   "owner.noLives": "No process of it was seen in this span.",
   "owner.life": "from {from} to {to}",

@@ -300,7 +300,7 @@ export const zh: Catalogue = {
   "owner.stalls": "等待内存的时间占比",
   "owner.noStalls": "没有记录它等待内存的时间：cgroup v1 不提供。",
   "owner.lives": "生命周期",
-  "owner.livesTold": "由其管理程序报告",
+  "owner.livesTold": "按其结束的记录",
   "owner.livesSeen": "根据这段时间内看到的进程",
   "owner.noLives": "这段时间内没有看到它的进程。",
   "owner.life": "从 {from} 到 {to}",
