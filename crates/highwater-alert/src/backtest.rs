@@ -30,7 +30,7 @@ use highwater_core::series::{Labels, Series, SeriesSource};
 use highwater_core::time::WallTime;
 use highwater_promql::{Options, Query, Value};
 
-pub use incident::{Incident, Moment, Sort, Warning, is_about, warnings};
+pub use incident::{Incident, Moment, Sort, Warning, is_about, label_of, warnings};
 pub use past::{Past, Results};
 pub use shelf::{Shelf, Shelved};
 pub use strand::Strand;

@@ -88,9 +88,30 @@ const WHOM: [&str; 7] = ["instance", "name", "id", "unit", "container", "pod", "
 /// An address is the same on every port.
 pub fn is_about(alert: &Labels, whom: &Labels) -> bool {
     WHOM.iter().all(|label| {
-        let [one, other] = [alert.get(label), whom.get(label)];
+        let [one, other] = [named(alert, label), named(whom, label)];
         one.is_empty() || other.is_empty() || host(one) == host(other)
     })
+}
+
+/// The label by which the series of a cgroup name an owner of this kind. The sums and judgements of
+/// owners name all of them by `kind` and `id`.
+pub fn label_of(kind: &str) -> Option<&'static str> {
+    match kind {
+        "unit" | "user-unit" | "session" => Some("unit"),
+        "container" => Some("container"),
+        "pod" => Some("pod"),
+        "cgroup" | "machine" => Some("id"),
+        _ => None,
+    }
+}
+
+/// What a label says, where an owner is named by kind and id as if it were named by its own label.
+fn named<'l>(labels: &'l Labels, label: &str) -> &'l str {
+    match label_of(labels.get("kind")) {
+        Some(own) if own == label => labels.get("id"),
+        Some(_) if label == "id" => "",
+        _ => labels.get(label),
+    }
 }
 
 fn host(address: &str) -> &str {

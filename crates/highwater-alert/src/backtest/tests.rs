@@ -239,6 +239,21 @@ fn a_slower_scraper_misses_nothing_where_readings_become_denser() {
 }
 
 #[test]
+fn an_owner_that_is_named_by_kind_and_id_is_the_one_that_its_own_label_names() {
+    let unit = |name: &str| Labels::new([("unit", name)]);
+    let judged = Labels::new([("kind", "unit"), ("id", "a.service")]);
+    assert!(is_about(&judged, &unit("a.service")) && !is_about(&judged, &unit("b.service")));
+    let cgroup = Labels::new([("id", "/system.slice/a.service"), ("unit", "a.service")]);
+    assert!(is_about(&judged, &cgroup) && is_about(&cgroup, &judged));
+    let plain = Labels::new([("kind", "cgroup"), ("id", "/a")]);
+    assert!(is_about(&plain, &Labels::new([("id", "/a")])));
+    assert!(!is_about(&plain, &Labels::new([("id", "/b")])));
+    // A kind that is none of an owner is a label like others.
+    let other = Labels::new([("kind", "disk"), ("id", "/b")]);
+    assert!(!is_about(&other, &Labels::new([("id", "/a")])));
+}
+
+#[test]
 fn a_warning_is_about_whom_its_labels_do_not_rule_out() {
     let told = Told::new(
         &[r#"x{name="web",instance="a:1"} 1 1 1 1"#, r#"x{name="db",instance="a:1"} 1 1 1 1"#],

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use highwater_alert::backtest::{Incident, Moment, Period, Sort, is_about};
+use highwater_alert::backtest::{Incident, Moment, Period, Sort, is_about, label_of};
 use highwater_core::event::{Event, Happening, Turn};
 use highwater_core::growth::Verdict;
 use highwater_core::owner::Owner;
@@ -77,13 +77,7 @@ fn of_story(story: &Story, period: Period) -> Vec<Incident> {
 }
 
 fn labels_of(owner: &Owner) -> Labels {
-    let label = match owner {
-        Owner::Unit(_) | Owner::UserUnit { .. } | Owner::Session(_) => "unit",
-        Owner::Container(_) => "container",
-        Owner::Pod { .. } => "pod",
-        Owner::Machine | Owner::Cgroup(_) => "id",
-    };
-    Labels::new([(label, owner.id())])
+    Labels::new([(label_of(owner.kind()).unwrap_or("id"), owner.id())])
 }
 
 /// Adds a moment to the incident that it belongs to, or begins a new one.
@@ -155,7 +149,7 @@ fn growth(event: Event) -> Option<Incident> {
     let at = event.wall.after(Duration::from_secs(found.left?.seconds));
     let labels = match found.owner.kind.as_str() {
         "container" => Labels::new([("name", found.owner.name.clone())]),
-        _ => Labels::new([("id", found.owner.id.clone())]),
+        kind => Labels::new([(label_of(kind).unwrap_or("id"), found.owner.id.clone())]),
     };
     Some(Incident {
         sort: Sort::Growth,
