@@ -33,7 +33,8 @@ impl Scene<'_> {
             total: self.bounds.machine(&draft.whose).and_then(|machine| machine.total),
         };
         let (cause, causes): (Option<Cause>, Vec<Weighed>) = weigh(draft, around);
-        let is_ending = draft.rises() && matches!(draft.verdict, Verdict::Leak | Verdict::Growing);
+        let is_meant = matches!(draft.verdict, Verdict::Leak | Verdict::Growing);
+        let is_ending = is_meant && draft.rises() && draft.away.is_none();
         let bound = draft.bound.clone();
         let left = bound.as_ref().filter(|_| is_ending);
         let left = left.and_then(|bound| draft.judgement.left_to(bound.level));
@@ -76,6 +77,7 @@ impl Scene<'_> {
         let reasons = draft.judgement.reasons.iter();
         let reasons = reasons.filter(|reason| !reason.text.starts_with("its limit is"));
         all.extend(reasons.map(|reason| reasoned(draft, reason)));
+        all.extend(draft.away.map(|silent| away(draft, silent)));
         all.extend(draft.caveat.map(|caveat| against(draft, caveat.text().to_owned())));
         all.extend(draft.explained.as_ref().map(|whose| {
             let text = format!("it is the {whose} that grows: this is the sum it is counted in");
@@ -186,6 +188,12 @@ fn in_favour(draft: &Draft, text: String) -> Ground {
 
 fn against(draft: &Draft, text: String) -> Ground {
     Ground { speaks_for: false, claim: Claim { text, evidence: vec![draft.evidence.clone()] } }
+}
+
+/// Whoever is away reaches nothing.
+fn away(draft: &Draft, silent: Duration) -> Ground {
+    let (whose, silent) = (&draft.whose, Span(silent));
+    against(draft, format!("nothing has been read of {whose} for {silent}: it may have ended"))
 }
 
 /// What it does, in one sentence.

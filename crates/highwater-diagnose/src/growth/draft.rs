@@ -20,6 +20,10 @@ const DRAWN: usize = 160;
 /// is gone.
 const GONE: Duration = Duration::from_hours(1);
 
+/// A course whose last point is older than this, and than ten times its cadence, is of somebody who
+/// is away: ended, or between two lives. It reaches no limit until it is back.
+const AWAY: Duration = Duration::from_mins(2);
+
 /// What was said so long ago is still so.
 pub(super) const RECENT: Duration = Duration::from_hours(2);
 
@@ -38,6 +42,8 @@ pub(super) struct Draft {
     pub(super) first: Point,
     pub(super) curve: Vec<Point>,
     pub(super) begins: Vec<WallTime>,
+    /// How long nothing has been read of somebody who is away.
+    pub(super) away: Option<Duration>,
     /// Whose growth this one is, if it is the sum of others'.
     pub(super) explained: Option<String>,
 }
@@ -96,7 +102,8 @@ impl Bench<'_> {
     pub(super) fn judge(&self, strand: Strand, subject: Subject, load: &[Point]) -> Option<Draft> {
         let Strand { whose, labels, points, mut begins } = strand;
         let (first, last) = (*points.first()?, *points.last()?);
-        if points.len() < 2 || self.is_gone(&points, last) {
+        let (silent, most) = (self.at.since(last.at), usual(&points).saturating_mul(10));
+        if points.len() < 2 || silent > GONE.max(most) {
             return None;
         }
         begins.retain(|begin| *begin <= self.at);
@@ -122,18 +129,19 @@ impl Bench<'_> {
             first,
             curve,
             begins,
+            away: (silent > AWAY.max(most)).then_some(silent),
             explained: None,
         })
     }
+}
 
-    fn is_gone(&self, points: &[Point], last: Point) -> bool {
-        let mut gaps: Vec<Duration> = (points.windows(2).rev().take(64))
-            .filter_map(|pair| Some(pair.get(1)?.at.since(pair.first()?.at)))
-            .collect();
-        gaps.sort_unstable();
-        let usual = gaps.get(gaps.len() / 2).copied().unwrap_or_default();
-        self.at.since(last.at) > GONE.max(usual.saturating_mul(10))
-    }
+/// How long it usually is from one point to the next.
+fn usual(points: &[Point]) -> Duration {
+    let mut gaps: Vec<Duration> = (points.windows(2).rev().take(64))
+        .filter_map(|pair| Some(pair.get(1)?.at.since(pair.first()?.at)))
+        .collect();
+    gaps.sort_unstable();
+    gaps.get(gaps.len() / 2).copied().unwrap_or_default()
 }
 
 /// What the statistics' verdict means: cache is never a leak, and of what cache is in, nobody knows.

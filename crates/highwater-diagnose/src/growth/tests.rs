@@ -170,6 +170,23 @@ fn a_log_on_tmpfs_is_memory() {
 }
 
 #[test]
+fn who_is_away_reaches_no_limit() {
+    let mut made = Made::default();
+    made.gateway(48);
+    made.host(48, |h| 1500.0 * MB + CREEP * h + 30.0 * MB * noise(4, bits(h)));
+    let creep = |h: f64| 300.0 * MB + CREEP * h + 3.0 * MB * noise(3, bits(h));
+    let whose = [("name", "indexer"), ("id", "/docker/bb")];
+    made.add("container_memory_rss", &whose, 47, creep);
+    let growth = made.at(47);
+    assert!(find(&growth, "indexer", Resource::Anon).left.is_some(), "it is there");
+    let later = BEGIN.after(Duration::from_mins(47 * 60 + 55));
+    let growth = survey(&made, later, Options::default()).unwrap();
+    let item = find(&growth, "indexer", Resource::Anon);
+    assert_eq!(item.left, None, "{}", told(item));
+    assert!(says(item, "nothing has been read of container indexer for"), "{}", told(item));
+}
+
+#[test]
 fn clean_page_cache_is_harmless() {
     let mut made = Made::default();
     made.gateway(48);
