@@ -119,7 +119,10 @@ impl Stage {
 
     fn victim(&self, name: &str, limit: u64, leak: &Leak) -> anyhow::Result<Victim> {
         let group = self.group(name, limit)?;
-        let process = self.process(name, &group, leak)?;
+        let leak = Leak { cgroup: Some(group.folder().to_owned()), ..leak.clone() };
+        let mut command = Command::new(self.folder.join(name));
+        leak.arguments(&mut command);
+        let process = Running::start(command.stdin(Stdio::null()))?;
         Ok(Victim { process, _group: group })
     }
 
@@ -128,19 +131,17 @@ impl Stage {
         self.hierarchy.make(&group, Some(limit)).context("cannot make a cgroup")
     }
 
-    fn process(&self, name: &str, group: &Group, leak: &Leak) -> anyhow::Result<Running> {
-        let leak = Leak { cgroup: Some(group.folder().to_owned()), ..leak.clone() };
-        let mut command = Command::new(self.folder.join(name));
-        leak.arguments(&mut command);
-        Running::start(command.stdin(Stdio::null()))
-    }
-
     /// One life of a unit after the other, each ended by its limit.
     fn storm(&self, recording: &Recording) -> anyhow::Result<()> {
         let group = self.group("spin.service", TINY)?;
         let leak = Leak { every_ms: 200, ..Leak::default() };
         for _ in 0..ENDS {
-            let mut life = self.process("spin", &group, &leak)?;
+            // As a manager does: it is in its cgroup before it is what it is.
+            let mut life = Command::new("sh");
+            life.args(["-c", "echo $$ >\"$0/cgroup.procs\" && exec \"$@\""]);
+            life.arg(group.folder()).arg(self.folder.join("spin"));
+            leak.arguments(&mut life);
+            let mut life = Running::start(life.stdin(Stdio::null()))?;
             life.wait()?;
             recording.keeps(life.id(), STORED_WITHIN)?;
         }
