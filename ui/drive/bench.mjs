@@ -43,6 +43,13 @@ async function share(seconds) {
   return ((used() - before) / (performance.now() - begun)) * 100_000;
 }
 
+/** Waits until an agent that has just been given a month has done with it what it does with any. */
+async function calm() {
+  const [SETTLED, LOOKS] = [1, 24];
+  for (let look = 0; look < LOOKS; look += 1) if ((await share(5)) < SETTLED) return;
+}
+
+await calm();
 const browser = await start();
 
 const { page, context } = await open(browser, agent);

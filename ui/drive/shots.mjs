@@ -11,15 +11,16 @@ const { deaths } = await (await fetch(`${base}/api/highwater/v1/deaths`)).json()
 const isMeant = ({ cause, name }) => cause.startsWith("kernel-oom") && name === (process.env.KILLED ?? name);
 const killed = deaths.find(isMeant) ?? deaths[0];
 const at = Date.parse(killed.time);
+const to = Math.min(at + 300_000, Date.now());
 const views = {
   now: "#/now",
-  time: `#/time?from=${at - 900_000}&to=${at + 300_000}&at=${at - 1000}`,
+  time: `#/time?from=${at - 900_000}&to=${to}&at=${at - 1000}`,
   deaths: "#/deaths",
   death: `#/deaths/${killed.id}`,
   growth: "#/growth",
   alerts: "#/alerts?last=3600",
   backtest: "#/alerts/backtest",
-  owner: `#/owner?${new URLSearchParams({ kind: killed.owner.startsWith("/") ? "cgroup" : "unit", id: killed.owner, from: at - 600_000, to: at + 300_000, at: at - 1000 })}`,
+  owner: `#/owner?${new URLSearchParams({ kind: killed.owner.startsWith("/") ? "cgroup" : "unit", id: killed.owner, from: at - 600_000, to, at: at - 1000 })}`,
   explore: `#/explore?q=${encodeURIComponent("topk(5, container_memory_rss)")}`,
 };
 // Names of whoever else ran on the machine are nobody's business: they are replaced in the picture.
