@@ -21,7 +21,7 @@ const views = {
   alerts: "#/alerts?last=3600",
   backtest: "#/alerts/backtest",
   owner: `#/owner?${new URLSearchParams({ kind: killed.owner.startsWith("/") ? "cgroup" : "unit", id: killed.owner, from: at - 600_000, to, at: at - 1000 })}`,
-  explore: `#/explore?q=${encodeURIComponent("topk(5, container_memory_rss)")}`,
+  explore: `#/explore?${new URLSearchParams({ q: 'topk(5, container_memory_rss{unit=~".+"})', from: at - 900_000, to: Math.min(at + 60_000, to) })}`,
 };
 // Names of whoever else ran on the machine are nobody's business: they are replaced in the picture.
 function rename([from, to]) {
