@@ -81,16 +81,32 @@ impl Incident {
     }
 }
 
-/// The labels that say whom a series is about.
-const WHOM: [&str; 7] = ["instance", "name", "id", "unit", "container", "pod", "host"];
+/// The labels that say on which machine somebody is, and those that say who it is there.
+const WHERE: [&str; 2] = ["instance", "host"];
+const WHO: [&str; 5] = ["name", "id", "unit", "container", "pod"];
 
-/// Whether an alert with these labels may be about somebody with those: none that both have differs.
-/// An address is the same on every port.
+/// Whether an alert with these labels may be about somebody with those: no label that both have
+/// differs, and it means nobody else. An address is the same on every port.
 pub fn is_about(alert: &Labels, whom: &Labels) -> bool {
-    WHOM.iter().all(|label| {
-        let [one, other] = [named(alert, label), named(whom, label)];
+    let same = |label: &&str| {
+        let [one, other] = [alert, whom].map(|labels| named(labels, label));
         one.is_empty() || other.is_empty() || host(one) == host(other)
-    })
+    };
+    WHERE.iter().chain(&WHO).all(same) && is_meant(alert, whom)
+}
+
+/// Whether two who both say who they are mean the same: by a label that both have, or because the
+/// name of one stands in that of the other, as a unit's in its path. Who says nothing may be anybody.
+fn is_meant(alert: &Labels, whom: &Labels) -> bool {
+    let [alert, whom] = [alert, whom].map(|labels| WHO.map(|label| named(labels, label)));
+    let says = |name: &&&str| !name.is_empty();
+    let is_silent =
+        alert.iter().all(|name| name.is_empty()) || whom.iter().all(|name| name.is_empty());
+    let is_shared = alert.iter().zip(&whom).any(|(one, other)| says(&one) && says(&other));
+    let is_within = |one: &str| {
+        whom.iter().filter(says).any(|other| one.contains(other) || other.contains(one))
+    };
+    is_silent || is_shared || alert.iter().filter(says).any(|one| is_within(one))
 }
 
 /// The label by which the series of a cgroup name an owner of this kind. The sums and judgements of

@@ -248,6 +248,13 @@ fn an_owner_that_is_named_by_kind_and_id_is_the_one_that_its_own_label_names() {
     let plain = Labels::new([("kind", "cgroup"), ("id", "/a")]);
     assert!(is_about(&plain, &Labels::new([("id", "/a")])));
     assert!(!is_about(&plain, &Labels::new([("id", "/b")])));
+    // Who is named otherwise is somebody else, unless one name is in the other.
+    let container = Labels::new([("container", "793e")]);
+    assert!(!is_about(&unit("a.service"), &container) && !is_about(&judged, &container));
+    let inside = Labels::new([("id", "/system.slice/docker-793e.scope")]);
+    assert!(is_about(&inside, &container));
+    // An alert of the whole machine may be about anybody on it.
+    assert!(is_about(&Labels::new([("job", "node")]), &container));
     // A kind that is none of an owner is a label like others.
     let other = Labels::new([("kind", "disk"), ("id", "/b")]);
     assert!(!is_about(&other, &Labels::new([("id", "/a")])));

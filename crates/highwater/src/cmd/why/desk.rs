@@ -130,7 +130,8 @@ pub(crate) fn marks(reader: &Reader, args: &WhyArgs) -> anyhow::Result<MarkList>
         marks.extend(events.filter_map(|stored| told(stored.event.wall, stored.event.what)));
     }
     let boots = reader.boots()?.into_iter();
-    marks.extend(boots.map(|boot| Mark::at(boot.first, "boot", "the machine started".to_owned())));
+    let text = "the first reading since the machine started";
+    marks.extend(boots.map(|boot| Mark::at(boot.first, "boot", text.to_owned())));
     marks.sort_by(|a, b| a.at.cmp(&b.at));
     marks.drain(..marks.len().saturating_sub(MARKS));
     Ok(MarkList { schema: SCHEMA, events: marks })
