@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 
-import { drawn, ended, recorded, rows, standing, stepOf, urgency, whom, type Group } from "./alerting";
+import { drawn, ended, goneOn, recorded, rows, standing, stepOf, urgency, whom, type Group } from "./alerting";
 
 const alert = (name: string, severity: string, state: "pending" | "firing", activeAt: string) => ({
   labels: { alertname: name, severity, id: "/a" },
@@ -58,6 +58,14 @@ describe("the history of alerts", () => {
     const all = rows([curve("firing", [3], { severity: "info", id: "/a" }), curve("firing", [5], { id: "/b" }), curve("pending", [7], { id: "/c" })], step);
     const now = standing([group([alert("A", "info", "firing", "2026-11-22T01:00:00Z")])]);
     expect(ended(all, now).map(({ row }) => row.labels["id"])).toEqual(["/b"]);
+  });
+  it("goes on into the step that has not ended yet", () => {
+    const at = 4.5 * step;
+    const sample = (alertstate: string) => ({ labels: { alertstate, alertname: "A" }, at, value: 1 });
+    const all = goneOn([curve("firing", [3, 4])], [sample("firing"), sample("pending")], at);
+    expect(all.map(({ points }) => points.map(([moment]) => moment / step))).toEqual([[3, 4, 4.5], [4.5]]);
+    // A range that ends with a whole step has told it already.
+    expect(goneOn([curve("firing", [3, 4])], [sample("firing")], 4 * step)).toEqual([curve("firing", [3, 4])]);
   });
   it("is asked in steps in which every group was evaluated", () => {
     expect(stepOf([group([])], 5_000)).toBe(60_000);

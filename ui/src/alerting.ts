@@ -1,6 +1,6 @@
 // The rules that run and how they stand, out of the Prometheus API.
 
-import { get, number, type Curve } from "./api";
+import { get, number, type Curve, type Sample } from "./api";
 import type { Mark } from "./documents";
 import { clock } from "./format";
 
@@ -110,6 +110,16 @@ export function stepOf(groups: Group[], stepMs: number): number {
 
 /** When alerts were recorded as pending and firing: in each step what was so within it. */
 export const recorded = (stepMs: number): string => `max_over_time(ALERTS[${stepMs / 1000}s])`;
+
+/** Curves that go on to a moment after their last step, in which these samples were. */
+export function goneOn(curves: Curve[], samples: Sample[], at: number): Curve[] {
+  const all = new Map(curves.map((curve) => [same(curve.labels), curve]));
+  for (const { labels, value } of samples) {
+    const points = all.get(same(labels))?.points ?? [];
+    if (points.at(-1)?.[0] !== at) all.set(same(labels), { labels, points: [...points, [at, value]] });
+  }
+  return [...all.values()];
+}
 
 /** The answer to `recorded` as rows, those that fired last first. */
 export function rows(curves: Curve[], stepMs: number): Row[] {

@@ -135,6 +135,12 @@ export async function names(kind: "metrics" | "labels", signal?: AbortSignal): P
   return ((await get(path, signal)) as { data: string[] }).data;
 }
 
+/** When the newest sample is, in milliseconds; null where there is none. */
+export async function newest(signal?: AbortSignal): Promise<number | null> {
+  const { data } = (await get("/api/v1/status/tsdb", signal)) as { data: { headStats: { maxTime: number } } };
+  return data.headStats.maxTime > 0 ? data.headStats.maxTime : null;
+}
+
 /** A document of /api/highwater/v1. */
 export async function document<T>(path: string, signal?: AbortSignal): Promise<T> {
   return (await get(`/api/highwater/v1/${path}`, signal)) as T;

@@ -56,6 +56,11 @@ export function App() {
     keep("theme", theme);
     setTheme(theme);
   };
+  const { lang, theme: shaded } = route.with;
+  useEffect(() => {
+    if (lang !== undefined) choose(preferred(lang));
+    if (shaded !== undefined) shade(preferredTheme(shaded));
+  }, [lang, shaded]);
   return (
     <Speech.Provider value={say}>
       <a class="skip" href="#content" onClick={skip}>

@@ -74,8 +74,11 @@ class Round {
   private timer = 0;
   private isAsking = false;
   private hasAsked = false;
-  /** How far the recording was when it was asked last. */
+  /** How far the recording was when it was asked last; null where nobody said so. */
   private then: Counts | null = null;
+  /** When the last answer came, by a clock that nobody sets, and whether it was one. */
+  private answeredAt = 0;
+  private isFine = true;
 
   constructor(
     private readonly everyMs: number | null,
@@ -96,8 +99,13 @@ class Round {
   /** Something changed: news, the stream itself, or somebody looks again. */
   private look(isSeen: boolean): void {
     if (this.isAsking || document.hidden) return;
-    if (isSeen || this.isNews()) void this.now();
-    else this.wait(this.everyMs);
+    if (isSeen || this.isNews() || this.isLost()) void this.now();
+    else this.wait();
+  }
+
+  /** Nobody says any more how far it is: whoever recorded may be gone. */
+  private isLost(): boolean {
+    return this.then !== null && following.counts === null && !following.isStill;
   }
 
   private isNews(): boolean {
@@ -113,22 +121,24 @@ class Round {
     if (document.hidden && this.hasAsked) return;
     this.isAsking = true;
     this.hasAsked = true;
-    this.then = following.counts ?? this.then;
-    const isFine = await this.ask(this.ended.signal);
+    this.then = following.counts;
+    this.isFine = await this.ask(this.ended.signal);
+    this.answeredAt = performance.now();
     this.isAsking = false;
     if (this.ended.signal.aborted || this.everyMs === null) return;
-    if (isFine && this.isNews()) void this.now();
-    else this.wait(isFine ? this.everyMs : RETRY_MS);
+    if (this.isFine && this.isNews()) void this.now();
+    else this.wait();
   }
 
-  /** Asks again after this; where news is told, after that; where none comes, never. */
-  private wait(ms: number | null): void {
+  /** Asks again when it is time, counted from the last answer; where news is told, later; where none comes, never. */
+  private wait(): void {
     window.clearTimeout(this.timer);
-    if (ms === null) return;
-    const isTold = this.on.length > 0 && ms !== RETRY_MS;
+    if (this.everyMs === null) return;
+    const isTold = this.on.length > 0 && this.isFine;
     if (isTold && following.isStill) return;
-    const pause = isTold && following.counts !== null ? Math.max(ms, NET_MS) : ms;
-    this.timer = window.setTimeout(() => void this.now(), pause);
+    const pace = this.isFine ? this.everyMs : RETRY_MS;
+    const pause = isTold && following.counts !== null ? Math.max(pace, NET_MS) : pace;
+    this.timer = window.setTimeout(() => void this.now(), Math.max(0, this.answeredAt + pause - performance.now()));
   }
 }
 

@@ -93,6 +93,9 @@ export function Chart(given: Given) {
       chart.setData(data(given.plot), false);
       chart.setScale("x", { min: given.span.from / 1000, max: given.span.to / 1000 });
     });
+    // What stands in the legend is of the new amounts, too.
+    const moment = chart.cursor.idx ?? null;
+    chart.setLegend({ idxs: chart.series.map(() => moment) });
   });
   const words = { title: given.title, from: clock(given.span.from, 0), to: clock(given.span.to, 0) };
   return (
@@ -193,16 +196,25 @@ function options(width: number, now: { current: Given }): uPlot.Options {
   };
 }
 
-/** When the newest amounts were, in seconds. */
-const newest = ({ at, lines }: Plot): number => at[Math.max(...lines.map((line) => line.values.findLastIndex((value) => value !== null)))] ?? Date.now() / 1000;
+const lastOf = ({ values }: Line): number => values.findLastIndex((value) => value !== null);
+
+/** The place of the newest amounts. */
+const newestOf = ({ lines }: Plot): number => Math.max(...lines.map(lastOf));
+
+/** When those were, in seconds. */
+const newest = (plot: Plot): number => plot.at[newestOf(plot)] ?? Date.now() / 1000;
+
+/** What ended so many readings before the newest one has no newest amount. */
+const LATE = 3;
 
 /** The amount at the cursor, the newest without one; what is piled up below a line is not its own. */
 function read(given: Given, place: number, moment: number | null): string {
   const { lines } = given.plot;
   const line = lines[place];
   if (!line) return "–";
-  const at = moment ?? line.values.findLastIndex((value) => value !== null);
-  const value = line.values[at] ?? null;
+  const at = moment ?? lastOf(line);
+  const isOver = moment === null && newestOf(given.plot) - at > LATE;
+  const value = isOver ? null : (line.values[at] ?? null);
   const below = given.isPiled && !line.isLimit ? (lines[place - 1]?.values[at] ?? 0) : 0;
   return value === null ? "–" : given.format(value - below);
 }

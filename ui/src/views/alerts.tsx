@@ -2,7 +2,7 @@
 
 import type { ComponentChildren } from "preact";
 
-import { ended, recorded, rows, rules, standing, stepOf, told, whom, last, type Group, type Row, type Rule, type Ruled, type Standing, type Stretch } from "../alerting";
+import { ended, goneOn, recorded, rows, rules, standing, stepOf, told, whom, last, type Group, type Row, type Rule, type Ruled, type Standing, type Stretch } from "../alerting";
 import { document as ask, query, range } from "../api";
 import { stepMs } from "../curves";
 import type { Mark } from "../documents";
@@ -224,8 +224,13 @@ function History({ route, groups, now }: { route: Route; groups: Group[]; now: S
   const step = stepOf(groups, stepMs(span, 1200));
   const key = `${span.from} ${span.to}`;
   const history = useLive(key, null, async (signal) => {
-    const [curves, events] = await Promise.all([range(recorded(step), span, step, signal), ask<{ events: Mark[] }>("events", signal)]);
-    return { rows: rows(curves.all, step), marks: events.events.filter((mark) => within(mark, span)) };
+    const [curves, end, events] = await Promise.all([
+      range(recorded(step), span, step, signal),
+      // The step that has not ended yet is in no range.
+      query(recorded(step), span.to, signal),
+      ask<{ events: Mark[] }>("events", signal),
+    ]);
+    return { rows: rows(goneOn(curves.all, end.all, span.to), step), marks: events.events.filter((mark) => within(mark, span)) };
   });
   return (
     <section class="panel">

@@ -238,11 +238,17 @@ function Incidents({ of, route }: { of: Document; route: Route }) {
   );
 }
 
+/** What it was; each moment of a restart is an end, and after the last one nobody may have started it. */
+function happened(kind: Incident["kind"], count: number, say: Say): string {
+  if (count === 1) return say(`backtest.${kind}`);
+  if (kind === "restart") return say("backtest.restarts", { n: count });
+  return `${say(`backtest.${kind}`)} ${say("backtest.times", { n: count })}`;
+}
+
 function Told({ incident, of }: { incident: Incident; of: Document }) {
   const say = useSay();
   const at = begun(incident);
   const span = { from: Date.parse(of.from), to: Date.parse(of.to) };
-  const count = incident.moments.length;
   return (
     <div class="stack is-tight">
       <p>
@@ -250,8 +256,7 @@ function Told({ incident, of }: { incident: Incident; of: Document }) {
           <Sign kind={incident.kind} />
         </span>{" "}
         <strong class="said">{plain(incident.owner)}</strong>{" "}
-        {say(`backtest.${incident.kind}`)}
-        {count > 1 && ` ${say("backtest.times", { n: count })}`}
+        {happened(incident.kind, incident.moments.length, say)}
       </p>
       <p class="facts">
         <a href={moment(Math.min(at, span.to), span)} title={utc(at)}>

@@ -167,16 +167,19 @@ const travel = (at: number): string =>
 /** The cgroup whose limit was reached, or the one that it lived in. */
 const place = (of: Document): string | null => of.memcg?.limit_owner ?? of.memcg?.task ?? null;
 
+/** Near a limit it is read more often than it is drawn: of each step the most, or the peak would be missing. */
+const highest = (series: string, step: number): string => `max(max_over_time(${series}[${(step * 2) / 1000}s])) or max(${series})`;
+
 async function curves(of: Document, span: { from: number; to: number }, step: number, signal: AbortSignal) {
   const exprs: { label: string; colour: string; expr: string }[] = [];
   const { pid, comm } = of.victim;
   if (pid !== null) {
     const label = `${plain(comm ?? "")} ${pid}`;
-    exprs.push({ label, colour: "kind-anon", expr: `max(highwater_process_resident_anon_bytes{pid="${pid}"})` });
+    exprs.push({ label, colour: "kind-anon", expr: highest(`highwater_process_resident_anon_bytes{pid="${pid}"}`, step) });
   }
   const cgroup = place(of);
   if (cgroup !== null && cgroup !== "/") {
-    exprs.push({ label: plain(cgroup), colour: "curve-1", expr: `max(container_memory_usage_bytes{id=${quoted(cgroup)}})` });
+    exprs.push({ label: plain(cgroup), colour: "curve-1", expr: highest(`container_memory_usage_bytes{id=${quoted(cgroup)}}`, step) });
   }
   const answers = await Promise.all(exprs.map(({ expr }) => range(expr, span, step, signal)));
   return answers.map((answer, at) => ({ points: answer.all[0]?.points ?? [], labels: exprs[at] ?? { label: "", colour: "" } }));

@@ -1,11 +1,11 @@
 // Now: the verdict first, then where the memory is.
 
-import { query, range } from "../api";
+import { newest, query, range } from "../api";
 import { stepMs, piled } from "../curves";
 import type { Finding as Found, Now as Document, Severity } from "../documents";
 import { split } from "../evidence";
 import { findingTold } from "../finding";
-import { bytes } from "../format";
+import { bytes, clock, utc } from "../format";
 import { useLive, useNow, type Live } from "../live";
 import { makeupOf, MEMORY, type Makeup } from "../memory";
 import { ownerNamed, ownerOf } from "../owner";
@@ -18,7 +18,7 @@ import { Notice, Shown } from "../parts/notice";
 import { Processes } from "../parts/processes";
 import { Original, Own } from "../parts/said";
 import { Whole } from "../parts/whole";
-import { link } from "../route";
+import { link, named } from "../route";
 import { useSay, useTell, type Say } from "../words";
 
 const HOUR_MS = 3_600_000;
@@ -33,14 +33,7 @@ export function Now({ now }: { now: Live<Document> }) {
   const say = useSay();
   const early = useLive("early", null, first);
   if (now.fault?.trouble === "absent" && now.value === null) {
-    return (
-      <>
-        <Notice head={say("page.history")} what={say("fault.absentDo")} />
-        <p>
-          <a href={link("time", null, { last: "86400" })}>{say("memory.open")}</a>
-        </p>
-      </>
-    );
+    return <Ended />;
   }
   if (now.value === null && now.fault === null) return <Early of={early.value} />;
   return (
@@ -70,6 +63,21 @@ export function Now({ now }: { now: Live<Document> }) {
         </>
       )}
     </Shown>
+  );
+}
+
+/** Nobody records: what there is ends somewhere. */
+function Ended() {
+  const say = useSay();
+  const end = useLive("end", null, newest).value;
+  const last = end === null ? { last: "86400" } : named({ from: end - HOUR_MS, to: end, isLive: false });
+  return (
+    <>
+      <Notice head={say("history.title")} what={end === null ? say("history.endless") : say("history.ends", { at: clock(end, Date.now()), utc: utc(end) })} />
+      <p>
+        <a href={link("time", null, last)}>{say(end === null ? "memory.open" : "history.open")}</a>
+      </p>
+    </>
   );
 }
 
@@ -191,17 +199,15 @@ function Hour() {
   const step = stepMs(span, 600);
   const curves = useLive(`hour ${now}`, null, async (signal) => (await range(MEMORY, span, step, signal)).all);
   return (
-    <Shown live={curves}>
-      {(curves) => {
-        const plot = piled(curves, step, (kind) => say(`memory.${kind}`));
-        return (
-          <div>
-            <Chart title={say("memory.hour")} plot={plot} span={span} height={150} isPiled isBare format={bytes} />
-            <a href={link("time")}>{say("memory.open")}</a>
-          </div>
-        );
-      }}
-    </Shown>
+    <div>
+      <Shown live={curves}>
+        {(curves) => {
+          const plot = piled(curves, step, (kind) => say(`memory.${kind}`));
+          return <Chart title={say("memory.hour")} plot={plot} span={span} height={150} isPiled isBare format={bytes} />;
+        }}
+      </Shown>
+      <a href={link("time")}>{say("memory.open")}</a>
+    </div>
   );
 }
 

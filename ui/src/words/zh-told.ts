@@ -110,7 +110,7 @@ export const told = {
   "mark.death": "{owner}：{cause}",
   "mark.growth": "{owner}：{resource}",
   "mark.restart": "{owner}重新启动",
-  "mark.boot": "机器启动",
+  "mark.boot": "机器启动后的第一次读数",
   "mark.recorder.started": "记录程序启动",
   "mark.recorder.stopped": "记录程序停止",
   "mark.recorder.missed": "有内容未能记录",
