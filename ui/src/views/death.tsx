@@ -168,7 +168,7 @@ const travel = (at: number): string =>
 const place = (of: Document): string | null => of.memcg?.limit_owner ?? of.memcg?.task ?? null;
 
 /** Near a limit it is read more often than it is drawn: of each step the most, or the peak would be missing. */
-const highest = (series: string, step: number): string => `max(max_over_time(${series}[${(step * 2) / 1000}s])) or max(${series})`;
+const highest = (series: string, step: number): string => `max(max_over_time(${series}[${step / 1000}s])) or max(${series})`;
 
 async function curves(of: Document, span: { from: number; to: number }, step: number, signal: AbortSignal) {
   const exprs: { label: string; colour: string; expr: string }[] = [];
